@@ -1,0 +1,125 @@
+"""Random changes of a batch of images, inside the TensorFlow graph."""
+
+import math
+from collections.abc import Mapping
+from numbers import Real
+
+import tensorflow as tf
+
+AUGMENTATIONS: dict[str, dict[str, float]] = {
+    "affine": {"rotation": 10.0, "zoom": 0.1, "shear": 0.1, "shift": 0.08},
+}
+"""Names that the ``augmentation`` parameter takes, with their amounts for ``random_affine``."""
+
+SMALLEST_SIDE = 8
+"""Pixels a side below which images are not augmented: digits of 8×8 still gain by it."""
+
+
+def resolve_augmentation(
+    augmentation: str | Mapping[str, float] | None,
+    image_shape: tuple[int, int, int] | None = None,
+) -> dict[str, float] | None:
+    """Return the arguments of ``random_affine`` that the ``augmentation`` parameter means.
+
+    Parameters
+    ----------
+    augmentation : str, mapping or None
+        A name in ``AUGMENTATIONS``, or the amounts; those left out are 0.
+    image_shape : tuple of int, (height, width, channels), or None
+        Shape of the images to be augmented, if known.
+
+    Returns
+    -------
+    dict or None
+        None if the images are to stay as they are.
+
+    Raises
+    ------
+    ValueError
+        If an amount has an unknown name or is negative, or zoom is 1 or more.
+    TypeError
+        If an amount is not a number.
+    """
+    amounts = AUGMENTATIONS[augmentation] if isinstance(augmentation, str) else augmentation
+    if amounts is None:
+        return None
+    known = AUGMENTATIONS["affine"]
+    allowed = f"augmentation takes the amounts {list(known)}, numbers from 0 up (zoom below 1)"
+    for name, amount in amounts.items():
+        if name not in known:
+            raise ValueError(f"{allowed}; got {name!r}. Check the spelling.")
+        if not isinstance(amount, Real):
+            raise TypeError(f"{allowed}; got {name}={amount!r}. Pass a number.")
+        if not 0 <= amount < (1 if name == "zoom" else math.inf):
+            raise ValueError(f"{allowed}; got {name}={amount!r}. Pass a number in that range.")
+    if image_shape is not None and min(image_shape[:2]) < SMALLEST_SIDE:
+        return None
+    return {name: float(amounts.get(name, 0.0)) for name in known}
+
+
+def random_affine(
+    images: tf.Tensor,
+    seed: tf.Tensor,
+    *,
+    rotation: float = 0.0,
+    zoom: float = 0.0,
+    shear: float = 0.0,
+    shift: float = 0.0,
+) -> tf.Tensor:
+    """Rotate, zoom, shear and shift every image by amounts of its own.
+
+    The four amounts are drawn uniformly between minus and plus the number
+    given; they make one affine map about the centre of the image, which is
+    sampled bilinearly. Pixels from outside take the nearest value inside.
+
+    Parameters
+    ----------
+    images : tensor of shape (n, height, width, channels), float32
+        Any range of values.
+    seed : tensor of shape (2,), int32
+        The same seed gives the same changes.
+    rotation : float, default=0.0
+        Largest angle, in degrees.
+    zoom : float in [0, 1), default=0.0
+        Largest change of the size, as a share of it; height and width differ.
+    shear : float, default=0.0
+        Largest horizontal displacement for each pixel of height.
+    shift : float, default=0.0
+        Largest displacement, as a share of the height or width.
+
+    Returns
+    -------
+    tensor of shape (n, height, width, channels), float32
+
+    Notes
+    -----
+    Affine distortion for handwritten digits: P. Simard, D. Steinkraus, J. Platt,
+    "Best practices for convolutional neural networks applied to visual document
+    analysis", ICDAR 2003.
+    """
+    shape = tf.shape(images)
+    n = shape[0]
+    height, width = tf.cast(shape[1], tf.float32), tf.cast(shape[2], tf.float32)
+    draws = tf.unstack(tf.random.stateless_uniform((6, n), seed, -1.0, 1.0))
+    angle = draws[0] * (rotation * math.pi / 180.0)
+    zoom_y, zoom_x = 1.0 + zoom * draws[1], 1.0 + zoom * draws[2]
+    slant = shear * draws[3]
+    shift_y, shift_x = shift * height * draws[4], shift * width * draws[5]
+
+    # The kernel wants the map from output to input pixels:
+    # x_in = a0 x + a1 y + a2,  y_in = b0 x + b1 y + b2, about the centre.
+    cos, sin = tf.cos(angle), tf.sin(angle)
+    a0, a1 = zoom_x * cos, zoom_x * (slant * cos - sin)
+    b0, b1 = zoom_y * sin, zoom_y * (slant * sin + cos)
+    centre_y, centre_x = (height - 1.0) / 2.0, (width - 1.0) / 2.0
+    a2 = centre_x + shift_x - a0 * centre_x - a1 * centre_y
+    b2 = centre_y + shift_y - b0 * centre_x - b1 * centre_y
+    zeros = tf.zeros_like(angle)
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.stack([a0, a1, a2, b0, b1, b2, zeros, zeros], axis=1),
+        output_shape=shape[1:3],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
+    )

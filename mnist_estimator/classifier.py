@@ -1,0 +1,587 @@
+"""The classifier: a convolutional network that keeps the scikit-learn contract."""
+
+import copy
+import warnings
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
+
+from .augmentation import AUGMENTATIONS, resolve_augmentation
+from .compilation import Architecture, StepOptions, freeze, predict_logits, resolve_precision
+from .mended_scikeras import MendedKerasClassifier
+from .network import build_cnn, check_sizes
+from .progress import ProgressReporter
+from .training import (
+    SCHEDULES,
+    Images,
+    TrainingOptions,
+    TrainingState,
+    resolve_batch_size,
+    split_validation,
+    train,
+)
+from .validation import check_image_shape, check_images
+
+STATISTICS_ROWS = 10_000
+"""Images from which the mean and the deviation of the channels are taken, at most."""
+
+
+class CNNClassifier(MendedKerasClassifier):
+    """Convolutional network classifier.
+
+    Stages of convolutions, each ended by max pooling, then dropout and dense
+    layers, trained with Adam on the cross-entropy. Part of the training data is
+    held out, class by class; training ends early when the loss on it no longer
+    falls, and the weights of the best epoch are kept.
+
+    Parameters
+    ----------
+    image_shape : None, (height, width) or (height, width, channels), default=None
+        Shape of one image, for X given as flat rows that are not square grey
+        images. None takes it from X.
+    filters : sequence of int or of sequences of int, default=(24, (48, 64), 128)
+        One entry a stage: the number of filters of its convolution, or of each of
+        several convolutions. Pooling halves the image after each stage.
+    kernel_size : int or sequence of int, default=(5, 3, 3)
+        Side of the convolutions' kernels in pixels, for all stages or one a stage.
+    dense_units : sequence of int, default=()
+        Units of the hidden dense layers.
+    dropout : float in [0, 1), default=0.3
+        Share of the activations dropped before each dense layer in training.
+    batch_norm : bool, default=True
+        Whether convolutions are followed by batch normalization.
+    epochs : int, default=5
+        Largest number of passes over the training data.
+    batch_size : int or "auto", default="auto"
+        Images a training step. "auto": 256, less for fewer than 8,192 images.
+    learning_rate : float, default=0.01
+        Largest learning rate of Adam.
+    schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
+        Course of the learning rate: rising over the first quarter of the epochs
+        and falling to zero; only falling; neither.
+    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.99
+        Decay rates of Adam's first and second moments.
+    label_smoothing : float in [0, 1), default=0.0
+        Share of the target spread evenly over the classes.
+    augmentation : "affine", dict or None, default="affine"
+        Random rotation, zoom, shear and shift of the images in training; a dict
+        gives the amounts, as ``{"rotation": 10.0, "zoom": 0.1, "shear": 0.1,
+        "shift": 0.08}``: degrees, share of the size, pixels a pixel, share of the
+        side. None for images that mean another thing when turned or moved.
+        Images under 8 pixels high or wide are never augmented.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Arithmetic of the training steps. "auto": bfloat16, with float32 weights,
+        where the processor has instructions for it. Predictions are float32.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the training data held out; unused without early stopping or with
+        ``X_val``.
+    early_stopping : bool, default=True
+        Whether to hold out validation data, stop when the loss on them does not
+        fall for ``patience`` epochs, and keep the weights of the best epoch.
+    patience : int, default=3
+        Epochs to wait for a lower validation loss.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, ``{label: weight}``; "balanced" makes them
+        inversely proportional to their frequencies. Multiplied with
+        ``sample_weight``.
+    callbacks : sequence of keras.callbacks.Callback or None, default=None
+        Instances or classes. ``fit`` works with copies of them.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the weights of the last fit.
+    verbose : int, default=0
+        1 prints a line for each epoch and, in a terminal, shows a progress bar.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the weights, the hold-out, the order of the images, dropout and
+        augmentation. An int makes fits repeat to the bit on one machine.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels, sorted.
+    image_shape_ : tuple of int, (height, width, channels)
+        Shape of one image.
+    n_features_in_ : int
+        Values a sample: height × width × channels.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, if X was a data frame with string names.
+    model_ : keras.Sequential
+        The network. Images in, logits out.
+    history_ : dict of lists of float
+        ``loss``, ``accuracy``, ``learning_rate`` and, with validation data,
+        ``val_loss`` and ``val_accuracy``, one value an epoch.
+    n_iter_ : int
+        Epochs run.
+    best_epoch_ : int
+        The epoch, counted from 1, whose weights were kept.
+
+    See Also
+    --------
+    mnist_estimator.make_pipeline : The classifier behind an ``ImageScaler``.
+
+    Notes
+    -----
+    The class is a ``scikeras.wrappers.KerasClassifier`` whose constructor,
+    checks, training and prediction are its own. No global random generator,
+    seed or switch of Python, NumPy, Keras or TensorFlow is changed.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from mnist_estimator import CNNClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> clf = CNNClassifier(epochs=3, random_state=0).fit(X[:1000], y[:1000])
+    >>> bool(clf.score(X[1000:], y[1000:]) > 0.9)
+    True
+    """
+
+    _parameter_constraints: dict[str, list] = {  # noqa: RUF012  scikit-learn's own form
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "batch_norm": ["boolean"],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "schedule": [StrOptions(set(SCHEDULES))],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "augmentation": [StrOptions(set(AUGMENTATIONS)), Mapping, None],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "early_stopping": ["boolean"],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "class_weight": [StrOptions({"balanced"}), Mapping, None],
+        "warm_start": ["boolean"],
+        "callbacks": [list, tuple, None],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        *,
+        image_shape: Sequence[int] | None = None,
+        filters: Sequence[int | Sequence[int]] = (24, (48, 64), 128),
+        kernel_size: int | Sequence[int] = (5, 3, 3),
+        dense_units: Sequence[int] = (),
+        dropout: float = 0.3,
+        batch_norm: bool = True,
+        epochs: int = 5,
+        batch_size: int | str = "auto",
+        learning_rate: float = 0.01,
+        schedule: str = "one_cycle",
+        beta_1: float = 0.9,
+        beta_2: float = 0.99,
+        label_smoothing: float = 0.0,
+        augmentation: str | Mapping[str, float] | None = "affine",
+        precision: str = "auto",
+        validation_fraction: float = 0.1,
+        early_stopping: bool = True,
+        patience: int = 3,
+        class_weight: Mapping[Any, float] | str | None = None,
+        callbacks: Sequence[Any] | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: Any = None,
+    ) -> None:
+        self.image_shape = image_shape
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.dense_units = dense_units
+        self.dropout = dropout
+        self.batch_norm = batch_norm
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.label_smoothing = label_smoothing
+        self.augmentation = augmentation
+        self.precision = precision
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.patience = patience
+        self.class_weight = class_weight
+        self.callbacks = callbacks
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+    ) -> Self:
+        """Train a network on images.
+
+        Ctrl-C ends the training after the step under way; the classifier is then
+        fitted with what was learned so far, and a warning says so.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, pixels), (n, height, width) or (n, height, width, channels)
+            Images, of any numeric dtype; best with values of the order of 1.
+        y : array-like of shape (n,)
+            Class labels, of two classes or more.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the images, from 0 up. None: all 1.
+        X_val, y_val : array-like, default=None
+            Validation data, used instead of a part of X and y. In a pipeline, say
+            ``Pipeline(..., transform_input=["X_val"])`` to have them scaled too.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If X is empty, holds NaN, infinity or strings, or its rows form no
+            image; if y holds one class, continuous values or another number of
+            rows; if weights are negative; if a parameter is out of range.
+        TypeError
+            If a parameter is of a wrong kind, or X is sparse.
+        FloatingPointError
+            If training diverges.
+        """
+        self._check_parameters()
+        if (X_val is None) != (y_val is None):
+            missing = "X_val" if X_val is None else "y_val"
+            raise ValueError(f"{missing} is None; pass both X_val and y_val, or neither.")
+        goes_on = self.warm_start and hasattr(self, "model_")
+        images, labels = self._check_data(X, y, new=not goes_on)
+        weights = self._check_weights(sample_weight, images, y)
+        training, seed = self._drop_unweighted(images, labels, weights), self._draw_seed()
+        validation = None
+        if X_val is not None:
+            validation = self._check_validation(X_val, y_val)
+        elif self.early_stopping:
+            kept, held_out = split_validation(training.labels, self.validation_fraction, seed)
+            if len(held_out):
+                training, validation = training.rows(kept), training.rows(held_out)
+        if not goes_on:
+            self._build(training, seed)
+        self._train(training, validation, seed, epochs=self.epochs, schedule=self.schedule)
+        return self
+
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Train for one pass over a batch of images, from where training stands.
+
+        The learning rate is constant and nothing is held out.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, pixels), (n, height, width) or (n, height, width, channels)
+            Images.
+        y : array-like of shape (n,)
+            Class labels.
+        classes : array-like of shape (n_classes,), default=None
+            All class labels that will occur; needed in the first call.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the images, from 0 up. None: all 1.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            As :meth:`fit`, and if ``classes`` is missing in the first call, is
+            another than then, or y holds a label that is not among them.
+        """
+        self._check_parameters()
+        first = not hasattr(self, "model_")
+        if first and classes is None:
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit: the labels of all "
+                "classes that will occur, such as np.unique(y_all). Got None."
+            )
+        known = None if first else self.classes_
+        given = None if classes is None else np.unique(np.asarray(classes))
+        if known is not None and given is not None and not np.array_equal(known, given):
+            raise ValueError(
+                f"classes={given!r} is not the same as on the first call to partial_fit: "
+                f"{known!r}. Leave classes out, or start with a new classifier."
+            )
+        images, labels = self._check_data(X, y, new=first, classes=given if first else known)
+        weights = self._check_weights(sample_weight, images, y)
+        training, seed = self._drop_unweighted(images, labels, weights), self._draw_seed()
+        if first:
+            self._build(training, seed)
+        self._train(training, None, seed, epochs=1, schedule="constant")
+        return self
+
+    def initialize(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Build the network for images and labels without training it.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        images, labels = self._check_data(X, y, new=True)
+        weights = np.ones(len(images), dtype=np.float32)
+        self._build(Images(images, labels, weights), self._draw_seed())
+        return self
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Return the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, pixels), (n, height, width) or (n, height, width, channels)
+            Images of the shape seen in ``fit``, of any numeric dtype.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes), float64
+            In the order of ``classes_``; rows sum to 1.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If X is empty, holds NaN, infinity or strings, or its images have
+            another shape than those of ``fit``.
+        """
+        check_is_fitted(self)
+        images = check_images(self, X, reset=False)
+        logits = predict_logits(self.model_, self._architecture, images)
+        return softmax(logits.astype(np.float64), axis=1)
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Return the most probable class labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, pixels), (n, height, width) or (n, height, width, channels)
+            Images of the shape seen in ``fit``, of any numeric dtype.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Of the dtype of ``classes_``.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As :meth:`predict_proba`.
+        """
+        # First the check: an unfitted classifier has no classes_ to take from.
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def _check_parameters(self) -> None:
+        self._validate_params()
+        check_image_shape(self.image_shape)
+        resolve_augmentation(self.augmentation)
+        check_sizes(self.filters, self.kernel_size, self.dense_units)
+
+    def _check_data(
+        self, X: Any, y: Any, *, new: bool, classes: NDArray[Any] | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Return images and positions among the classes; set or compare shape and classes."""
+        images, y = check_images(self, X, y, reset=new, image_shape=self.image_shape)
+        check_classification_targets(y)
+        if classes is None:
+            classes = np.unique(y) if new else self.classes_
+        if new:
+            if len(classes) < 2:
+                raise ValueError(
+                    f"y holds one class, {classes[0]!r}; CNNClassifier needs two classes or more. "
+                    "Check how y was made, or whether a split has left a class out."
+                )
+            self.classes_ = classes
+        return images, self._positions(y, "y")
+
+    def _positions(self, y: NDArray[Any], name: str) -> NDArray[np.int64]:
+        """Return where labels stand among the classes; refuse those that do not."""
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"{name} holds labels that are not among the classes: {unknown!r}; known are "
+                f"{self.classes_!r}. Leave these rows out, or fit on data that hold every class."
+            )
+        return np.searchsorted(self.classes_, y)
+
+    def _check_weights(
+        self, sample_weight: Any, images: NDArray[Any], y: Any
+    ) -> NDArray[np.float64]:
+        """Return the product of sample and class weights, a new array."""
+        weights = _check_sample_weight(sample_weight, images, dtype=np.float64, copy=True)
+        if weights.min() < 0:
+            raise ValueError(
+                f"sample_weight must be 0 or more; got {weights.min():g}. "
+                "Leave rows that are not to count at 0."
+            )
+        if self.class_weight is not None:
+            weights *= compute_sample_weight(self.class_weight, y)
+        return weights
+
+    def _drop_unweighted(
+        self, images: NDArray[Any], labels: NDArray[np.int64], weights: NDArray[np.float64]
+    ) -> Images:
+        """Leave out rows of weight zero; bring the mean of the other weights to 1."""
+        rows = np.flatnonzero(weights)
+        if len(np.unique(labels[rows])) < 2 and not hasattr(self, "model_"):
+            raise ValueError(
+                "sample_weight leaves fewer than two classes with a weight above 0; CNNClassifier "
+                "needs two classes or more. Give rows of another class a weight."
+            )
+        if len(rows) < len(images):
+            images, labels, weights = images[rows], labels[rows], weights[rows]
+        return Images(images, labels, (weights / weights.mean()).astype(np.float32))
+
+    def _check_validation(self, X_val: Any, y_val: Any) -> Images:
+        """Return validation data given by the user."""
+        images = check_images(self, X_val, reset=False)
+        y_val = np.asarray(y_val)
+        check_consistent_length(images, y_val)
+        labels = self._positions(y_val, "y_val")
+        return Images(images, labels, np.ones(len(images), dtype=np.float32))
+
+    def _draw_seed(self) -> int:
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+
+    def _build(self, training: Images, seed: int) -> None:
+        """Make the network, with initial weights and the statistics of the images."""
+        self._network: dict[str, Any] = {
+            "image_shape": self.image_shape_,
+            "n_classes": len(self.classes_),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "dense_units": self.dense_units,
+            "dropout": float(self.dropout),
+            "batch_norm": bool(self.batch_norm),
+        }
+        self.model_ = build_cnn(**self._network, seed=seed)
+        self.model_.get_layer("standardize").set_weights(channel_statistics(training))
+        self._training_state = TrainingState.start(self.model_)
+        self.history_: dict[str, list[float]] = {}
+        self.n_iter_ = 0
+
+    @property
+    def _architecture(self) -> Architecture:
+        return freeze(self._network)
+
+    def _train(
+        self, training: Images, validation: Images | None, seed: int, *, epochs: int, schedule: str
+    ) -> None:
+        """Train the network and note how it went."""
+        options = TrainingOptions(
+            epochs=epochs,
+            batch_size=resolve_batch_size(self.batch_size, len(training)),
+            learning_rate=float(self.learning_rate),
+            schedule=schedule,
+            label_smoothing=float(self.label_smoothing),
+            patience=self.patience if self.early_stopping else None,
+            seed=seed,
+        )
+        amounts = resolve_augmentation(self.augmentation, self.image_shape_)
+        step_options = StepOptions(
+            dtype=resolve_precision(self.precision),
+            beta_1=float(self.beta_1),
+            beta_2=float(self.beta_2),
+            augmentation=None if amounts is None else freeze(amounts),
+        )
+        callbacks = [
+            callback() if isinstance(callback, type) else copy.deepcopy(callback)
+            for callback in self.callbacks or ()
+        ]
+        reporter = ProgressReporter() if self.verbose else None
+        if reporter is not None:
+            callbacks.append(reporter)
+        try:
+            result = train(
+                self.model_, self._architecture, training, validation,
+                options, step_options, self._training_state, callbacks,
+            )  # fmt: skip
+        finally:
+            if reporter is not None:
+                reporter.close()
+        for name, values in result.history.items():
+            self.history_.setdefault(name, []).extend(values)
+        self.best_epoch_ = self.n_iter_ + result.best_epoch
+        self.n_iter_ += len(result.history["loss"])
+        if result.interrupted:
+            warnings.warn(
+                f"Training was interrupted in epoch {self.n_iter_}; the classifier is fitted with "
+                f"the weights of epoch {self.best_epoch_}. With warm_start=True, fit goes on.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return a state of plain types and arrays: weights in place of the network."""
+        state = super().__getstate__().copy()
+        model, training = state.pop("model_", None), state.pop("_training_state", None)
+        if model is not None:
+            state["_weights"] = model.get_weights()
+            state["_moments"] = [(m.numpy(), v.numpy()) for m, v in training.moments]
+            state["_n_steps"] = training.n_steps
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Rebuild the network from a state that ``__getstate__`` gave."""
+        state = dict(state)
+        weights = state.pop("_weights", None)
+        moments, n_steps = state.pop("_moments", None), state.pop("_n_steps", 0)
+        super().__setstate__(state)
+        if weights is not None:
+            self.model_ = build_cnn(**self._network)
+            self.model_.set_weights(weights)
+            self._training_state = TrainingState.of(moments, n_steps)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+def channel_statistics(images: Images) -> list[NDArray[np.float32]]:
+    """Return the weighted mean and variance of each channel.
+
+    Parameters
+    ----------
+    images : Images
+        At most 10,000 of them, evenly spaced, are looked at.
+
+    Returns
+    -------
+    mean, variance : ndarray of shape (channels,), float32
+        The variance is 1 where it would be 0.
+    """
+    every = slice(None, None, -(-len(images) // STATISTICS_ROWS))
+    pixels = images.X[every].astype(np.float64)
+    weights = images.weights[every] / images.weights[every].sum()
+    mean = np.einsum("n,nhwc->c", weights, pixels) / (pixels.shape[1] * pixels.shape[2])
+    square = np.einsum("n,nhwc->c", weights, np.square(pixels - mean))
+    variance = square / (pixels.shape[1] * pixels.shape[2])
+    variance[variance <= 0] = 1.0
+    return [mean.astype(np.float32), variance.astype(np.float32)]

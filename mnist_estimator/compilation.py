@@ -1,0 +1,253 @@
+"""TensorFlow functions of a network, traced once and shared by every estimator.
+
+Tracing a training step takes a second or more, and what it makes is never
+quite freed; so a function is made for an *architecture*, not for an estimator.
+Weights come in as arguments, as variables of the caller's, and nothing of the
+caller's stays. That makes the functions safe to share between threads.
+"""
+
+import functools
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from .augmentation import random_affine
+from .network import build_cnn
+
+CACHE_SIZE = 16
+"""Architectures whose functions are kept; a search over more traces some again."""
+
+Architecture = tuple[tuple[str, Any], ...]
+"""The arguments of ``build_cnn`` as sorted pairs, hashable."""
+
+
+def freeze(mapping: Mapping[str, Any]) -> Architecture:
+    """Turn keyword arguments into sorted pairs that can be a key.
+
+    Examples
+    --------
+    >>> from mnist_estimator.compilation import freeze
+    >>> freeze({"n_classes": 2, "filters": [8, [16, 16]]})
+    (('filters', (8, (16, 16))), ('n_classes', 2))
+    """
+
+    def hashable(value: Any) -> Any:
+        return tuple(map(hashable, value)) if isinstance(value, list | tuple) else value
+
+    return tuple((key, hashable(mapping[key])) for key in sorted(mapping))
+
+
+@dataclass(frozen=True)
+class StepOptions:
+    """What a training step is traced for, beside the architecture.
+
+    Attributes
+    ----------
+    dtype : str
+        Keras dtype policy of the training network.
+    beta_1, beta_2 : float in [0, 1)
+        Decay rates of Adam's two moments.
+    augmentation : tuple of (str, float) pairs or None
+        Arguments of ``random_affine``; None leaves the images as they are.
+    """
+
+    dtype: str
+    beta_1: float
+    beta_2: float
+    augmentation: Architecture | None
+
+
+@functools.lru_cache(maxsize=CACHE_SIZE)
+def forward_function(architecture: Architecture) -> Callable[..., tf.Tensor]:
+    """Return ``forward(trainable, non_trainable, images) -> logits``.
+
+    Parameters
+    ----------
+    architecture : tuple of pairs
+        From :func:`freeze`.
+
+    Returns
+    -------
+    callable
+        Takes two lists of variables, those of a network that ``build_cnn``
+        built, and images (n, height, width, channels) of any numeric dtype;
+        returns logits (n, n_classes) float32.
+    """
+    network = build_cnn(**dict(architecture))
+
+    @tf.function(reduce_retracing=True)
+    def forward(trainable: list, non_trainable: list, images: tf.Tensor) -> tf.Tensor:
+        images = tf.cast(images, tf.float32)
+        return network.stateless_call(trainable, non_trainable, images, training=False)[0]
+
+    return forward
+
+
+@functools.lru_cache(maxsize=CACHE_SIZE)
+def step_function(
+    architecture: Architecture, options: StepOptions
+) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+    """Return the training step of an architecture.
+
+    Parameters
+    ----------
+    architecture : tuple of pairs
+        From :func:`freeze`.
+    options : StepOptions
+        What else the step is traced for.
+
+    Returns
+    -------
+    callable
+        ``step(trainable, non_trainable, moments, images, targets, weights, number,
+        seed, learning_rate)`` updates the three lists of variables in place and
+        returns the sum of the weighted losses and the number of right answers.
+        ``moments`` comes from :func:`zero_moments`; ``number`` counts the steps
+        from 1.
+    """
+    network = build_cnn(**dict(architecture), dtype=options.dtype, fused=True)
+    augmentation = None if options.augmentation is None else dict(options.augmentation)
+
+    @tf.function(reduce_retracing=True)
+    def step(
+        trainable: list,
+        non_trainable: list,
+        moments: list,
+        images: tf.Tensor,
+        targets: tf.Tensor,
+        weights: tf.Tensor,
+        number: tf.Tensor,
+        seed: tf.Tensor,
+        learning_rate: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        images = tf.cast(images, tf.float32)
+        if augmentation is not None:
+            images = random_affine(images, tf.stack([seed, number]), **augmentation)
+        values = [tf.convert_to_tensor(variable) for variable in trainable]
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            logits, updates = network.stateless_call(values, non_trainable, images, training=True)
+            losses = tf.nn.softmax_cross_entropy_with_logits(targets, tf.cast(logits, tf.float32))
+            total = tf.reduce_sum(weights * losses)
+            mean = total / tf.cast(tf.shape(losses)[0], tf.float32)
+        gradients = tape.gradient(mean, values)
+        _apply_adam(trainable, moments, gradients, number, learning_rate, options)
+        for variable, value in zip(non_trainable, updates, strict=True):
+            variable.assign(value)
+        hits = tf.argmax(logits, axis=1) == tf.argmax(targets, axis=1)
+        return total, tf.math.count_nonzero(hits)
+
+    return step
+
+
+def zero_moments(model: keras.Model) -> list[tuple[tf.Variable, tf.Variable]]:
+    """Return Adam's running mean and mean square of each gradient, at zero."""
+    return [
+        (tf.Variable(tf.zeros_like(weight)), tf.Variable(tf.zeros_like(weight)))
+        for weight in variables_of(model.trainable_variables)
+    ]
+
+
+def _apply_adam(
+    weights: list[tf.Variable],
+    moments: list[tuple[tf.Variable, tf.Variable]],
+    gradients: list[tf.Tensor],
+    number: tf.Tensor,
+    learning_rate: tf.Tensor,
+    options: StepOptions,
+) -> None:
+    """Take a step of Adam (Kingma and Ba, 2015) on TensorFlow's fused kernel.
+
+    Keras's optimizers own their state and cannot be given another's
+    (``stateless_apply`` is refused on TensorFlow), so one would hold the
+    variables of one estimator for as long as the function is kept.
+    """
+    count = tf.cast(number, tf.float32)
+    for weight, (mean, square), gradient in zip(weights, moments, gradients, strict=True):
+        tf.raw_ops.ResourceApplyAdam(
+            var=weight.handle, m=mean.handle, v=square.handle,
+            beta1_power=tf.pow(options.beta_1, count), beta2_power=tf.pow(options.beta_2, count),
+            lr=learning_rate, beta1=options.beta_1, beta2=options.beta_2, epsilon=1e-7,
+            grad=gradient,
+        )  # fmt: skip
+
+
+def variables_of(variables: list[keras.Variable]) -> list[tf.Variable]:
+    """Return TensorFlow's variables behind Keras's, which a ``tf.function`` takes as they are."""
+    return [variable.value for variable in variables]
+
+
+def predict_logits(
+    model: keras.Model, architecture: Architecture, images: np.ndarray, batch_size: int = 1000
+) -> np.ndarray:
+    """Run a network over images, a batch at a time.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From ``build_cnn`` with the arguments in ``architecture``.
+    architecture : tuple of pairs
+        From :func:`freeze`.
+    images : ndarray of shape (n, height, width, channels)
+        Of any numeric dtype; a memory-mapped array is read batch by batch.
+    batch_size : int, default=1000
+        Images a batch.
+
+    Returns
+    -------
+    ndarray of shape (n, n_classes), float32
+    """
+    forward = forward_function(architecture)
+    weights = variables_of(model.trainable_variables), variables_of(model.non_trainable_variables)
+    batches = [
+        forward(*weights, as_tensor(images[start : start + batch_size])).numpy()
+        for start in range(0, len(images), batch_size)
+    ]
+    return batches[0] if len(batches) == 1 else np.concatenate(batches)
+
+
+def as_tensor(images: np.ndarray) -> tf.Tensor:
+    """Hand a batch to TensorFlow: bytes as they are, everything else as float32.
+
+    One of two dtypes, so that a function is traced for no more than those.
+    """
+    return tf.constant(images if images.dtype == np.uint8 else images.astype(np.float32))
+
+
+def resolve_precision(precision: str) -> str:
+    """Return the Keras dtype policy that the ``precision`` parameter means.
+
+    Parameters
+    ----------
+    precision : {"auto", "float32", "bfloat16"}
+        "auto" is mixed bfloat16 where the processor multiplies bfloat16 in
+        hardware (a step then takes about half the time) and float32 elsewhere,
+        where emulation would make it slower.
+
+    Returns
+    -------
+    str
+        "float32" or "mixed_bfloat16".
+    """
+    if precision == "auto":
+        precision = "bfloat16" if _multiplies_bfloat16() else "float32"
+    return "mixed_bfloat16" if precision == "bfloat16" else precision
+
+
+@functools.cache
+def _multiplies_bfloat16() -> bool:
+    """Tell whether the processor has instructions for products of bfloat16."""
+    if platform.system() != "Linux" or platform.machine() not in ("x86_64", "AMD64"):
+        return False
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    flags = next((line for line in text.splitlines() if line.startswith("flags")), "").split()
+    return "avx512_bf16" in flags or "amx_bf16" in flags

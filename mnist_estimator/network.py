@@ -1,0 +1,208 @@
+"""The convolutional network: sizes in, Keras model out, nothing else."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from numbers import Integral
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalization that trains on TensorFlow's fused kernel.
+
+    Keras 3 composes the layer of elementary operations, which costs a training
+    step on a CPU half as much again as the fused kernel does. Weights, their
+    order and the result are those of the parent class; so a network trains with
+    this layer and is kept with the plain one.
+    """
+
+    def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
+        """Normalize a batch of images (n, height, width, channels)."""
+        if not training:
+            return super().call(inputs, training=False)
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs,
+            scale=tf.cast(self.gamma, tf.float32),
+            offset=tf.cast(self.beta, tf.float32),
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
+        return outputs
+
+
+def build_cnn(
+    image_shape: tuple[int, int, int],
+    n_classes: int,
+    *,
+    filters: Sequence[int | Sequence[int]] = (24, (48, 64), 128),
+    kernel_size: int | Sequence[int] = (5, 3, 3),
+    dense_units: Sequence[int] = (),
+    dropout: float = 0.3,
+    batch_norm: bool = True,
+    dtype: str = "float32",
+    fused: bool = False,
+    seed: int = 0,
+) -> keras.Sequential:
+    """Build a convolutional network that maps images to one logit a class.
+
+    Every stage is one or more convolutions, each followed by batch
+    normalization and a ReLU; the last convolution of a stage is followed by
+    2×2 max pooling, as long as the image is at least two pixels high or wide.
+    Pooling comes before normalization and activation, which gives the same
+    maximum for a quarter of the work. Then the image is flattened, dropout
+    applied, and dense layers lead to the logits.
+
+    The first layer, ``standardize``, subtracts a mean and divides by a standard
+    deviation for each channel. Both are weights that are not trained: 0 and 1
+    until set.
+
+    Parameters
+    ----------
+    image_shape : tuple of int, (height, width, channels)
+        Shape of one image, at least (1, 1, 1).
+    n_classes : int
+        Number of logits, at least 1.
+    filters : sequence of int or of sequences of int, default=(24, (48, 64), 128)
+        The stages: the number of filters of the convolution, or of each of
+        several convolutions.
+    kernel_size : int or sequence of int, default=(5, 3, 3)
+        Side of the square kernels in pixels; for all stages or one a stage.
+    dense_units : sequence of int, default=()
+        Units of the hidden dense layers before the logits.
+    dropout : float in [0, 1), default=0.3
+        Share of the activations dropped, before each dense layer.
+    batch_norm : bool, default=True
+        Whether convolutions are followed by batch normalization.
+    dtype : str, default="float32"
+        Keras dtype policy of the layers, such as ``"mixed_bfloat16"``.
+    fused : bool, default=False
+        Use :class:`FusedBatchNormalization`, for a network that is to train.
+    seed : int, default=0
+        Seeds the initial weights and the dropout. No global generator is used.
+
+    Returns
+    -------
+    keras.Sequential
+        Built, not compiled; inputs (n, height, width, channels) float32,
+        outputs (n, n_classes) float32 logits.
+
+    Examples
+    --------
+    >>> from mnist_estimator.network import build_cnn
+    >>> model = build_cnn((28, 28, 1), 10)
+    >>> model.output_shape
+    (None, 10)
+    """
+    seeds = _seeds(seed)
+    normalization = FusedBatchNormalization if fused else keras.layers.BatchNormalization
+    model = keras.Sequential(name="cnn")
+    model.add(keras.Input(image_shape, name="images"))
+    model.add(
+        keras.layers.BatchNormalization(
+            center=False, scale=False, epsilon=0.0, trainable=False, dtype="float32",
+            name="standardize",
+        )
+    )  # fmt: skip
+
+    height, width, _ = image_shape
+    kernels = itertools.repeat(kernel_size) if isinstance(kernel_size, int) else kernel_size
+    for i, (stage, kernel) in enumerate(zip(filters, kernels, strict=False), start=1):
+        widths = (stage,) if isinstance(stage, int) else tuple(stage)
+        for j, width_ in enumerate(widths, start=1):
+            model.add(
+                keras.layers.Conv2D(
+                    width_, kernel, padding="same", use_bias=not batch_norm, dtype=dtype,
+                    kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)),
+                    name=f"conv{i}_{j}",
+                )
+            )  # fmt: skip
+            if j == len(widths) and max(height, width) > 1:
+                window = (min(height, 2), min(width, 2))
+                model.add(keras.layers.MaxPooling2D(window, dtype=dtype, name=f"pool{i}"))
+                height, width = height // window[0], width // window[1]
+            if batch_norm:
+                model.add(normalization(momentum=0.9, dtype=dtype, name=f"norm{i}_{j}"))
+            model.add(keras.layers.Activation("relu", dtype=dtype, name=f"relu{i}_{j}"))
+
+    model.add(keras.layers.Flatten(dtype=dtype, name="flatten"))
+    for i, units in enumerate(dense_units, start=1):
+        model.add(keras.layers.Dropout(dropout, seed=next(seeds), dtype=dtype, name=f"dropout{i}"))
+        model.add(
+            keras.layers.Dense(
+                units, activation="relu", dtype=dtype, name=f"dense{i}",
+                kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)),
+            )
+        )  # fmt: skip
+    model.add(keras.layers.Dropout(dropout, seed=next(seeds), dtype=dtype, name="dropout"))
+    model.add(
+        keras.layers.Dense(
+            n_classes, dtype="float32", name="logits",
+            kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
+        )
+    )  # fmt: skip
+    return model
+
+
+def check_sizes(filters: Any, kernel_size: Any, dense_units: Any) -> None:
+    """Check the sizes of a network.
+
+    Parameters
+    ----------
+    filters, kernel_size, dense_units
+        As :func:`build_cnn` takes them.
+
+    Raises
+    ------
+    TypeError
+        If one is no whole number or sequence of whole numbers where one is due.
+    ValueError
+        If a number is below 1, there is no stage, or not one kernel size a stage.
+    """
+
+    def check(name: str, values: Any, form: str, depth: int) -> None:
+        allowed = f"{name} must be {form}, from 1 up; got {values!r}."
+        remedy = f" For example, {name}={_EXAMPLES[name]}."
+        if isinstance(values, Integral) and not isinstance(values, bool):
+            raise TypeError(allowed + remedy)
+        _check_whole(values, allowed + remedy, depth)
+
+    check("filters", filters, "a sequence of whole numbers or of sequences of them", 2)
+    check("dense_units", dense_units, "a sequence of whole numbers", 1)
+    if not isinstance(kernel_size, Integral):
+        check("kernel_size", kernel_size, "a whole number or a sequence of them", 1)
+    if len(filters) == 0:
+        raise ValueError("filters must have at least one stage; got none. For example, (16, 32).")
+    if isinstance(kernel_size, Integral):
+        if isinstance(kernel_size, bool) or kernel_size < 1:
+            raise ValueError(f"kernel_size must be from 1 up; got {kernel_size!r}. Usual is 3.")
+    elif len(kernel_size) != len(filters):
+        raise ValueError(
+            f"kernel_size must have one number for each of the {len(filters)} stages of filters; "
+            f"got {len(kernel_size)}: {kernel_size!r}. One whole number serves for all stages."
+        )
+
+
+_EXAMPLES = {"filters": "(16, (32, 32))", "dense_units": "(128,)", "kernel_size": "(5, 3)"}
+
+
+def _check_whole(values: Any, message: str, depth: int) -> None:
+    """Raise unless ``values`` is a sequence of whole numbers from 1 up, ``depth`` deep at most."""
+    if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray) or depth == 0:
+        raise TypeError(message)
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            _check_whole(value, message, depth - 1)
+        elif value < 1:
+            raise ValueError(message)
+
+
+def _seeds(seed: int) -> Iterator[int]:
+    """Yield independent seeds, so that no two layers start alike."""
+    generator = np.random.default_rng(seed)
+    while True:
+        yield int(generator.integers(2**31))

@@ -1,0 +1,392 @@
+"""How a network is trained: batches, schedule, validation, early stopping."""
+
+import contextlib
+import math
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+
+from .compilation import (
+    Architecture,
+    StepOptions,
+    as_tensor,
+    predict_logits,
+    step_function,
+    variables_of,
+    zero_moments,
+)
+
+SCHEDULES = ("one_cycle", "cosine", "constant")
+LARGEST_BATCH = 256
+STEPS_AN_EPOCH = 32
+WARM_UP = 0.25
+"""Share of the training over which "one_cycle" raises the learning rate."""
+
+History = dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train; the names are those of ``CNNClassifier``'s parameters.
+
+    Attributes
+    ----------
+    epochs : int
+        Largest number of passes over the data.
+    batch_size : int
+        Images a step; see :func:`resolve_batch_size` for "auto".
+    learning_rate : float
+        Largest learning rate.
+    schedule : {"one_cycle", "cosine", "constant"}
+        Course of the learning rate; see :func:`learning_rate_at`.
+    label_smoothing : float in [0, 1)
+        Share of the target spread evenly over the classes.
+    patience : int or None
+        Epochs without a lower validation loss before training stops; None
+        goes on to the last.
+    seed : int
+        Seeds the order of the images and their augmentation.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    schedule: str
+    label_smoothing: float
+    patience: int | None
+    seed: int
+
+
+@dataclass
+class Images:
+    """Images with their labels.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, height, width, channels)
+        Any numeric dtype, memory-mapped or not.
+    labels : ndarray of shape (n,), int
+        Positions among the classes.
+    weights : ndarray of shape (n,), float32
+        Weight of each image; their mean is 1.
+    """
+
+    X: NDArray[Any]
+    labels: NDArray[np.int64]
+    weights: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def rows(self, positions: NDArray[np.int64]) -> "Images":
+        """Return some of the images, in the order given."""
+        return Images(self.X[positions], self.labels[positions], self.weights[positions])
+
+
+@dataclass
+class TrainingResult:
+    """What came of a training.
+
+    Attributes
+    ----------
+    history : dict of lists of float
+        ``loss``, ``accuracy``, ``learning_rate`` and, with validation images,
+        ``val_loss``, ``val_accuracy``; one value an epoch.
+    best_epoch : int
+        The epoch, counted from 1, whose weights the network has.
+    interrupted : bool
+        Whether Ctrl-C ended the training.
+    """
+
+    history: History = field(default_factory=dict)
+    best_epoch: int = 0
+    interrupted: bool = False
+
+
+@dataclass
+class TrainingState:
+    """What training carries on beside the weights, from one call to the next.
+
+    Attributes
+    ----------
+    moments : list of pairs of tf.Variable
+        Adam's running mean and mean square of the gradient of each weight.
+    n_steps : int
+        Steps taken so far.
+    """
+
+    moments: list[tuple[tf.Variable, tf.Variable]]
+    n_steps: int = 0
+
+    @classmethod
+    def start(cls, model: keras.Model) -> "TrainingState":
+        """Return the state before the first step."""
+        return cls(zero_moments(model))
+
+    @classmethod
+    def of(cls, moments: list[tuple[NDArray, NDArray]], n_steps: int) -> "TrainingState":
+        """Return the state that arrays hold."""
+        return cls([(tf.Variable(mean), tf.Variable(square)) for mean, square in moments], n_steps)
+
+
+def train(
+    model: keras.Model,
+    architecture: Architecture,
+    images: Images,
+    validation: Images | None,
+    options: TrainingOptions,
+    step_options: StepOptions,
+    state: TrainingState,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> TrainingResult:
+    """Train a network in place, and leave it with the weights of its best epoch.
+
+    The best epoch is that of the lowest validation loss, or the last one where
+    nothing is held out or ``patience`` is None. Ctrl-C ends the epoch under way
+    early; what was learned stays.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From ``build_cnn`` with the arguments in ``architecture``, float32.
+    architecture : tuple of pairs
+        From :func:`~mnist_estimator.compilation.freeze`.
+    images, validation : Images
+        What to learn from, and what to judge each epoch by.
+    options : TrainingOptions
+        How to train.
+    step_options : StepOptions
+        What the training step is traced for.
+    state : TrainingState
+        Where training stands; updated.
+    callbacks : sequence of keras.callbacks.Callback, default=()
+        Called at every step and epoch, as by ``keras.Model.fit``.
+
+    Returns
+    -------
+    TrainingResult
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss is no longer finite.
+    """
+    loop = _Loop(model, architecture, images, options, step_options, state)
+    watch = keras.callbacks.CallbackList(list(callbacks), model=model)
+    watch.set_params({"epochs": options.epochs, "steps": loop.n_batches, "verbose": 0})
+    result = TrainingResult()
+    selects = validation is not None and options.patience is not None
+    best_loss, best_weights = math.inf, None
+    model.stop_training = False
+
+    with _interrupts() as interrupt:
+        watch.on_train_begin()
+        for epoch in range(options.epochs):
+            watch.on_epoch_begin(epoch)
+            logs = loop.run_epoch(epoch, watch, interrupt)
+            if validation is not None:
+                logs |= validation_scores(model, architecture, validation)
+            for name, value in logs.items():
+                result.history.setdefault(name, []).append(value)
+            watch.on_epoch_end(epoch, logs)
+
+            if not selects:
+                result.best_epoch = epoch + 1
+            elif logs["val_loss"] < best_loss:
+                best_loss, best_weights = logs["val_loss"], model.get_weights()
+                result.best_epoch = epoch + 1
+            elif epoch + 1 - result.best_epoch >= options.patience:
+                break
+            if interrupt.is_set() or model.stop_training:
+                break
+        if best_weights is not None:
+            model.set_weights(best_weights)
+        watch.on_train_end()
+    result.interrupted = interrupt.is_set()
+    return result
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into an event, so that it never cuts a step in two.
+
+    The second one interrupts as usual. Outside the main thread, where Python
+    delivers no signals, nothing changes.
+    """
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+    previous = signal.getsignal(signal.SIGINT)
+
+    def on_interrupt(number: int, frame: Any) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, previous)
+
+    if callable(previous):
+        signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield event
+    finally:
+        if callable(previous):
+            signal.signal(signal.SIGINT, previous)
+
+
+class _Loop:
+    """The steps of an epoch, and what they need again and again."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        architecture: Architecture,
+        images: Images,
+        options: TrainingOptions,
+        step_options: StepOptions,
+        state: TrainingState,
+    ) -> None:
+        self.model = model
+        self.images = images
+        self.options = options
+        self.state = state
+        self.n_batches = math.ceil(len(images) / options.batch_size)
+        self.step = step_function(architecture, step_options)
+        self.weights = (
+            variables_of(model.trainable_variables),
+            variables_of(model.non_trainable_variables),
+        )
+        n_classes = model.output_shape[-1]
+        smooth = options.label_smoothing
+        self.targets = np.full((n_classes, n_classes), smooth / n_classes, dtype=np.float32)
+        np.fill_diagonal(self.targets, 1.0 - smooth + smooth / n_classes)
+
+    def run_epoch(
+        self, epoch: int, watch: keras.callbacks.CallbackList, interrupt: threading.Event
+    ) -> dict[str, float]:
+        """Take one pass over the images, in an order of its own."""
+        images, options = self.images, self.options
+        order = np.random.default_rng((options.seed, self.state.n_steps)).permutation(len(images))
+        n_steps = options.epochs * self.n_batches
+        total, hits, seen, rate = 0.0, 0, 0, 0.0
+        # Parts of equal size: a last batch of one image would have no variance to
+        # normalize by.
+        for i, rows in enumerate(np.array_split(order, self.n_batches)):
+            self.state.n_steps += 1
+            rate = learning_rate_at(options, (epoch * self.n_batches + i + 0.5) / n_steps)
+            watch.on_train_batch_begin(i)
+            loss, right = self.step(
+                *self.weights,
+                self.state.moments,
+                as_tensor(images.X[rows]),
+                tf.constant(self.targets[images.labels[rows]]),
+                tf.constant(images.weights[rows]),
+                tf.constant(self.state.n_steps, tf.int32),
+                tf.constant(options.seed, tf.int32),
+                tf.constant(rate, tf.float32),
+            )
+            total, hits, seen = total + float(loss), hits + int(right), seen + len(rows)
+            if not math.isfinite(total):
+                raise FloatingPointError(
+                    f"The training loss is no longer finite in epoch {epoch + 1}: "
+                    f"learning_rate={options.learning_rate:g} is too high for these data. Pass a "
+                    "lower one, or bring the images to a range such as [0, 1] with ImageScaler."
+                )
+            watch.on_train_batch_end(i, {"loss": total / seen, "accuracy": hits / seen})
+            if interrupt.is_set() or self.model.stop_training:
+                break
+        return {"loss": total / seen, "accuracy": hits / seen, "learning_rate": rate}
+
+
+def validation_scores(
+    model: keras.Model, architecture: Architecture, images: Images
+) -> dict[str, float]:
+    """Return the weighted mean cross-entropy and accuracy on held-out images."""
+    logits = predict_logits(model, architecture, images.X).astype(np.float64)
+    losses = -log_softmax(logits, axis=1)[np.arange(len(logits)), images.labels]
+    hits = logits.argmax(axis=1) == images.labels
+    return {
+        "val_loss": float(np.average(losses, weights=images.weights)),
+        "val_accuracy": float(np.average(hits, weights=images.weights)),
+    }
+
+
+def learning_rate_at(options: TrainingOptions, progress: float) -> float:
+    """Return the learning rate at a point of the training.
+
+    Parameters
+    ----------
+    options : TrainingOptions
+        Gives the schedule and the largest rate. "one_cycle" rises linearly over
+        the first quarter and falls to zero along half a cosine (L. Smith,
+        N. Topin, "Super-convergence", 2018); "cosine" only falls
+        (I. Loshchilov, F. Hutter, "SGDR", 2017); "constant" does neither.
+    progress : float in [0, 1]
+        Share of the steps done.
+
+    Returns
+    -------
+    float
+    """
+    rise = {"one_cycle": WARM_UP, "cosine": 0.0, "constant": 1.0}[options.schedule]
+    if options.schedule == "constant":
+        return options.learning_rate
+    if progress < rise:
+        return options.learning_rate * progress / rise
+    fall = (progress - rise) / (1.0 - rise)
+    return options.learning_rate * 0.5 * (1.0 + math.cos(math.pi * fall))
+
+
+def resolve_batch_size(batch_size: int | str, n_samples: int) -> int:
+    """Return the images a step that the ``batch_size`` parameter means.
+
+    "auto" is 256, less for small data: an epoch has 32 steps or more as long as
+    a step has eight images, since few steps train little.
+
+    Examples
+    --------
+    >>> from mnist_estimator.training import resolve_batch_size
+    >>> [resolve_batch_size("auto", n) for n in (60_000, 1_797, 100)]
+    [256, 57, 8]
+    """
+    if batch_size == "auto":
+        return min(LARGEST_BATCH, max(8, math.ceil(n_samples / STEPS_AN_EPOCH)))
+    return int(batch_size)
+
+
+def split_validation(
+    labels: NDArray[np.int64], fraction: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split rows at random into training and validation, class by class.
+
+    Every class gives its share, rounded, and keeps at least one row for
+    training; so a class of a few rows gives none, where
+    ``train_test_split(stratify=…)`` refuses to split.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,), int
+        Class of each row.
+    fraction : float in (0, 1)
+        Share of the rows to hold out.
+    seed : int
+        Seeds the choice.
+
+    Returns
+    -------
+    train, validation : ndarray of int
+        Positions of the rows, ascending; ``validation`` may be empty.
+    """
+    generator = np.random.default_rng(seed)
+    held_out = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        count = min(math.floor(fraction * len(rows) + 0.5), len(rows) - 1)
+        held_out[generator.permutation(rows)[:count]] = True
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)

@@ -1,0 +1,194 @@
+"""What comes in: images in any of their forms, brought to one and checked."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
+
+SMALLEST_IMAGE = 64
+"""Flat rows of fewer values that form no square are taken as signals, one pixel high."""
+
+
+def check_image_shape(image_shape: Any) -> tuple[int, int, int] | None:
+    """Bring the ``image_shape`` parameter to (height, width, channels).
+
+    Parameters
+    ----------
+    image_shape : None or sequence of two or three positive ints
+        (height, width) means one channel.
+
+    Returns
+    -------
+    tuple of int, (height, width, channels), or None
+
+    Raises
+    ------
+    TypeError
+        If it is neither None nor a sequence of whole numbers.
+    ValueError
+        If it has not two or three numbers, or one of them is below 1.
+    """
+    if image_shape is None:
+        return None
+    allowed = (
+        "image_shape must be None, (height, width) or (height, width, channels), whole numbers "
+        f"from 1 up; got {image_shape!r}. For square grey images None finds the shape by itself."
+    )
+    if not isinstance(image_shape, Sequence | np.ndarray) or isinstance(image_shape, str):
+        raise TypeError(allowed)
+    if not all(isinstance(side, int | np.integer) for side in image_shape):
+        raise TypeError(allowed)
+    if len(image_shape) not in (2, 3) or min(image_shape) < 1:
+        raise ValueError(allowed)
+    height, width, *channels = (int(side) for side in image_shape)
+    return height, width, channels[0] if channels else 1
+
+
+def infer_image_shape(
+    sample_shape: tuple[int, ...], image_shape: tuple[int, int, int] | None
+) -> tuple[int, int, int]:
+    """Find the (height, width, channels) of images given in one of their forms.
+
+    Parameters
+    ----------
+    sample_shape : tuple of int
+        Shape of one sample: (pixels,), (height, width) or (height, width, channels).
+    image_shape : tuple of int, (height, width, channels), or None
+        What the user said. None: what the samples say; flat rows are square
+        grey images, or signals one pixel high if they are shorter than
+        8 × 8 values and form no square.
+
+    Returns
+    -------
+    tuple of int, (height, width, channels)
+
+    Raises
+    ------
+    ValueError
+        If the samples and ``image_shape`` disagree, or flat rows of 64 values
+        or more form no square and no ``image_shape`` is given.
+    """
+    if len(sample_shape) == 1:
+        (n_pixels,) = sample_shape
+        if image_shape is not None:
+            if n_pixels != math.prod(image_shape):
+                raise ValueError(
+                    f"image_shape={image_shape} means {math.prod(image_shape)} pixels a row, but X "
+                    f"has {n_pixels}. Give the shape of the images that the rows of X hold."
+                )
+            return image_shape
+        side = math.isqrt(n_pixels)
+        if side * side == n_pixels:
+            return side, side, 1
+        if n_pixels < SMALLEST_IMAGE:
+            return 1, n_pixels, 1
+        raise ValueError(
+            f"X has {n_pixels} pixels a row, which form no square image "
+            f"({side}×{side} has {side * side}, {side + 1}×{side + 1} has {(side + 1) ** 2}). "
+            "Pass image_shape=(height, width) or (height, width, channels), "
+            "or X in the shape (n_samples, height, width)."
+        )
+    height, width, *channels = sample_shape
+    shape = (height, width, channels[0] if channels else 1)
+    if image_shape is not None and shape != image_shape:
+        raise ValueError(
+            f"X has images of shape {shape}, but image_shape={image_shape}. "
+            "Leave image_shape at None to take the shape from X."
+        )
+    return shape
+
+
+def check_images(
+    estimator: BaseEstimator,
+    X: Any,
+    y: Any = "no_validation",
+    *,
+    reset: bool,
+    image_shape: Any = None,
+) -> Any:
+    """Check images, and set or compare what the estimator knows of their form.
+
+    With ``reset`` the estimator gets ``image_shape_``, ``n_features_in_`` (values
+    a sample: height × width × channels) and, for data frames with string
+    columns, ``feature_names_in_``.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Who asks.
+    X : array-like of shape (n, pixels), (n, height, width) or (n, height, width, channels)
+        Numbers of any dtype.
+    y : array-like of shape (n,), default="no_validation"
+        Targets, where there are any.
+    reset : bool
+        True in ``fit``, False afterwards.
+    image_shape : sequence of int or None, default=None
+        The estimator's parameter, for ``fit``.
+
+    Returns
+    -------
+    X : ndarray of shape (n, height, width, channels)
+        A view where possible, in the dtype that came.
+    y : ndarray of shape (n,)
+        Only if ``y`` was given.
+
+    Raises
+    ------
+    ValueError
+        If X is empty, holds NaN, infinity or strings, has another number of
+        rows than y, or images of another shape than those of ``fit``.
+    """
+    owner = type(estimator).__name__
+    flat, sample_shape = _flatten(X, owner)
+    checked = validate_data(estimator, flat, y, reset=reset, dtype="numeric")
+    rows, *rest = checked if isinstance(checked, tuple) else (checked,)
+    if reset:
+        estimator._sample_shape = sample_shape or rows.shape[1:]
+        estimator.image_shape_ = infer_image_shape(
+            estimator._sample_shape, check_image_shape(image_shape)
+        )
+    elif sample_shape is not None:
+        came = infer_image_shape(sample_shape, None)
+        if came != estimator.image_shape_:
+            raise ValueError(
+                f"X has images of shape {came}, but {owner} was fitted on images of shape "
+                f"{estimator.image_shape_} (height, width, channels). "
+                "Resize the images, or fit again on images of this shape."
+            )
+    images = rows.reshape(len(rows), *estimator.image_shape_)
+    return (images, *rest) if rest else images
+
+
+def _flatten(X: Any, owner: str) -> tuple[Any, tuple[int, ...] | None]:
+    """Return the images as rows, and the shape of one if they did not come as rows."""
+    if not hasattr(X, "ndim") and isinstance(X, Sequence) and len(X) and _depth(X) > 2:
+        X = np.asarray(X)
+    ndim = getattr(X, "ndim", 2)
+    if ndim > 4:
+        raise ValueError(
+            f"X must have shape (n_samples, pixels), (n_samples, height, width) or "
+            f"(n_samples, height, width, channels); {owner} got {ndim} dimensions, "
+            f"shape {tuple(X.shape)}. Reshape X to one of the three."
+        )
+    if ndim < 3:
+        return X, None
+    X = np.asanyarray(X)
+    sample_shape = tuple(X.shape[1:])
+    if math.prod(sample_shape) == 0:
+        raise ValueError(
+            f"X has images of shape {sample_shape}, which hold no pixel; {owner} needs at "
+            "least one pixel in each direction. Check how the images were cut out or loaded."
+        )
+    return X.reshape(len(X), math.prod(sample_shape)), sample_shape
+
+
+def _depth(X: Any) -> int:
+    """Count how deep lists or arrays are nested, along the first element."""
+    depth = 0
+    while isinstance(X, Sequence | np.ndarray) and not isinstance(X, str | bytes) and len(X):
+        depth += 1
+        X = X[0]
+    return depth
