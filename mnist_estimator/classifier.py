@@ -316,7 +316,7 @@ class CNNClassifier(MendedKerasClassifier):
                 "classes must be passed on the first call to partial_fit: the labels of all "
                 "classes that will occur, such as np.unique(y_all). Got None."
             )
-        known = None if first else self.classes_
+        known: NDArray[Any] | None = getattr(self, "classes_", None)
         given = None if classes is None else np.unique(np.asarray(classes))
         if known is not None and given is not None and not np.array_equal(known, given):
             raise ValueError(

@@ -6,7 +6,6 @@ from typing import Any, Self
 from scikeras.wrappers import BaseWrapper, KerasClassifier
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-
 if "__sklearn_tags__" not in vars(BaseWrapper):
     # Its ``_more_tags`` is dead since scikit-learn 1.6, and ``check_estimator`` refuses
     # every class that has it alone. This only hands on: nothing changes for others.
@@ -40,7 +39,7 @@ class MendedKerasClassifier(KerasClassifier, metaclass=_MixinFirst):
     representation and setting are scikit-learn's.
     """
 
-    _get_param_names = classmethod(BaseEstimator._get_param_names.__func__)
+    _get_param_names: Any = classmethod(BaseEstimator._get_param_names.__func__)
     __repr__ = BaseEstimator.__repr__
 
     def __init__(self) -> None:

@@ -179,11 +179,11 @@ def train(
     FloatingPointError
         If the loss is no longer finite.
     """
+    patience = options.patience if validation is not None else None
     loop = _Loop(model, architecture, images, options, step_options, state)
     watch = keras.callbacks.CallbackList(list(callbacks), model=model)
     watch.set_params({"epochs": options.epochs, "steps": loop.n_batches, "verbose": 0})
     result = TrainingResult()
-    selects = validation is not None and options.patience is not None
     best_loss, best_weights = math.inf, None
     model.stop_training = False
 
@@ -198,12 +198,12 @@ def train(
                 result.history.setdefault(name, []).append(value)
             watch.on_epoch_end(epoch, logs)
 
-            if not selects:
+            if patience is None:
                 result.best_epoch = epoch + 1
             elif logs["val_loss"] < best_loss:
                 best_loss, best_weights = logs["val_loss"], model.get_weights()
                 result.best_epoch = epoch + 1
-            elif epoch + 1 - result.best_epoch >= options.patience:
+            elif epoch + 1 - result.best_epoch >= patience:
                 break
             if interrupt.is_set() or model.stop_training:
                 break
