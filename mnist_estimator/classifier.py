@@ -144,6 +144,9 @@ class CNNClassifier(MendedKerasClassifier):
     True
     """
 
+    classes_: NDArray[Any]
+    image_shape_: tuple[int, int, int]
+
     _parameter_constraints: dict[str, list] = {  # noqa: RUF012  scikit-learn's own form
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "batch_norm": ["boolean"],
@@ -263,7 +266,7 @@ class CNNClassifier(MendedKerasClassifier):
             raise ValueError(f"{missing} is None; pass both X_val and y_val, or neither.")
         goes_on = self.warm_start and hasattr(self, "model_")
         images, labels = self._check_data(X, y, new=not goes_on)
-        weights = self._check_weights(sample_weight, images, y)
+        weights = self._check_weights(sample_weight, images, labels)
         training, seed = self._drop_unweighted(images, labels, weights), self._draw_seed()
         validation = None
         if X_val is not None:
@@ -324,7 +327,7 @@ class CNNClassifier(MendedKerasClassifier):
                 f"{known!r}. Leave classes out, or start with a new classifier."
             )
         images, labels = self._check_data(X, y, new=first, classes=given if first else known)
-        weights = self._check_weights(sample_weight, images, y)
+        weights = self._check_weights(sample_weight, images, labels)
         training, seed = self._drop_unweighted(images, labels, weights), self._draw_seed()
         if first:
             self._build(training, seed)
@@ -431,7 +434,7 @@ class CNNClassifier(MendedKerasClassifier):
         return np.searchsorted(self.classes_, y)
 
     def _check_weights(
-        self, sample_weight: Any, images: NDArray[Any], y: Any
+        self, sample_weight: Any, images: NDArray[Any], labels: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         """Return the product of sample and class weights, a new array."""
         weights = _check_sample_weight(sample_weight, images, dtype=np.float64, copy=True)
@@ -441,7 +444,7 @@ class CNNClassifier(MendedKerasClassifier):
                 "Leave rows that are not to count at 0."
             )
         if self.class_weight is not None:
-            weights *= compute_sample_weight(self.class_weight, y)
+            weights *= compute_sample_weight(self.class_weight, self.classes_[labels])
         return weights
 
     def _drop_unweighted(

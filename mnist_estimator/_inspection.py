@@ -1,0 +1,321 @@
+"""What a fitted classifier and its data say: predictions, labels, images, training history.
+
+Shared by the pictures and the report. Nothing here needs a particular
+estimator: whatever has `predict` will do.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+from sklearn.base import is_regressor
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from .validation import check_image_shape, infer_image_shape
+
+
+class Predictions(NamedTuple):
+    """What a classifier says of some samples."""
+
+    y_pred: NDArray[Any]
+    """Predicted labels, of shape (n_samples,)."""
+    proba: NDArray[Any] | None
+    """Probabilities, of shape (n_samples, n_classes), columns as in `classes`."""
+    classes: NDArray[Any] | None
+    """The estimator's `classes_`."""
+    confidence: NDArray[Any] | None
+    """Probability of each predicted label, of shape (n_samples,)."""
+
+
+def check_same_kind(y_true: NDArray[Any], known: NDArray[Any], name: str = "y") -> None:
+    """Refuse strings against numbers: "7" would never equal 7, and all would be mistakes.
+
+    Raises
+    ------
+    ValueError
+        If `y_true` and the labels that the estimator knows are of different kinds.
+    """
+    kinds = ["strings" if labels.dtype.kind in "US" else "numbers" for labels in (y_true, known)]
+    if kinds[0] != kinds[1]:
+        target = "str" if kinds[1] == "strings" else known.dtype.name
+        raise ValueError(
+            f"{name} must hold labels of the same kind as the predictions, here {kinds[1]} such "
+            f"as {known[0].item()!r}; got {kinds[0]} such as {y_true[0].item()!r}. "
+            f"Convert them, e.g. with {name}.astype({target!r})."
+        )
+
+
+def predict(estimator: Any, X: Any) -> Predictions:
+    """Predict labels and, where the estimator can, probabilities.
+
+    Labels come from `predict`, never from the largest probability: with a
+    tuned decision threshold the two differ.
+
+    Parameters
+    ----------
+    estimator : fitted classifier
+        Any estimator with `predict`; `predict_proba` is used if it is there.
+    X : array-like or DataFrame
+        Samples, in the form the estimator takes.
+
+    Returns
+    -------
+    Predictions
+        Labels, probabilities, classes and confidence; the last three are None
+        without `predict_proba` or `classes_`.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` is a regressor or has no `predict`.
+    NotFittedError
+        If `estimator` is not fitted.
+    ValueError
+        If what it returns does not fit together.
+    """
+    if not hasattr(estimator, "predict") or isinstance(estimator, type):
+        raise TypeError(
+            "estimator must be a fitted classifier, an object with predict; "
+            f"got {estimator!r}. Pass an instance on which fit has been called."
+        )
+    if hasattr(estimator, "__sklearn_tags__"):  # others are taken at their word
+        if is_regressor(estimator):
+            raise TypeError(
+                "estimator must be a classifier; got the regressor "
+                f"{type(estimator).__name__}. Use sklearn.metrics for regressors."
+            )
+        check_is_fitted(estimator)
+    y_pred = _one_column(estimator.predict(X), "estimator.predict(X)")
+    classes = getattr(estimator, "classes_", None)
+    if classes is None or not hasattr(estimator, "predict_proba"):
+        return Predictions(y_pred, None, None, None)
+    classes = _one_column(classes, "estimator.classes_")
+    proba = np.asarray(estimator.predict_proba(X))
+    return Predictions(y_pred, proba, classes, _confidence(y_pred, proba, classes))
+
+
+def _confidence(y_pred: NDArray[Any], proba: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:
+    if proba.shape != (len(y_pred), len(classes)):
+        raise ValueError(
+            "estimator.predict_proba(X) must have one row a sample and one column a class, "
+            f"here the shape {(len(y_pred), len(classes))}; got {proba.shape}."
+        )
+    unknown = np.setdiff1d(y_pred, classes)
+    if unknown.size:
+        raise ValueError(
+            "estimator.predict(X) must return labels from estimator.classes_; "
+            f"got {unknown.tolist()[:5]}, which {classes.tolist()[:10]} does not hold."
+        )
+    order = np.argsort(classes)
+    columns = order[np.searchsorted(classes, y_pred, sorter=order)]
+    return proba[np.arange(len(y_pred)), columns]
+
+
+def check_count(value: int, name: str, low: int, high: float = math.inf) -> None:
+    """Refuse what is no whole number from `low` to `high`.
+
+    Raises
+    ------
+    TypeError
+        If `value` is no whole number.
+    ValueError
+        If `value` is out of range.
+    """
+    allowed = f"{name} must be a whole number from {low}" + (
+        " up" if high == math.inf else f" to {high}"
+    )
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{allowed}; got {value!r}.")
+    if not low <= value <= high:
+        raise ValueError(f"{allowed}; got {value}.")
+
+
+def check_labels(X: Any, y: Any, name: str = "y") -> NDArray[Any]:
+    """Return `y` as a one-dimensional array that has one label for each row of `X`.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (n_samples, ...)
+        Samples; only their number is looked at.
+    y : array-like of shape (n_samples,)
+        Labels: numbers, strings or booleans.
+    name : str, default="y"
+        What errors call `y`.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If `X` is empty, the lengths differ, `y` is not one-dimensional, or a
+        label is missing.
+    """
+    n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
+    if n_samples == 0:
+        raise ValueError(
+            "X must hold at least one sample; got 0. Check how the rows were selected or loaded."
+        )
+    labels = _one_column(y, name)
+    if len(labels) != n_samples:
+        raise ValueError(
+            f"{name} must have one value for each of the {n_samples} samples in X; "
+            f"got {len(labels)}. Pass X and {name} cut from the same rows."
+        )
+    return labels
+
+
+def _one_column(values: Any, name: str) -> NDArray[Any]:
+    array = np.asarray(values)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise ValueError(
+            f"{name} must be one-dimensional, one label a sample; got the shape {array.shape}. "
+            "Turn one-hot rows into labels with argmax(axis=1)."
+        )
+    if pd.isna(array).any():
+        raise ValueError(
+            f"{name} must hold one label for each sample; got missing values. Drop those rows."
+        )
+    # Columns of pandas come as objects: strings, categories, nullable integers.
+    return np.array(array.tolist()) if array.dtype.kind == "O" else array
+
+
+def as_images(X: Any, image_shape: Sequence[int] | None = None) -> NDArray[Any]:
+    """Return the rows of `X` as images.
+
+    Parameters
+    ----------
+    X : array-like, sparse matrix or DataFrame
+        Of shape (n_samples, n_pixels), (n_samples, height, width) or
+        (n_samples, height, width, channels); numbers of any dtype and range.
+    image_shape : sequence of int, default=None
+        (height, width) or (height, width, channels). None takes flat rows as
+        square grey images.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, height, width) or (n_samples, height, width, 3 or 4)
+        Values and dtype as given; a single channel is dropped.
+
+    Raises
+    ------
+    TypeError
+        If the pixels are not numbers.
+    ValueError
+        If the pixels cannot be laid out as images.
+    """
+    array = X.toarray() if issparse(X) else np.asarray(X)
+    if array.dtype.kind == "O":
+        array = pd.DataFrame(array).infer_objects().to_numpy() if array.ndim == 2 else array
+    if array.dtype.kind not in "buif":
+        raise TypeError(
+            f"X must hold numbers, one a pixel; got dtype {array.dtype}. "
+            "Convert it, e.g. with X.astype(float)."
+        )
+    if array.ndim not in (2, 3, 4):
+        raise ValueError(
+            "X must have the shape (n_samples, n_pixels), (n_samples, height, width) or "
+            f"(n_samples, height, width, channels); got {array.shape}."
+        )
+    shape = infer_image_shape(array.shape[1:], check_image_shape(image_shape))
+    images = array.reshape(len(array), *shape)
+    if shape[2] == 1:
+        return images[..., 0]
+    if shape[2] not in (3, 4):
+        raise ValueError(
+            "X must hold grey (1 channel), RGB (3) or RGBA (4) images, channels last; got images "
+            f"of shape {shape}. Move the channels last or pass image_shape."
+        )
+    return images
+
+
+def scale_to_unit(images: NDArray[Any]) -> NDArray[Any]:
+    """Bring pixels of any range to float64 in [0, 1], for showing.
+
+    Bytes are taken as 0 to 255 and booleans as 0 and 1; anything else by the
+    smallest and largest finite value in `images`. Values that are not finite
+    become 0.
+    """
+    low, high = value_range(images)
+    scaled = (np.nan_to_num(images.astype(float), nan=low, posinf=high, neginf=low) - low) / (
+        high - low
+    )
+    return np.clip(scaled, 0.0, 1.0)
+
+
+def value_range(images: NDArray[Any]) -> tuple[float, float]:
+    """Return the values shown as black and as white: see `scale_to_unit`."""
+    if images.dtype == np.uint8:
+        return 0.0, 255.0
+    finite = images[np.isfinite(images)]
+    if images.dtype == bool or finite.size == 0:
+        return 0.0, 1.0
+    low, high = float(finite.min()), float(finite.max())
+    return (low, high) if low < high else (low, low + 1.0)
+
+
+def fitted_parts(estimator: Any) -> Iterator[Any]:
+    """Yield the estimator and what is fitted inside it, outermost and first steps first.
+
+    Looks into pipelines and meta-estimators (`best_estimator_`, `estimator_`).
+    """
+    yield estimator
+    for attribute in ("best_estimator_", "estimator_"):
+        if hasattr(estimator, attribute):
+            yield from fitted_parts(getattr(estimator, attribute))
+    if isinstance(estimator, Pipeline):
+        for _, step in estimator.steps:
+            yield from fitted_parts(step)
+
+
+def final_estimator(estimator: Any) -> Any:
+    """Return the estimator at the heart of searches and pipelines."""
+    while True:
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif isinstance(estimator, Pipeline):
+            estimator = estimator.steps[-1][1]
+        else:
+            return estimator
+
+
+def find_history(estimator: Any) -> tuple[dict[str, list[float]], int | None] | None:
+    """Return (`history_`, `best_epoch_`) of the estimator or a part of it, None without."""
+    for part in fitted_parts(estimator):
+        history = getattr(part, "history_", None)
+        if isinstance(history, Mapping) and {"loss", "accuracy"} <= set(history):
+            copied = {key: [float(value) for value in history[key]] for key in history}
+            best_epoch = getattr(part, "best_epoch_", None)
+            return copied, None if best_epoch is None else int(best_epoch)
+    return None
+
+
+def find_image_shape(estimator: Any, n_pixels: int) -> tuple[int, ...] | None:
+    """Return the first `image_shape_` in the estimator or its parts that has `n_pixels`."""
+    for part in fitted_parts(estimator):
+        shape = getattr(part, "image_shape_", None)
+        if shape is not None and math.prod(shape) == n_pixels:
+            return tuple(int(side) for side in shape)
+    return None
+
+
+def take_rows(X: Any, indices: NDArray[Any]) -> Any:
+    """Return the rows of `X` at `indices`, as a DataFrame if it is one, else as an array."""
+    if hasattr(X, "iloc"):
+        return X.iloc[indices]
+    return X[indices] if hasattr(X, "shape") else np.asarray(X)[indices]
+
+
+def most_confident_first(indices: NDArray[Any], confidence: NDArray[Any] | None) -> NDArray[Any]:
+    """Order `indices` by falling confidence; ties, and all without one, stay as they are."""
+    if confidence is None:
+        return indices
+    return indices[np.argsort(-confidence[indices], kind="stable")]

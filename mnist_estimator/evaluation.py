@@ -1,0 +1,452 @@
+"""What a fitted classifier is worth on test data: numbers, tables and a page to show.
+
+Any fitted scikit-learn classifier or pipeline will do.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binomtest
+from sklearn.metrics import classification_report, precision_recall_fscore_support
+
+from ._inspection import (
+    as_images,
+    check_count,
+    check_labels,
+    check_same_kind,
+    final_estimator,
+    find_history,
+    find_image_shape,
+    most_confident_first,
+    predict,
+    take_rows,
+)
+
+_KEPT_IMAGES = 100
+_SMALLEST_SIDE = 8  # pixels: below it, square flat rows are more likely a table than an image
+
+
+class Averages(NamedTuple):
+    """A metric over all classes."""
+
+    weighted: float
+    """Mean over the classes, weighted by the number of true samples of each."""
+    macro: float
+    """Plain mean over the classes."""
+
+
+def evaluate(
+    estimator: Any, X: Any, y: ArrayLike, *, image_shape: Sequence[int] | None = None
+) -> "EvaluationReport":
+    """Evaluate a fitted classifier on data it has not seen.
+
+    Parameters
+    ----------
+    estimator : fitted classifier
+        Any classifier, pipeline or search. Without `predict_proba` the report
+        has no log loss, calibration error and confidence.
+    X : array-like or DataFrame of shape (n_samples, ...)
+        Samples in the form that `estimator` takes.
+    y : array-like of shape (n_samples,)
+        True labels, of the kind `estimator` was fitted on. Labels it has never
+        seen are allowed, and count as mistakes.
+    image_shape : sequence of int, default=None
+        (height, width) or (height, width, channels) of flat rows, for showing
+        mistakes. None takes the estimator's `image_shape_` if it has one, else
+        takes rows of at least 8 × 8 pixels as square; if they cannot be, the
+        report has no images.
+
+    Returns
+    -------
+    EvaluationReport
+
+    Raises
+    ------
+    NotFittedError
+        If `estimator` is not fitted.
+    TypeError
+        If `estimator` is no classifier.
+    ValueError
+        If `X` is empty, `y` has another length than `X`, missing labels, or
+        labels of another kind than the estimator's; or if `image_shape` does
+        not fit `X`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from mnist_estimator import evaluate
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = LogisticRegression(max_iter=1000).fit(X[:1000] / 16, y[:1000])
+    >>> report = evaluate(model, X[1000:] / 16, y[1000:])
+    >>> report
+    EvaluationReport(accuracy=0.9322, n_samples=797)
+    >>> report.top_confusions.loc[0, ["true", "predicted"]].tolist()
+    [1, 9]
+    """
+    y_true = check_labels(X, y)
+    y_pred, proba, seen, confidence = predict(estimator, X)
+    check_same_kind(y_true, y_pred if seen is None else seen)
+    classes = np.unique(np.concatenate([y_true, y_pred] + ([] if seen is None else [seen])))
+    aligned = None
+    if proba is not None and seen is not None:  # a class never seen in training has probability 0
+        aligned = np.zeros((len(y_true), len(classes)), dtype=np.result_type(proba, np.float32))
+        aligned[:, np.searchsorted(classes, seen)] = proba
+    mistakes = most_confident_first(np.flatnonzero(y_true != y_pred), confidence)
+    history, best_epoch = find_history(estimator) or (None, None)
+    return EvaluationReport(
+        y_true=y_true,
+        y_pred=y_pred,
+        classes=classes,
+        proba=aligned,
+        images=_images_of(estimator, X, mistakes[:_KEPT_IMAGES], image_shape),
+        history=history,
+        best_epoch=best_epoch,
+        model_name=type(final_estimator(estimator)).__name__,
+        model_description=repr(estimator),
+    )
+
+
+def _images_of(
+    estimator: Any, X: Any, indices: NDArray[Any], image_shape: Sequence[int] | None
+) -> NDArray[Any] | None:
+    """Return the rows as images, None if they are none; what the user asked for must work."""
+    rows = take_rows(X, indices)
+    if image_shape is not None:
+        return as_images(rows, image_shape)
+    shape = np.shape(rows)
+    flat = len(shape) == 2
+    image_shape = find_image_shape(estimator, int(np.prod(shape[1:]))) if flat else None
+    try:
+        images = as_images(rows, image_shape)
+    except (TypeError, ValueError):
+        return None
+    smallest = _SMALLEST_SIDE if flat and image_shape is None else 2
+    return images if min(images.shape[1:3]) >= smallest else None
+
+
+def expected_calibration_error(
+    correct: ArrayLike, confidence: ArrayLike, *, n_bins: int = 15
+) -> float:
+    r"""Compute by how much confidence and accuracy differ on average.
+
+    The samples are put into bins :math:`B_m` of equal width by confidence;
+    the result is :math:`\sum_m \frac{|B_m|}{n} |acc(B_m) - conf(B_m)|`.
+
+    Parameters
+    ----------
+    correct : array-like of bool of shape (n_samples,)
+        Whether each prediction is right.
+    confidence : array-like of float of shape (n_samples,)
+        Probability of each predicted label, in [0, 1].
+    n_bins : int, default=15
+        Number of bins; each holds its upper edge.
+
+    Returns
+    -------
+    float
+        In [0, 1]; 0 for perfect calibration.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ or are 0, a confidence lies outside [0, 1], or
+        `n_bins` is below 1.
+
+    References
+    ----------
+    C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger: On Calibration of Modern
+    Neural Networks. ICML 2017.
+
+    Examples
+    --------
+    >>> round(expected_calibration_error([True, True, False, True], [0.9, 0.9, 0.9, 0.9]), 3)
+    0.15
+    """
+    right, sure = np.asarray(correct, dtype=bool), np.asarray(confidence, dtype=float)
+    if right.shape != sure.shape or right.ndim != 1 or right.size == 0:
+        raise ValueError(
+            "correct and confidence must be one-dimensional, of one length, at least 1; "
+            f"got the shapes {right.shape} and {sure.shape}."
+        )
+    # Probabilities in float32 may exceed 1 by a rounding error.
+    if not ((sure >= 0) & (sure <= 1 + 1e-6)).all():
+        raise ValueError(
+            f"confidence must lie in [0, 1]; got values from {sure.min()} to {sure.max()}. "
+            "Pass probabilities, not scores."
+        )
+    if n_bins < 1:
+        raise ValueError(f"n_bins must be at least 1; got {n_bins}.")
+    inner_edges = np.linspace(0, 1, n_bins + 1)[1:-1]
+    bins = np.searchsorted(inner_edges, sure, side="left")
+    gaps = np.bincount(bins, weights=right - sure, minlength=n_bins)
+    return float(np.abs(gaps).sum() / len(sure))
+
+
+def _pick(rows: NDArray[Any], columns: NDArray[np.intp]) -> NDArray[Any]:
+    """Return one value of each row."""
+    return rows[np.arange(len(rows)), columns]
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class EvaluationReport:
+    """What a classifier made of some test data; made by :func:`evaluate`.
+
+    `print(report)` shows the main numbers, `report.to_html(path)` writes them
+    all, with pictures, on a page. Each number and table is a property.
+
+    Attributes
+    ----------
+    y_true, y_pred : ndarray of shape (n_samples,)
+        True and predicted labels.
+    classes : ndarray of shape (n_classes,)
+        The labels that the estimator knows or that occur, sorted.
+    proba : ndarray of float of shape (n_samples, n_classes) or None
+        Probabilities, columns as in `classes`; 0 for labels that the estimator
+        does not know. None without `predict_proba`.
+    images : ndarray of shape (n_images, height, width[, channels]) or None
+        The first 100 of `mistakes` as images. None if the samples are no images.
+    history : dict of str to list of float, or None
+        The estimator's `history_`, if it has one.
+    best_epoch : int or None
+        The estimator's `best_epoch_`, counted from 1, if it has one.
+    model_name, model_description : str
+        Class of the classifier, and what the estimator prints as.
+    """
+
+    y_true: NDArray[Any]
+    y_pred: NDArray[Any]
+    classes: NDArray[Any]
+    proba: NDArray[Any] | None = None
+    images: NDArray[Any] | None = None
+    history: dict[str, list[float]] | None = None
+    best_epoch: int | None = None
+    model_name: str = "Classifier"
+    model_description: str = ""
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples."""
+        return len(self.y_true)
+
+    @cached_property
+    def accuracy(self) -> float:
+        """Share of correct predictions, in [0, 1]."""
+        return float(np.mean(self.y_true == self.y_pred))
+
+    @cached_property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """Confidence interval of the accuracy at 95 %, as (low, high).
+
+        By E. B. Wilson: Probable Inference, the Law of Succession, and Statistical
+        Inference. Journal of the American Statistical Association 22, 1927.
+        """
+        n_correct = int(np.sum(self.y_true == self.y_pred))
+        interval = binomtest(n_correct, self.n_samples).proportion_ci(0.95, method="wilson")
+        return float(interval.low), float(interval.high)
+
+    @property
+    def precision(self) -> Averages:
+        """Precision, weighted and macro, in [0, 1].
+
+        Over the classes that occur in `y_true` or `y_pred`, 0 where it is undefined,
+        as scikit-learn's `precision_score` with `zero_division=0`. So are recall and F1.
+        """
+        return self._average("precision")
+
+    @property
+    def recall(self) -> Averages:
+        """Recall, weighted and macro, in [0, 1]."""
+        return self._average("recall")
+
+    @property
+    def f1(self) -> Averages:
+        """F1, weighted and macro, in [0, 1]."""
+        return self._average("f1")
+
+    def _average(self, metric: str) -> Averages:
+        values, support = self.per_class[metric], self.per_class["support"]
+        weighted = float((values * support).sum() / support.sum())
+        return Averages(weighted=weighted, macro=float(values.mean()))  # both skip NaN
+
+    @cached_property
+    def confidence(self) -> NDArray[Any] | None:
+        """Probability of each predicted label, of shape (n_samples,); None without `proba`."""
+        if self.proba is None:
+            return None
+        return _pick(self.proba, np.searchsorted(self.classes, self.y_pred))
+
+    @cached_property
+    def log_loss(self) -> float | None:
+        """Mean negative logarithm of the true label's probability, in nats; None without `proba`.
+
+        As in scikit-learn, a probability of 0 counts as the resolution of its dtype.
+        """
+        if self.proba is None:
+            return None
+        eps = np.finfo(self.proba.dtype).eps
+        likelihood = np.clip(_pick(self.proba, np.searchsorted(self.classes, self.y_true)), eps, 1)
+        return float(-np.mean(np.log(likelihood, dtype=float)))
+
+    @cached_property
+    def ece(self) -> float | None:
+        """Expected calibration error over 15 bins, in [0, 1]; None without `proba`.
+
+        See :func:`expected_calibration_error`.
+        """
+        if self.confidence is None:
+            return None
+        return expected_calibration_error(self.y_true == self.y_pred, self.confidence)
+
+    @cached_property
+    def per_class(self) -> pd.DataFrame:
+        """Precision, recall, f1 and support (number of true samples) by class.
+
+        NaN for a class that neither occurs nor is predicted.
+        """
+        precision, recall, f1, support = precision_recall_fscore_support(
+            self.y_true, self.y_pred, labels=self.classes, zero_division=0
+        )
+        table = pd.DataFrame(
+            {"precision": precision, "recall": recall, "f1": f1, "support": support},
+            index=pd.Index(self.classes, name="class"),
+        )
+        absent = (support == 0) & ~np.isin(self.classes, self.y_pred)
+        table.loc[absent, ["precision", "recall", "f1"]] = np.nan
+        return table
+
+    @cached_property
+    def confusion(self) -> pd.DataFrame:
+        """Counts of samples; rows are true labels, columns predicted ones."""
+        n_classes = len(self.classes)
+        true, predicted = (np.searchsorted(self.classes, y) for y in (self.y_true, self.y_pred))
+        counts = np.bincount(true * n_classes + predicted, minlength=n_classes**2)
+        return pd.DataFrame(
+            counts.reshape(n_classes, n_classes),
+            index=pd.Index(self.classes, name="true"),
+            columns=pd.Index(self.classes, name="predicted"),
+        )
+
+    @cached_property
+    def top_confusions(self) -> pd.DataFrame:
+        """Pairs of labels by falling number of mistakes.
+
+        The columns: true, predicted, count, and share of the true label's samples in [0, 1].
+        """
+        counts = self.confusion.to_numpy()
+        true, predicted = np.nonzero(counts * (1 - np.eye(len(counts), dtype=int)))
+        pairs = pd.DataFrame(
+            {
+                "true": self.classes[true],
+                "predicted": self.classes[predicted],
+                "count": counts[true, predicted],
+                "share": counts[true, predicted] / counts.sum(axis=1)[true],
+            }
+        )
+        order = ["count", "share"]
+        return pairs.sort_values(order, ascending=False, kind="stable", ignore_index=True)
+
+    @cached_property
+    def mistakes(self) -> NDArray[np.intp]:
+        """Rows of `X` with a wrong prediction, the most confident first."""
+        return most_confident_first(np.flatnonzero(self.y_true != self.y_pred), self.confidence)
+
+    def __repr__(self) -> str:
+        return f"EvaluationReport(accuracy={self.accuracy:.4f}, n_samples={self.n_samples})"
+
+    def __str__(self) -> str:
+        low, high = self.accuracy_interval
+        table = classification_report(self.y_true, self.y_pred, digits=4, zero_division=0)
+        lines = [
+            f"Accuracy {100 * self.accuracy:.2f} % "
+            f"(95 % interval {100 * low:.2f} to {100 * high:.2f} %), "
+            f"{len(self.mistakes):,} mistakes in {self.n_samples:,} samples",
+            "",
+            table.rstrip(),
+        ]
+        if self.log_loss is not None and self.ece is not None:
+            lines += ["", f"Log loss {self.log_loss:.4f}, calibration error {100 * self.ece:.2f} %"]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the metrics as plain Python values, ready for `json.dump`.
+
+        Returns
+        -------
+        dict
+            "n_samples", "n_mistakes", "accuracy", "accuracy_interval",
+            "precision_weighted", "precision_macro" and so on for recall and
+            f1, "log_loss", "ece", "per_class" (by label as str), "confusion"
+            ("labels", "counts" with true labels as rows) and "top_confusions".
+            What is not known is None.
+        """
+        averages = {
+            f"{metric}_{kind}": value
+            for metric in ("precision", "recall", "f1")
+            for kind, value in getattr(self, metric)._asdict().items()
+        }
+        # Object columns hold Python's numbers, and can hold None where a float has NaN.
+        per_class = self.per_class.astype(object).where(self.per_class.notna(), None)
+        return {
+            "n_samples": self.n_samples,
+            "n_mistakes": len(self.mistakes),
+            "accuracy": self.accuracy,
+            "accuracy_interval": list(self.accuracy_interval),
+            **averages,
+            "log_loss": self.log_loss,
+            "ece": self.ece,
+            "per_class": {str(label): row.to_dict() for label, row in per_class.iterrows()},
+            "confusion": {
+                "labels": self.classes.tolist(),
+                "counts": self.confusion.to_numpy().tolist(),
+            },
+            "top_confusions": self.top_confusions.to_dict("records"),
+        }
+
+    def to_html(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        title: str = "Evaluation report",
+        n_images: int = 40,
+    ) -> Path:
+        """Write the report as one page that needs nothing beside it.
+
+        The page holds the numbers, the table of classes, the learning curves
+        if the estimator has a history, the confusion matrix, the most confused
+        pairs and the most confident mistakes. The file appears whole or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+            The file to write; one that is there is replaced.
+        title : str, default="Evaluation report"
+            The page's heading.
+        n_images : int, default=40
+            At most so many mistakes are shown, from 0 to 100.
+
+        Returns
+        -------
+        Path
+            `path`.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder of `path` does not exist.
+        IsADirectoryError
+            If `path` is a folder.
+        TypeError, ValueError
+            If `n_images` is no whole number or out of range.
+        """
+        from .report_page import render, write_atomically
+
+        check_count(n_images, "n_images", 0, _KEPT_IMAGES)
+        return write_atomically(path, lambda: render(self, title=title, n_images=n_images))

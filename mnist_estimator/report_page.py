@@ -1,0 +1,251 @@
+"""The evaluation report as one page of HTML that needs nothing beside it."""
+
+import base64
+import io
+import math
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._inspection import scale_to_unit
+from ._version import __version__
+from .plotting import (
+    BEST_EPOCH_COLOR,
+    TRAINING_COLOR,
+    VALIDATION_COLOR,
+    TrainingHistoryDisplay,
+)
+
+if TYPE_CHECKING:
+    from .evaluation import EvaluationReport
+
+_N_PAIRS = 10
+_LONG_LABEL = 5  # characters; longer ones stand upright over the confusion matrix
+_TEXT_COLOR = "#010203"  # a stand-in that occurs nowhere else in a drawing
+_GRID_COLOR = "#040506"
+
+# What matplotlib draws in these colours takes the page's, which follow light and dark.
+_PAGE_COLORS = {
+    _TEXT_COLOR: "currentColor",
+    _GRID_COLOR: "var(--line)",
+    TRAINING_COLOR.lower(): "var(--blue)",
+    VALIDATION_COLOR.lower(): "var(--orange)",
+    BEST_EPOCH_COLOR.lower(): "var(--muted)",
+}
+_CHART_STYLE: dict[Any, Any] = {
+    "axes.edgecolor": _GRID_COLOR,
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.labelcolor": _TEXT_COLOR,
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.facecolor": "none",
+    "font.size": 11,
+    "grid.color": _GRID_COLOR,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "svg.fonttype": "none",  # text stays text, in the page's font
+    "svg.hashsalt": "mnist_estimator",  # the same report gives the same bytes
+    "text.color": _TEXT_COLOR,
+    "xtick.color": _GRID_COLOR,
+    "xtick.labelcolor": _TEXT_COLOR,
+    "ytick.color": _GRID_COLOR,
+    "ytick.labelcolor": _TEXT_COLOR,
+    "ytick.left": False,
+}
+
+
+def render(report: "EvaluationReport", *, title: str, n_images: int) -> str:
+    """Return the page as a string.
+
+    Parameters
+    ----------
+    report : EvaluationReport
+        What to show.
+    title : str
+        The heading.
+    n_images : int
+        At most so many mistakes are shown.
+
+    Returns
+    -------
+    str
+        A whole HTML document, the same for the same report.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("mnist_estimator"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = _percent
+    environment.filters["score"] = _score
+    return environment.get_template("report.html").render(
+        title=title,
+        report=report,
+        version=__version__,
+        rows=[(label, row.to_dict()) for label, row in report.per_class.iterrows()],
+        charts=_learning_curves(report.history, report.best_epoch),
+        matrix=_confusion_cells(report),
+        long_labels=max(len(str(label)) for label in report.classes) > _LONG_LABEL,
+        pairs=report.top_confusions.head(_N_PAIRS).to_dict("records"),
+        pictures=_mistake_pictures(report, n_images),
+    )
+
+
+def write_atomically(path: str | os.PathLike[str], make_text: Callable[[], str]) -> Path:
+    """Write text to a file that appears whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; its folder must exist. One that is there is replaced.
+    make_text : callable
+        Called without arguments for the text once `path` is known to be writable.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder does not exist.
+    IsADirectoryError
+        If `path` is a folder.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"path must name a file in a folder that exists; got {str(path)!r}, and there is no "
+            f"folder {str(path.parent)!r}. Create it first, e.g. with Path.mkdir(parents=True)."
+        )
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"path must name a file; got the folder {str(path)!r}. Add a name, e.g. report.html."
+        )
+    text = make_text()
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _percent(share: float, digits: int = 2) -> str:
+    return f"{share:.{digits}%}".replace("%", "\N{NARROW NO-BREAK SPACE}%")
+
+
+def _score(value: float | None) -> str:
+    return "–" if value is None or math.isnan(value) else f"{value:.4f}"
+
+
+def _learning_curves(
+    history: Mapping[str, Sequence[float]] | None, best_epoch: int | None
+) -> list[dict[str, Any]]:
+    """Return a chart each for loss and accuracy: what it shows in words, and its SVG."""
+    if history is None:
+        return []
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    # A figure of its own and a copy of the settings: the caller's plots are left alone.
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_CHART_STYLE)
+        figures = [Figure(figsize=(4.6, 3.1), layout="constrained") for _ in range(2)]
+        axes = [figure.subplots() for figure in figures]
+        TrainingHistoryDisplay(history, best_epoch=best_epoch).plot(axes)
+        drawings = [_svg(figure) for figure in figures]
+    texts = [_in_words(metric, history) for metric in ("loss", "accuracy")]
+    return [{"text": text, "svg": svg} for text, svg in zip(texts, drawings, strict=True)]
+
+
+def _in_words(metric: str, history: Mapping[str, Sequence[float]]) -> str:
+    spans = [
+        f"{name} from {history[key][0]:.4f} to {history[key][-1]:.4f}"
+        for name, key in (("training", metric), ("validation", f"val_{metric}"))
+        if key in history
+    ]
+    return f"{metric.capitalize()} by epoch, {len(history[metric])} in all: {', '.join(spans)}."
+
+
+def _svg(figure: Any) -> Any:
+    from markupsafe import Markup
+
+    file = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(file, format="svg", metadata=nothing)
+    drawing = file.getvalue()
+    drawing = drawing[drawing.index("<svg") :]  # without the XML prologue
+    drawing = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", drawing, count=1)
+    drawing = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", drawing, count=1)
+    for color, replacement in _PAGE_COLORS.items():
+        drawing = drawing.replace(color, replacement)
+    return Markup(drawing)  # drawn by us from numbers only: nothing to escape
+
+
+def _confusion_cells(report: "EvaluationReport") -> list[dict[str, Any]]:
+    """Return the rows of the confusion matrix, each cell with how strongly to colour it.
+
+    Mistakes are coloured by the square root of their count, so that single ones
+    can be seen beside many; the diagonal by the class's recall.
+    """
+    counts = report.confusion.to_numpy()
+    mistakes = counts * (1 - np.eye(len(counts), dtype=int))
+    heat = np.sqrt(mistakes / max(1, mistakes.max()))
+    support = counts.sum(axis=1)
+    np.fill_diagonal(heat, np.diag(counts) / np.maximum(1, support))
+    labels = report.classes.tolist()
+    return [
+        {
+            "label": labels[i],
+            "support": int(support[i]),
+            "cells": [
+                {"label": labels[j], "count": int(counts[i, j]), "heat": float(heat[i, j])}
+                for j in range(len(labels))
+            ],
+        }
+        for i in range(len(labels))
+    ]
+
+
+def _mistake_pictures(report: "EvaluationReport", n_images: int) -> list[dict[str, Any]]:
+    if report.images is None or len(report.images) == 0:
+        return []
+    pixels = scale_to_unit(report.images)[:n_images]
+    shown = zip(pixels, report.mistakes.tolist(), strict=False)
+    return [
+        {
+            "source": _png(image),
+            "row": row,
+            "true": report.y_true[row],
+            "predicted": report.y_pred[row],
+            "confidence": None if report.confidence is None else float(report.confidence[row]),
+        }
+        for image, row in shown
+    ]
+
+
+def _png(image: NDArray[Any]) -> str:
+    """Return the image, of values in [0, 1], as a data address."""
+    from matplotlib.image import imsave
+
+    file = io.BytesIO()
+    nothing: dict[str, Any] = {"Software": None}
+    imsave(file, image, format="png", cmap="gray", vmin=0, vmax=1, metadata=nothing)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")

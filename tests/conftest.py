@@ -1,0 +1,47 @@
+"""Small data, and a network small enough to be fitted in a second."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from mnist_estimator import CNNClassifier, make_pipeline
+
+SMALL = {"filters": (8, 16), "kernel_size": 3, "epochs": 8, "random_state": 0}
+"""One architecture for all tests, so that it is traced once."""
+
+
+@pytest.fixture
+def small():
+    """Make a classifier with a small network."""
+    return lambda **changed: CNNClassifier(**SMALL | changed)
+
+
+@pytest.fixture
+def small_pipeline():
+    """Make a pipeline with a small network."""
+    return lambda **changed: make_pipeline(**SMALL | changed)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """Return 600 images of 8×8 pixels as flat rows, and their labels."""
+    X, y = load_digits(return_X_y=True)
+    return X[:600], y[:600]
+
+
+@pytest.fixture(scope="session")
+def fitted(digits):
+    """Return a classifier fitted on the digits; tests must not change it."""
+    X, y = digits
+    return CNNClassifier(**SMALL).fit(X, y)
+
+
+@pytest.fixture(scope="session")
+def two_classes():
+    """Return images of two classes that a line tells apart: bright above or below."""
+    generator = np.random.default_rng(0)
+    y = generator.integers(0, 2, 200)
+    X = generator.uniform(0, 0.3, (200, 8, 8)).astype(np.float32)
+    X[y == 0, :4] += 0.5
+    X[y == 1, 4:] += 0.5
+    return X, y

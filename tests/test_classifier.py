@@ -1,0 +1,364 @@
+"""The classifier on small problems: labels, forms, validation, seeds, state."""
+
+import copy
+import pickle
+import random
+import signal
+import threading
+import warnings
+
+import joblib
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from numpy.testing import assert_allclose, assert_array_equal
+from scikeras.wrappers import KerasClassifier
+from sklearn.base import clone, is_classifier
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import VotingClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_validate
+from sklearn.utils import get_tags
+from tensorflow.python.framework.config import is_op_determinism_enabled
+
+from mnist_estimator import CNNClassifier
+
+
+def test_is_a_scikeras_classifier_with_right_tags():
+    clf = CNNClassifier()
+    assert isinstance(clf, KerasClassifier)
+    assert is_classifier(clf)
+    tags = get_tags(clf)
+    assert tags.estimator_type == "classifier"
+    assert tags.input_tags.two_d_array
+    assert tags.input_tags.three_d_array
+
+
+def test_learns(fitted, digits):
+    X, y = digits
+    assert fitted.score(X, y) > 0.95
+
+
+def test_probabilities_sum_to_one_and_agree_with_labels(fitted, digits):
+    X, _ = digits
+    proba = fitted.predict_proba(X)
+    assert proba.shape == (len(X), 10)
+    assert_allclose(proba.sum(axis=1), 1, rtol=1e-12)
+    assert proba.min() >= 0
+    assert_array_equal(fitted.classes_[proba.argmax(axis=1)], fitted.predict(X))
+
+
+def test_predictions_do_not_depend_on_the_batch(fitted, digits):
+    X, _ = digits
+    whole = fitted.predict_proba(np.tile(X, (3, 1)))
+    assert len(whole) == 1800
+    assert_allclose(whole[600:1200], fitted.predict_proba(X), atol=1e-6)
+    one_by_one = np.vstack([fitted.predict_proba(row[None]) for row in X[:20]])
+    assert_allclose(one_by_one, whole[:20], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["below", "above"],
+        [-7, 400],
+        [False, True],
+        np.array(["no", "yes"], dtype=object),
+    ],
+)
+def test_labels_come_back_as_they_went_in(small, two_classes, labels):
+    X, y = two_classes
+    labels = np.asarray(labels)
+    clf = small().fit(X, labels[y])
+    assert_array_equal(clf.classes_, np.unique(labels))
+    predicted = clf.predict(X)
+    assert predicted.dtype.kind == labels.dtype.kind
+    assert np.mean(predicted == labels[y]) > 0.95
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float16, np.float32, np.float64])
+def test_fit_on_one_dtype_predict_on_another(small, digits, dtype):
+    X, y = digits
+    clf = small(epochs=1).fit(X.astype(dtype), y)
+    assert_array_equal(
+        clf.predict_proba(X.astype(np.uint8)), clf.predict_proba(X.astype(np.float64))
+    )
+
+
+def test_every_form_of_images_gives_the_same(fitted, digits):
+    X, _ = digits
+    expected = fitted.predict_proba(X[:50])
+    for form in (X[:50].reshape(50, 8, 8), X[:50].reshape(50, 8, 8, 1), X[:50].tolist()):
+        assert_array_equal(fitted.predict_proba(form), expected)
+    assert fitted.image_shape_ == (8, 8, 1)
+    assert fitted.n_features_in_ == 64
+
+
+def test_colour_images_of_any_shape(small):
+    generator = np.random.default_rng(0)
+    y = generator.integers(0, 3, 150)
+    X = generator.uniform(0, 0.4, (150, 9, 14, 3))
+    X[np.arange(150), :, :, y] += 0.5
+    clf = small().fit(X, y)
+    assert clf.image_shape_ == (9, 14, 3)
+    assert clf.score(X, y) > 0.95
+    flat = small(image_shape=(9, 14, 3)).fit(X.reshape(150, -1), y)
+    assert_array_equal(flat.predict_proba(X), clf.predict_proba(X))
+
+
+def test_memory_mapped_images(small, digits, tmp_path):
+    X, y = digits
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    clf = small(epochs=1).fit(mapped, y)
+    assert_array_equal(clf.predict_proba(mapped), small(epochs=1).fit(X, y).predict_proba(X))
+
+
+def test_feature_names(small, digits):
+    X, y = digits
+    frame = pd.DataFrame(X, columns=[f"pixel{i}" for i in range(64)])
+    clf = small(epochs=1).fit(frame, y)
+    assert_array_equal(clf.feature_names_in_, frame.columns)
+    with pytest.raises(ValueError, match="feature names should match"):
+        clf.predict(frame.iloc[:, ::-1])
+
+
+def test_history_and_best_epoch(fitted):
+    history = fitted.history_
+    assert type(history) is dict
+    assert set(history) == {"loss", "accuracy", "learning_rate", "val_loss", "val_accuracy"}
+    assert {len(values) for values in history.values()} == {fitted.n_iter_} == {8}
+    assert fitted.best_epoch_ == 1 + int(np.argmin(history["val_loss"]))
+
+
+def test_weights_are_those_of_the_best_epoch(small, digits):
+    """An enormous constant rate makes the loss jump; what is kept is the lowest."""
+    X, y = digits
+    X_val, y_val = X[400:], y[400:]
+    clf = small(epochs=8, schedule="constant", learning_rate=0.2, patience=8)
+    clf.fit(X[:400], y[:400], X_val=X_val, y_val=y_val)
+    losses = clf.history_["val_loss"]
+    assert losses[clf.best_epoch_ - 1] == min(losses)
+    proba = clf.predict_proba(X_val)
+    loss = -np.log(proba[np.arange(len(y_val)), np.searchsorted(clf.classes_, y_val)]).mean()
+    assert loss == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_patience_ends_training(small, digits):
+    X, y = digits
+    clf = small(epochs=40, schedule="constant", learning_rate=0.3, patience=1).fit(X, y)
+    assert clf.n_iter_ < 40
+    assert clf.n_iter_ == clf.best_epoch_ + 1
+
+
+def test_without_early_stopping_all_rows_train_and_the_last_epoch_counts(small, digits):
+    X, y = digits
+    clf = small(early_stopping=False).fit(X, y)
+    assert set(clf.history_) == {"loss", "accuracy", "learning_rate"}
+    assert clf.best_epoch_ == clf.n_iter_ == 8
+
+
+def test_sorted_data_lose_no_class(small, digits):
+    X, y = digits
+    order = np.argsort(y, kind="stable")
+    assert small().fit(X[order], y[order]).score(X, y) > 0.9
+
+
+def test_seeded_fits_repeat_to_the_bit_and_other_seeds_differ(small, fitted, digits):
+    X, y = digits
+    again = small().fit(X, y)
+    for one, other in zip(fitted.model_.get_weights(), again.model_.get_weights(), strict=True):
+        assert_array_equal(one, other)
+    assert again.history_ == fitted.history_
+    other = small(random_state=1).fit(X, y)
+    assert not np.array_equal(other.predict_proba(X), fitted.predict_proba(X))
+
+
+def test_global_generators_are_left_alone(small, digits):
+    X, y = digits
+    small().fit(X, y)  # traced, so that nothing but the fit itself runs below
+    keras.utils.set_random_seed(7)
+    expected = _global_draws()
+    keras.utils.set_random_seed(7)
+    small().fit(X, y).predict(X)
+    assert _global_draws() == expected
+    assert not is_op_determinism_enabled()
+
+
+def _global_draws():
+    return (
+        random.random(),
+        float(np.random.random()),  # noqa: NPY002  the global generator is meant
+        float(tf.random.uniform(())),
+        float(keras.random.uniform(())),
+    )
+
+
+def test_integer_weights_of_zero_drop_rows(small, digits):
+    X, y = digits
+    weights = np.ones(len(y))
+    weights[y == 3] = 0
+    before = weights.copy()
+    clf = small().fit(X, y, sample_weight=weights)
+    assert_array_equal(weights, before)
+    assert 3 not in clf.predict(X)
+    assert 3 in clf.classes_
+
+
+def test_class_weight_leaves_arrays_alone(small, digits):
+    X, y = digits
+    weights = np.full(len(y), 2)
+    small(epochs=1, class_weight={0: 5.0}).fit(X, y, sample_weight=weights)
+    assert_array_equal(weights, 2)
+
+
+def test_partial_fit(small, digits):
+    X, y = digits
+    clf = small(learning_rate=0.003)
+    for _ in range(8):
+        for start in range(0, 600, 200):
+            rows = slice(start, start + 200)
+            clf.partial_fit(X[rows], y[rows], classes=np.arange(10))
+    assert clf.n_iter_ == 24
+    assert clf.score(X, y) > 0.9
+
+
+def test_warm_start_goes_on_and_cold_start_begins_anew(small, digits):
+    X, y = digits
+    warm = small(warm_start=True, epochs=4).fit(X, y)
+    first = warm.history_["loss"][0]
+    warm.fit(X, y)
+    assert warm.n_iter_ == 8
+    assert warm.history_["loss"][4] < first / 2
+    cold = small().fit(X, y).fit(X, y)
+    assert cold.history_ == small().fit(X, y).history_
+
+
+@pytest.mark.parametrize("make_copy", [copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])
+def test_copies_predict_alike_and_train_on(fitted, digits, make_copy):
+    X, y = digits
+    restored = make_copy(fitted)
+    assert_array_equal(restored.predict_proba(X), fitted.predict_proba(X))
+    assert restored.history_ == fitted.history_
+    assert_array_equal(
+        restored.partial_fit(X, y).predict_proba(X),
+        copy.deepcopy(fitted).partial_fit(X, y).predict_proba(X),
+    )
+
+
+def test_joblib_and_unfitted_pickle(fitted, digits, tmp_path):
+    joblib.dump(fitted, tmp_path / "clf.joblib")
+    restored = joblib.load(tmp_path / "clf.joblib")
+    assert_array_equal(restored.predict(digits[0]), fitted.predict(digits[0]))
+    assert pickle.loads(pickle.dumps(CNNClassifier(epochs=9))).epochs == 9
+
+
+def test_clone_keeps_every_parameter(fitted):
+    changed = clone(fitted).set_params(epochs=11, filters=[4], augmentation={"shift": 0.1})
+    assert clone(changed).get_params() == changed.get_params()
+    assert not hasattr(clone(fitted), "model_")
+
+
+def test_fit_leaves_parameters_alone(small, digits):
+    X, y = digits
+    clf = small(epochs=1)
+    before = copy.deepcopy(clf.get_params())
+    clf.fit(X, y)
+    assert clf.get_params() == before
+
+
+def test_threads_may_fit_and_predict_at_the_same_time(small, fitted, digits):
+    X, y = digits
+    expected = fitted.predict_proba(X)
+    results = {}
+
+    def work(i):
+        results[i] = small().fit(X, y).predict_proba(X)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for i in range(3):
+        assert_array_equal(results[i], expected)
+
+
+def test_ctrl_c_leaves_a_fitted_classifier(small, digits):
+    X, y = digits
+
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 5:
+                signal.raise_signal(signal.SIGINT)
+
+    clf = small(callbacks=[Interrupt], epochs=50)
+    with pytest.warns(ConvergenceWarning, match="interrupted in epoch 1; the classifier is fitted"):
+        clf.fit(X, y)
+    assert clf.n_iter_ == 1
+    assert clf.predict(X).shape == (600,)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_keras_callbacks_as_instances_and_classes(small, digits, tmp_path):
+    X, y = digits
+    log = keras.callbacks.CSVLogger(tmp_path / "log.csv")
+    clf = small(callbacks=[log, keras.callbacks.TerminateOnNaN]).fit(X, y)
+    frame = pd.read_csv(tmp_path / "log.csv")
+    assert_allclose(frame["val_loss"], clf.history_["val_loss"])
+    assert clone(clf).callbacks is not None
+    assert_array_equal(pickle.loads(pickle.dumps(clf)).predict(X), clf.predict(X))
+
+
+def test_a_callback_can_stop_training(small, digits):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = True
+
+    assert small(callbacks=[Stop]).fit(*digits).n_iter_ == 1
+
+
+def test_verbose_prints_a_line_an_epoch(small, digits, capsys):
+    small(verbose=1, epochs=3).fit(*digits)
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["Epoch 1/3", "Epoch 2/3", "Epoch 3/3"]
+    assert all("val. accuracy" in line for line in lines)
+
+
+def test_cross_validation_is_stratified_and_scores_anything(small, digits):
+    X, y = digits
+    order = np.argsort(y, kind="stable")
+    scores = cross_validate(
+        small(), X[order], y[order], cv=3,
+        scoring=["accuracy", "neg_log_loss", "roc_auc_ovr", "f1_macro"], error_score="raise",
+    )  # fmt: skip
+    assert scores["test_accuracy"].min() > 0.7
+    assert scores["test_roc_auc_ovr"].min() > 0.97
+
+
+def test_binary_scoring_calibration_and_voting(small, two_classes):
+    X, y = two_classes
+    flat = X.reshape(200, 64)
+    scores = cross_validate(small(), flat, y, cv=3, scoring="roc_auc", error_score="raise")
+    assert scores["test_score"].min() > 0.95
+    calibrated = CalibratedClassifierCV(small(), cv=3).fit(flat, y)
+    assert calibrated.score(flat, y) > 0.95
+    voters = [("cnn", small()), ("lr", LogisticRegression())]
+    assert VotingClassifier(voters, voting="soft").fit(flat, y).score(flat, y) > 0.95
+
+
+def test_initialize_builds_without_training(small, digits):
+    X, y = digits
+    clf = small().initialize(X, y)
+    assert clf.n_iter_ == 0
+    assert clf.history_ == {}
+    assert clf.predict_proba(X).shape == (600, 10)
+
+
+def test_no_warnings_in_an_ordinary_fit(small, digits):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        small(epochs=1).fit(*digits).predict(digits[0])

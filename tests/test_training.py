@@ -1,0 +1,168 @@
+"""Pieces of the training against what can be worked out by hand."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.testing import assert_allclose, assert_array_equal
+
+from mnist_estimator.augmentation import random_affine
+from mnist_estimator.compilation import (
+    StepOptions,
+    forward_function,
+    freeze,
+    predict_logits,
+    resolve_precision,
+    step_function,
+    variables_of,
+    zero_moments,
+)
+from mnist_estimator.network import build_cnn
+from mnist_estimator.training import TrainingOptions, learning_rate_at, split_validation
+
+SIZES = {"image_shape": (8, 8, 1), "n_classes": 3, "filters": (4, 6), "kernel_size": 3}
+
+
+def options(schedule):
+    return TrainingOptions(
+        epochs=4, batch_size=8, learning_rate=0.1, schedule=schedule,
+        label_smoothing=0.0, patience=None, seed=0,
+    )  # fmt: skip
+
+
+def test_split_validation_takes_a_share_of_each_class():
+    labels = np.repeat([0, 1, 2, 3], [100, 50, 4, 1])
+    train, validation = split_validation(labels, 0.1, seed=0)
+    assert_array_equal(np.sort(np.r_[train, validation]), np.arange(155))
+    assert_array_equal(np.bincount(labels[validation], minlength=4), [10, 5, 0, 0])
+    again = split_validation(labels, 0.1, seed=0)[1]
+    assert_array_equal(validation, again)
+    assert not np.array_equal(validation, split_validation(labels, 0.1, seed=1)[1])
+
+
+def test_every_class_keeps_a_row_for_training():
+    labels = np.repeat([0, 1], [10, 1])
+    train, _ = split_validation(labels, 0.99, seed=0)
+    assert_array_equal(np.unique(labels[train]), [0, 1])
+
+
+def test_schedules():
+    one_cycle = [learning_rate_at(options("one_cycle"), t) for t in (0, 0.125, 0.25, 0.625, 1)]
+    assert_allclose(one_cycle, [0, 0.05, 0.1, 0.05, 0], atol=1e-12)
+    cosine = [learning_rate_at(options("cosine"), t) for t in (0, 0.5, 1)]
+    assert_allclose(cosine, [0.1, 0.05, 0], atol=1e-12)
+    assert {learning_rate_at(options("constant"), t) for t in (0, 0.3, 1)} == {0.1}
+
+
+def test_step_is_the_step_of_keras():
+    """Weights and statistics after three steps: ours beside Keras's layers and optimizer."""
+    sizes = SIZES | {"dropout": 0.0}
+    generator = np.random.default_rng(0)
+    images = generator.normal(size=(16, 8, 8, 1)).astype(np.float32)
+    targets = np.eye(3, dtype=np.float32)[generator.integers(0, 3, 16)]
+    weights = generator.uniform(0.5, 1.5, 16).astype(np.float32)
+
+    ours, theirs = build_cnn(**sizes), build_cnn(**sizes)
+    step = step_function(freeze(sizes), StepOptions("float32", 0.9, 0.99, None))
+    moments = zero_moments(ours)
+    optimizer = keras.optimizers.Adam(0.01, beta_1=0.9, beta_2=0.99)
+    for number in (1, 2, 3):
+        total, _ = step(
+            variables_of(ours.trainable_variables), variables_of(ours.non_trainable_variables),
+            moments, tf.constant(images), tf.constant(targets), tf.constant(weights),
+            tf.constant(number), tf.constant(0), tf.constant(0.01),
+        )  # fmt: skip
+        with tf.GradientTape() as tape:
+            logits = theirs(images, training=True)
+            losses = keras.losses.categorical_crossentropy(targets, logits, from_logits=True)
+            loss = tf.reduce_mean(weights * losses)
+        optimizer.apply(tape.gradient(loss, theirs.trainable_variables), theirs.trainable_variables)
+        assert float(total) / 16 == pytest.approx(float(loss), rel=1e-4)
+    for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        if other.ndim == 1:  # Keras's layer takes the biased variance, the fused one 16/15 of it
+            assert_allclose(one, other, rtol=0.02, atol=2e-3)
+        else:
+            assert_allclose(one, other, rtol=1e-2, atol=2e-3)
+
+
+def test_forward_is_the_network_itself():
+    model = build_cnn(**SIZES, seed=3)
+    images = np.random.default_rng(0).normal(size=(5, 8, 8, 1)).astype(np.float32)
+    ours = predict_logits(model, freeze(SIZES), images, batch_size=2)
+    assert_allclose(ours, model(images, training=False), rtol=1e-5, atol=1e-6)
+
+
+def test_functions_are_traced_once_for_all_networks_and_batch_sizes():
+    architecture = freeze(SIZES | {"filters": (3, 5)})
+    forward = forward_function(architecture)
+    for seed, n in ((0, 4), (1, 7), (2, 9), (3, 1)):
+        model = build_cnn(**dict(architecture), seed=seed)
+        predict_logits(model, architecture, np.zeros((n, 8, 8, 1), dtype=np.float32))
+    assert forward.experimental_get_tracing_count() <= 2  # one batch size, then any
+
+
+def test_network_has_the_layers_asked_for():
+    model = build_cnn((28, 28, 1), 10, filters=(4, (6, 8)), kernel_size=(5, 3), dense_units=(12,))
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds.count("Conv2D") == 3
+    assert kinds.count("MaxPooling2D") == 2
+    assert kinds.count("Dropout") == 2
+    assert kinds.count("Dense") == 2
+    assert model.get_layer("conv1_1").kernel_size == (5, 5)
+    assert model.get_layer("flatten").output.shape[-1] == 7 * 7 * 8
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 20, 1), (3, 1, 2), (2, 2, 4), (33, 17, 3)])
+def test_any_image_shape(shape):
+    model = build_cnn(shape, 2)
+    assert model(np.zeros((3, *shape), dtype=np.float32)).shape == (3, 2)
+
+
+def test_seed_decides_the_weights():
+    one, same, other = (build_cnn(**SIZES, seed=seed) for seed in (1, 1, 2))
+    assert_array_equal(one.get_weights()[3], same.get_weights()[3])
+    kernels = [model.get_layer("conv1_1").kernel.numpy() for model in (one, other)]
+    assert not np.array_equal(*kernels)
+
+
+def test_augmentation_of_nothing_changes_nothing():
+    images = np.random.default_rng(0).uniform(size=(4, 9, 8, 2)).astype(np.float32)
+    assert_allclose(random_affine(images, tf.constant([1, 2])), images, atol=1e-5)
+
+
+def test_augmentation_repeats_with_its_seed():
+    images = np.random.default_rng(0).uniform(size=(4, 9, 8, 2)).astype(np.float32)
+    one, same, other = (
+        random_affine(images, tf.constant(seed), rotation=20.0, shift=0.1).numpy()
+        for seed in ([1, 2], [1, 2], [1, 3])
+    )
+    assert_array_equal(one, same)
+    assert np.abs(one - other).max() > 0.1
+
+
+def test_augmentation_shifts_by_the_share_given():
+    """The centre of a dot moves by no more than the shift allows, and for some images nearly so."""
+    images = np.zeros((500, 21, 21, 1), dtype=np.float32)
+    images[:, 10, 10] = 1
+    moved = random_affine(images, tf.constant([0, 0]), shift=0.1).numpy()[..., 0]
+    mass = moved.sum(axis=(1, 2))
+    rows = (moved.sum(axis=2) * np.arange(21)).sum(axis=1) / mass - 10
+    assert np.abs(rows).max() <= 2.1 + 1e-3
+    assert np.abs(rows).max() > 1.9
+    assert abs(rows.mean()) < 0.2
+
+
+def test_augmentation_rotates_about_the_centre():
+    """A bar turned by up to 90° keeps its centre of mass."""
+    images = np.zeros((200, 21, 21, 1), dtype=np.float32)
+    images[:, 10, 6:15] = 1
+    turned = random_affine(images, tf.constant([0, 0]), rotation=90.0).numpy()[..., 0]
+    for axis in (1, 2):
+        places = (turned.sum(axis=axis) * np.arange(21)).sum(axis=1) / turned.sum(axis=(1, 2))
+        assert_allclose(places, 10, atol=0.1)
+
+
+def test_precision():
+    assert resolve_precision("float32") == "float32"
+    assert resolve_precision("bfloat16") == "mixed_bfloat16"
+    assert resolve_precision("auto") in ("float32", "mixed_bfloat16")
