@@ -1,14 +1,14 @@
 """The command line: MNIST from the data to the report, in one command."""
 
 import argparse
-import contextlib
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,8 +119,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
             X, y, train_size=options.train_size, stratify=y, random_state=options.seed
         )
 
-    with _muted_stderr():
-        import tensorflow  # noqa: F401  here, where its greeting is muted
+    _import_tensorflow()
     from .evaluation import evaluate
     from .pipeline import make_pipeline
 
@@ -184,22 +183,27 @@ def _facts(
     }
 
 
-@contextlib.contextmanager
-def _muted_stderr() -> Iterator[None]:
-    """Keep from the terminal what libraries write below ``sys.stderr``.
+def _import_tensorflow() -> None:
+    """Import TensorFlow, with its greeting muted and Ctrl-C put off.
 
-    TensorFlow 2.21 tells at import, whatever TF_CPP_MIN_LOG_LEVEL says, that there
-    is oneDNN and no GPU. An import that fails raises an error all the same.
+    TensorFlow 2.21 tells at import, on the process's own stderr and whatever
+    TF_CPP_MIN_LOG_LEVEL says, that there is oneDNN and no GPU. A Ctrl-C that comes
+    meanwhile is lost somewhere in the import.
     """
+    pressed: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
     sys.stderr.flush()
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as sink:
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+    try:
+        with tempfile.TemporaryFile() as sink:
+            os.dup2(sink.fileno(), 2)
+            import tensorflow  # noqa: F401
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        signal.signal(signal.SIGINT, previous)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def _check_folder(folder: Path) -> None:

@@ -30,7 +30,7 @@ from .training import (
     split_validation,
     train,
 )
-from .validation import check_image_shape, check_images
+from .validation import check_image_shape, check_images, unchanged_on_failure
 
 STATISTICS_ROWS = 10_000
 """Images from which the mean and the deviation of the channels are taken, at most."""
@@ -264,20 +264,21 @@ class CNNClassifier(MendedKerasClassifier):
         if (X_val is None) != (y_val is None):
             missing = "X_val" if X_val is None else "y_val"
             raise ValueError(f"{missing} is None; pass both X_val and y_val, or neither.")
-        goes_on = self.warm_start and hasattr(self, "model_")
-        images, labels = self._check_data(X, y, new=not goes_on)
-        weights = self._check_weights(sample_weight, images, labels)
-        training, seed = self._drop_unweighted(images, labels, weights), self._draw_seed()
-        validation = None
-        if X_val is not None:
-            validation = self._check_validation(X_val, y_val)
-        elif self.early_stopping:
-            kept, held_out = split_validation(training.labels, self.validation_fraction, seed)
-            if len(held_out):
-                training, validation = training.rows(kept), training.rows(held_out)
-        if not goes_on:
-            self._build(training, seed)
-        self._train(training, validation, seed, epochs=self.epochs, schedule=self.schedule)
+        with unchanged_on_failure(self):
+            goes_on = self.warm_start and hasattr(self, "model_")
+            images, labels = self._check_data(X, y, new=not goes_on)
+            weights = self._check_weights(sample_weight, images, labels)
+            training, seed = self._drop_unweighted(images, labels, weights), self._draw_seed()
+            validation = None
+            if X_val is not None:
+                validation = self._check_validation(X_val, y_val)
+            elif self.early_stopping:
+                kept, held_out = split_validation(training.labels, self.validation_fraction, seed)
+                if len(held_out):
+                    training, validation = training.rows(kept), training.rows(held_out)
+            if not goes_on:
+                self._build(training, seed)
+            self._train(training, validation, seed, epochs=self.epochs, schedule=self.schedule)
         return self
 
     def partial_fit(
@@ -326,12 +327,13 @@ class CNNClassifier(MendedKerasClassifier):
                 f"classes={given!r} is not the same as on the first call to partial_fit: "
                 f"{known!r}. Leave classes out, or start with a new classifier."
             )
-        images, labels = self._check_data(X, y, new=first, classes=given if first else known)
-        weights = self._check_weights(sample_weight, images, labels)
-        training, seed = self._drop_unweighted(images, labels, weights), self._draw_seed()
-        if first:
-            self._build(training, seed)
-        self._train(training, None, seed, epochs=1, schedule="constant")
+        with unchanged_on_failure(self):
+            images, labels = self._check_data(X, y, new=first, classes=given if first else known)
+            weights = self._check_weights(sample_weight, images, labels)
+            training, seed = self._drop_unweighted(images, labels, weights), self._draw_seed()
+            if first:
+                self._build(training, seed)
+            self._train(training, None, seed, epochs=1, schedule="constant")
         return self
 
     def initialize(self, X: ArrayLike, y: ArrayLike) -> Self:

@@ -9,7 +9,7 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .validation import check_image_shape, check_images
+from .validation import check_image_shape, check_images, unchanged_on_failure
 
 
 class ImageScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -81,7 +81,8 @@ class ImageScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         check_image_shape(self.image_shape)
         value_range = _check_value_range(self.value_range)
-        images = check_images(self, X, reset=True, image_shape=self.image_shape)
+        with unchanged_on_failure(self):
+            images = check_images(self, X, reset=True, image_shape=self.image_shape)
         if value_range is None:
             if images.dtype == np.uint8:
                 value_range = (0.0, 255.0)

@@ -1,7 +1,8 @@
 """What comes in: images in any of their forms, brought to one and checked."""
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -143,14 +144,7 @@ def check_images(
     """
     owner = type(estimator).__name__
     flat, sample_shape = _flatten(X, owner)
-    checked = validate_data(estimator, flat, y, reset=reset, dtype="numeric")
-    rows, *rest = checked if isinstance(checked, tuple) else (checked,)
-    if reset:
-        estimator._sample_shape = sample_shape or rows.shape[1:]
-        estimator.image_shape_ = infer_image_shape(
-            estimator._sample_shape, check_image_shape(image_shape)
-        )
-    elif sample_shape is not None:
+    if not reset and sample_shape is not None:
         came = infer_image_shape(sample_shape, None)
         if came != estimator.image_shape_:
             raise ValueError(
@@ -158,8 +152,33 @@ def check_images(
                 f"{estimator.image_shape_} (height, width, channels). "
                 "Resize the images, or fit again on images of this shape."
             )
+    checked = validate_data(estimator, flat, y, reset=reset, dtype="numeric")
+    rows, *rest = checked if isinstance(checked, tuple) else (checked,)
+    if reset:
+        estimator._sample_shape = sample_shape or rows.shape[1:]
+        estimator.image_shape_ = infer_image_shape(
+            estimator._sample_shape, check_image_shape(image_shape)
+        )
     images = rows.reshape(len(rows), *estimator.image_shape_)
     return (images, *rest) if rest else images
+
+
+@contextlib.contextmanager
+def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
+    """Give an estimator back its attributes if the block fails: a failed fit spoils no fitted one.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose attributes are kept, not copied.
+    """
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 def _flatten(X: Any, owner: str) -> tuple[Any, tuple[int, ...] | None]:

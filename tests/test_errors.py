@@ -1,0 +1,221 @@
+"""What users get wrong, and the words that they are told."""
+
+import re
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from mnist_estimator import CNNClassifier, ImageScaler, load_mnist, make_pipeline
+
+X = np.random.default_rng(0).integers(0, 256, (40, 64), dtype=np.uint8)
+Y = np.arange(40) % 4
+
+
+def says(words):
+    """Match the words to the letter."""
+    return re.escape(words)
+
+
+BAD_PARAMETERS = [
+    ({"epochs": 0}, "The 'epochs' parameter of CNNClassifier must be an int in the range [1, inf)"),
+    ({"epochs": 2.5}, "The 'epochs' parameter of CNNClassifier must be an int"),
+    ({"batch_size": -1}, "The 'batch_size' parameter of CNNClassifier must be an int in the range"),
+    ({"batch_size": "big"}, "or a str among {'auto'}. Got 'big' instead."),
+    ({"learning_rate": 0}, "must be a float in the range (0.0, inf). Got 0 instead."),
+    ({"learning_rate": "fast"}, "The 'learning_rate' parameter of CNNClassifier must be a float"),
+    ({"dropout": 1.0}, "must be a float in the range [0.0, 1.0). Got 1.0 instead."),
+    ({"dropout": -0.1}, "The 'dropout' parameter of CNNClassifier must be a float in the range"),
+    ({"schedule": "linear"}, "The 'schedule' parameter of CNNClassifier must be a str among"),
+    ({"beta_1": 1}, "The 'beta_1' parameter of CNNClassifier must be a float in the range [0.0"),
+    ({"label_smoothing": 2}, "The 'label_smoothing' parameter of CNNClassifier must be a float"),
+    ({"precision": "float16"}, "The 'precision' parameter of CNNClassifier must be a str among"),
+    ({"validation_fraction": 0}, "in the range (0.0, 1.0). Got 0 instead."),
+    ({"early_stopping": "yes"}, "The 'early_stopping' parameter of CNNClassifier must be an inst"),
+    ({"patience": 0}, "The 'patience' parameter of CNNClassifier must be an int in the range [1"),
+    ({"class_weight": "even"}, "The 'class_weight' parameter of CNNClassifier must be a str among"),
+    ({"callbacks": "log"}, "The 'callbacks' parameter of CNNClassifier must be an instance of"),
+    ({"random_state": "seed"}, "The 'random_state' parameter of CNNClassifier must be an int in"),
+    ({"augmentation": "flip"}, "The 'augmentation' parameter of CNNClassifier must be a str among"),
+    ({"augmentation": {"rotate": 1}}, "numbers from 0 up (zoom below 1); got 'rotate'. Check the"),
+    ({"augmentation": {"zoom": 1}}, "got zoom=1. Pass a number in that range."),
+    ({"augmentation": {"shift": "far"}}, "got shift='far'. Pass a number."),
+    (
+        {"filters": 16},
+        "filters must be a sequence of whole numbers or of sequences of them, from 1",
+    ),
+    ({"filters": (16, 0)}, "got (16, 0). For example, filters=(16, (32, 32))."),
+    ({"filters": (1.5,)}, "from 1 up; got (1.5,)."),
+    ({"filters": ()}, "filters must have at least one stage; got none. For example, (16, 32)."),
+    ({"kernel_size": (3, 3)}, "kernel_size must have one number for each of the 3 stages"),
+    ({"kernel_size": 0}, "kernel_size must be from 1 up; got 0. Usual is 3."),
+    ({"dense_units": 128}, "got 128. For example, dense_units=(128,)."),
+    ({"image_shape": 28}, "image_shape must be None, (height, width) or (height, width, channels)"),
+    ({"image_shape": (-8, 8)}, "whole numbers from 1 up; got (-8, 8)."),
+    ({"image_shape": (0, 8)}, "whole numbers from 1 up; got (0, 8)."),
+    ({"image_shape": (8, 8, 3)}, "image_shape=(8, 8, 3) means 192 pixels a row, but X has 64."),
+]
+
+
+@pytest.mark.parametrize(("parameters", "words"), BAD_PARAMETERS)
+def test_parameter_of_the_classifier(parameters, words):
+    with pytest.raises((ValueError, TypeError), match=says(words)):
+        CNNClassifier(**parameters).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"value_range": (1, 0)}, 'value_range must be "auto" or (low, high), two finite numbers'),
+        ({"value_range": 255}, "with low < high; got 255. For bytes it is (0, 255)."),
+        ({"value_range": (0, np.inf)}, "two finite numbers with low < high"),
+        ({"value_range": "bytes"}, "two finite numbers with low < high; got 'bytes'."),
+        ({"image_shape": "28x28"}, "whole numbers from 1 up; got '28x28'."),
+        ({"image_shape": (8,)}, "whole numbers from 1 up; got (8,)."),
+    ],
+)
+def test_parameter_of_the_scaler(parameters, words):
+    with pytest.raises((ValueError, TypeError), match=says(words)):
+        ImageScaler(**parameters).fit(X)
+
+
+def replaced(value):
+    changed = X.astype(float)
+    changed[3, 5] = value
+    return changed
+
+
+BAD_DATA = [
+    (X[:, :63], Y, None),  # 63 values are taken as a signal, see below
+    (np.zeros((40, 783)), Y, "X has 783 pixels a row, which form no square image (27×27 has 729, "),
+    (replaced(np.nan), Y, "Input X contains NaN."),
+    (replaced(np.inf), Y, "Input X contains infinity or a value too large for"),
+    (np.full((40, 64), "ink"), Y, "dtype='numeric' is not compatible with arrays of bytes/strings"),
+    (np.zeros((40, 0, 8)), Y, "X has images of shape (0, 8), which hold no pixel; "),
+    (np.zeros((0, 64)), [], "Found array with 0 sample(s) (shape=(0, 64)) while a minimum of 1 is"),
+    (X[0], Y, "Expected 2D array, got 1D array instead"),
+    (np.zeros((40, 2, 2, 2, 2)), Y, "got 5 dimensions, shape (40, 2, 2, 2, 2)."),
+    (X, Y[:39], "Found input variables with inconsistent numbers of samples: [40, 39]"),
+    (X, np.zeros(40), "y holds one class, np.float64(0.0); CNNClassifier needs two classes or mor"),
+    (X, np.linspace(0, 1, 40), "Unknown label type: continuous."),
+    (X, None, "requires y to be passed, but the target y is None"),
+    (X, np.where(Y == 1, np.nan, Y), "Input y contains NaN."),
+]
+
+
+@pytest.mark.parametrize(("data", "labels", "words"), [case for case in BAD_DATA if case[2]])
+def test_data_of_a_fit(data, labels, words):
+    with pytest.raises((ValueError, TypeError), match=says(words)):
+        make_pipeline().fit(data, labels)
+
+
+def test_square_is_asked_for_from_64_values_on():
+    assert ImageScaler().fit(X[:, :63]).image_shape_ == (1, 63, 1)
+    remedy = "Pass image_shape=(height, width) or (height, width, channels), or X in the shape"
+    with pytest.raises(ValueError, match=says(remedy)):
+        ImageScaler().fit(np.zeros((2, 65)))
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    """A fitted pipeline that no wrong call may spoil."""
+    return make_pipeline(filters=(4,), kernel_size=3, epochs=1, random_state=0).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (X[:, :49], "X has 49 features, but ImageScaler is expecting 64 features as input."),
+        (np.zeros((2, 4, 16)), "X has images of shape (4, 16, 1), but ImageScaler was fitted on"),
+        (np.zeros((2, 8, 8, 3)), "fitted on images of shape (8, 8, 1) (height, width, channels)."),
+        (replaced(np.nan), "Input X contains NaN."),
+        (np.zeros((0, 64)), "Found array with 0 sample(s)"),
+        (np.full((1, 64), "ink"), "dtype='numeric' is not compatible with arrays of bytes/strings"),
+    ],
+)
+def test_data_of_a_prediction(pipe, data, words):
+    before = pipe.predict_proba(X)
+    with pytest.raises(ValueError, match=says(words)):
+        pipe.predict(data)
+    assert np.array_equal(pipe.predict_proba(X), before)
+
+
+def test_classifier_names_both_shapes(pipe):
+    words = "X has images of shape (4, 16, 1), but CNNClassifier was fitted on images of shape (8,"
+    with pytest.raises(ValueError, match=says(words)):
+        pipe[-1].predict(np.zeros((2, 4, 16)))
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba"])
+def test_prediction_before_fit(method):
+    with pytest.raises(NotFittedError, match="This CNNClassifier instance is not fitted yet"):
+        getattr(CNNClassifier(), method)(X)
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"sample_weight": -np.ones(40)}, "sample_weight must be 0 or more; got -1."),
+        ({"sample_weight": np.ones(3)}, "sample_weight.shape == (3,), expected (40,)!"),
+        ({"sample_weight": (Y == 1) * 1.0}, "fewer than two classes with a weight above 0"),
+        ({"X_val": X}, "y_val is None; pass both X_val and y_val, or neither."),
+        ({"y_val": Y}, "X_val is None; pass both X_val and y_val, or neither."),
+        (
+            {"X_val": X, "y_val": Y + 1},
+            "y_val holds labels that are not among the classes: array([",
+        ),
+        ({"X_val": X[:, :49], "y_val": Y}, "X has 49 features, but CNNClassifier is expecting 64"),
+        ({"X_val": X, "y_val": Y[:3]}, "inconsistent numbers of samples: [40, 3]"),
+    ],
+)
+def test_extras_of_fit(extra, words):
+    with pytest.raises(ValueError, match=says(words)):
+        CNNClassifier().fit(X, Y, **extra)
+
+
+def test_sparse_images():
+    scipy_sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(TypeError, match="Sparse data was passed"):
+        CNNClassifier().fit(scipy_sparse.csr_array(X), Y)
+
+
+def test_partial_fit_needs_the_classes_first_and_keeps_them(pipe):
+    with pytest.raises(ValueError, match="classes must be passed on the first call to partial_fit"):
+        CNNClassifier().partial_fit(X, Y)
+    with pytest.raises(ValueError, match="is not the same as on the first call to partial_fit"):
+        pipe[-1].partial_fit(X, Y, classes=[0, 1])
+    with pytest.raises(ValueError, match="y holds labels that are not among the classes"):
+        pipe[-1].partial_fit(X, Y + 1)
+
+
+def test_misspelt_parameters_are_told_the_nearest():
+    with pytest.raises(ValueError, match=r"'learning_rat' .* Did you mean 'learning_rate'\?"):
+        make_pipeline(learning_rat=0.1)
+    with pytest.raises(ValueError, match=r"Did you mean 'dropout'\?"):
+        make_pipeline().set_params(cnn__drop_out=0.1)
+
+
+def test_divergence_is_told_with_its_remedy():
+    clf = CNNClassifier(learning_rate=1e30, schedule="constant", batch_norm=False, epochs=20)
+    with pytest.raises(FloatingPointError, match=r"learning_rate=1e\+30 is too high"):
+        clf.fit(X, Y)
+
+
+def test_failed_fit_leaves_what_was_fitted(pipe):
+    before = pipe.predict_proba(X)
+    for data, labels, error in (
+        (X[:, :49], np.zeros(40), "one class"),
+        (np.full((40, 50), np.nan), Y, "NaN"),
+    ):
+        for step in pipe[-1], pipe:
+            with pytest.raises(ValueError, match=error):
+                step.fit(data, labels)
+    with pytest.raises(FloatingPointError):
+        clone(pipe[-1]).set_params(learning_rate=1e30, batch_norm=False, epochs=20).fit(X, Y)
+    assert np.array_equal(pipe[-1].predict_proba(X / np.float32(255)), before)
+
+
+def test_unknown_source():
+    with pytest.raises((ValueError, FileNotFoundError), match="bundled"):
+        load_mnist(source="kears")

@@ -1,0 +1,83 @@
+"""The pipeline in other people's hands."""
+
+import pickle
+
+import numpy as np
+import pytest
+import sklearn
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.metrics import classification_report
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import Pipeline
+from sklearn.utils import estimator_html_repr
+
+from mnist_estimator import CNNClassifier, ImageScaler, make_pipeline
+
+GRID = {"cnn__learning_rate": [1e-5, 0.01], "cnn__dropout": [0.2]}
+
+
+def test_is_a_plain_pipeline():
+    pipe = make_pipeline(epochs=2, image_shape=(4, 4), verbose=True)
+    assert type(pipe) is Pipeline
+    assert [type(step) for _, step in pipe.steps] == [ImageScaler, CNNClassifier]
+    assert list(pipe.named_steps) == ["scale", "cnn"]
+    assert pipe.get_params()["cnn__epochs"] == 2
+    assert pipe.get_params()["scale__image_shape"] == (4, 4)
+    assert pipe.verbose is True
+
+
+def test_workflow(small_pipeline, digits):
+    X, y = digits
+    X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+    pipe = small_pipeline().fit(X_train, y_train)
+    report = classification_report(y_test, pipe.predict(X_test), output_dict=True)
+    assert report["accuracy"] > 0.75
+    assert_array_equal(pipe.classes_, np.arange(10))
+    restored = pickle.loads(pickle.dumps(pipe))
+    assert_array_equal(restored.predict_proba(X_test), pipe.predict_proba(X_test))
+    assert not hasattr(clone(pipe)[-1], "model_")
+    assert "CNNClassifier" in estimator_html_repr(pipe)
+
+
+def test_grid_search_finds_the_same_with_one_and_two_processes(small_pipeline, digits):
+    X, y = digits
+    searches = [
+        GridSearchCV(small_pipeline(epochs=4), GRID, cv=3, n_jobs=n_jobs, error_score="raise").fit(
+            X, y
+        )
+        for n_jobs in (1, 2)
+    ]
+    assert searches[0].best_params_ == searches[1].best_params_
+    assert searches[0].best_params_["cnn__learning_rate"] == 0.01
+    assert_array_equal(
+        searches[0].cv_results_["mean_test_score"], searches[1].cv_results_["mean_test_score"]
+    )
+    assert searches[0].best_score_ > 0.5
+
+
+def test_fits_with_joblib_memory(small_pipeline, digits, tmp_path):
+    X, y = digits
+    pipe = small_pipeline(epochs=1, memory=str(tmp_path))
+    assert_array_equal(pipe.fit(X, y).predict(X), pipe.fit(X, y).predict(X))
+    assert any(tmp_path.iterdir())
+
+
+def test_validation_data_are_scaled_under_metadata_routing(digits):
+    X, y = digits
+    X = (X * 15).astype(np.uint8)
+    with sklearn.config_context(enable_metadata_routing=True):
+        pipe = make_pipeline(filters=(8, 16), kernel_size=3, epochs=2, random_state=0)
+        pipe[-1].set_fit_request(X_val=True, y_val=True)
+        pipe.fit(X[:400], y[:400], X_val=X[400:], y_val=y[400:])
+    by_hand = clone(pipe[-1])
+    scaled = ImageScaler().fit(X[:400]).transform(X)
+    by_hand.fit(scaled[:400], y[:400], X_val=scaled[400:], y_val=y[400:])
+    assert pipe[-1].history_ == by_hand.history_
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_set_output(small_pipeline, digits):
+    X, y = digits
+    pipe = small_pipeline(epochs=1).set_output(transform="pandas").fit(X, y)
+    assert_array_equal(pipe.predict(X), small_pipeline(epochs=1).fit(X, y).predict(X))
