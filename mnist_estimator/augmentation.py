@@ -97,6 +97,7 @@ def random_affine(
     "Best practices for convolutional neural networks applied to visual document
     analysis", ICDAR 2003.
     """
+    images = tf.convert_to_tensor(images)
     shape = tf.shape(images)
     n = shape[0]
     height, width = tf.cast(shape[1], tf.float32), tf.cast(shape[2], tf.float32)
@@ -115,7 +116,7 @@ def random_affine(
     a2 = centre_x + shift_x - a0 * centre_x - a1 * centre_y
     b2 = centre_y + shift_y - b0 * centre_x - b1 * centre_y
     zeros = tf.zeros_like(angle)
-    return tf.raw_ops.ImageProjectiveTransformV3(
+    changed = tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
         transforms=tf.stack([a0, a1, a2, b0, b1, b2, zeros, zeros], axis=1),
         output_shape=shape[1:3],
@@ -123,3 +124,5 @@ def random_affine(
         interpolation="BILINEAR",
         fill_mode="NEAREST",
     )
+    changed.set_shape(images.shape)  # the kernel forgets height and width
+    return changed

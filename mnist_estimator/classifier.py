@@ -49,7 +49,7 @@ class CNNClassifier(MendedKerasClassifier):
     image_shape : None, (height, width) or (height, width, channels), default=None
         Shape of one image, for X given as flat rows that are not square grey
         images. None takes it from X.
-    filters : sequence of int or of sequences of int, default=(24, (48, 64), 128)
+    filters : sequence of int or of sequences of int, default=(24, 48, (64, 128))
         One entry a stage: the number of filters of its convolution, or of each of
         several convolutions. Pooling halves the image after each stage.
     kernel_size : int or sequence of int, default=(5, 3, 3)
@@ -173,7 +173,7 @@ class CNNClassifier(MendedKerasClassifier):
         self,
         *,
         image_shape: Sequence[int] | None = None,
-        filters: Sequence[int | Sequence[int]] = (24, (48, 64), 128),
+        filters: Sequence[int | Sequence[int]] = (24, 48, (64, 128)),
         kernel_size: int | Sequence[int] = (5, 3, 3),
         dense_units: Sequence[int] = (),
         dropout: float = 0.3,
@@ -419,7 +419,7 @@ class CNNClassifier(MendedKerasClassifier):
         if new:
             if len(classes) < 2:
                 raise ValueError(
-                    f"y holds one class, {classes[0]!r}; CNNClassifier needs two classes or more. "
+                    f"y holds one class, {classes.tolist()[0]!r}; CNNClassifier needs two classes or more. "
                     "Check how y was made, or whether a split has left a class out."
                 )
             self.classes_ = classes

@@ -39,7 +39,7 @@ def build_cnn(
     image_shape: tuple[int, int, int],
     n_classes: int,
     *,
-    filters: Sequence[int | Sequence[int]] = (24, (48, 64), 128),
+    filters: Sequence[int | Sequence[int]] = (24, 48, (64, 128)),
     kernel_size: int | Sequence[int] = (5, 3, 3),
     dense_units: Sequence[int] = (),
     dropout: float = 0.3,
@@ -67,7 +67,7 @@ def build_cnn(
         Shape of one image, at least (1, 1, 1).
     n_classes : int
         Number of logits, at least 1.
-    filters : sequence of int or of sequences of int, default=(24, (48, 64), 128)
+    filters : sequence of int or of sequences of int, default=(24, 48, (64, 128))
         The stages: the number of filters of the convolution, or of each of
         several convolutions.
     kernel_size : int or sequence of int, default=(5, 3, 3)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from keras.src.random.seed_generator import global_seed_generator
 from numpy.testing import assert_allclose, assert_array_equal
 from scikeras.wrappers import KerasClassifier
 from sklearn.base import clone, is_classifier
@@ -179,11 +180,12 @@ def test_seeded_fits_repeat_to_the_bit_and_other_seeds_differ(small, fitted, dig
 
 def test_global_generators_are_left_alone(small, digits):
     X, y = digits
-    small().fit(X, y)  # traced, so that nothing but the fit itself runs below
-    keras.utils.set_random_seed(7)
+    before = global_seed_generator().state.numpy()  # made now, from Python's generator
+    random.seed(7), np.random.seed(7), tf.random.set_seed(7)  # noqa: NPY002
     expected = _global_draws()
-    keras.utils.set_random_seed(7)
-    small().fit(X, y).predict(X)
+    random.seed(7), np.random.seed(7), tf.random.set_seed(7)  # noqa: NPY002
+    small(dense_units=(5,)).fit(X, y).predict(X)  # an architecture that is not traced yet
+    assert_array_equal(global_seed_generator().state.numpy(), before)
     assert _global_draws() == expected
     assert not is_op_determinism_enabled()
 
@@ -193,7 +195,6 @@ def _global_draws():
         random.random(),
         float(np.random.random()),  # noqa: NPY002  the global generator is meant
         float(tf.random.uniform(())),
-        float(keras.random.uniform(())),
     )
 
 

@@ -97,7 +97,7 @@ BAD_DATA = [
     (X[0], Y, "Expected 2D array, got 1D array instead"),
     (np.zeros((40, 2, 2, 2, 2)), Y, "got 5 dimensions, shape (40, 2, 2, 2, 2)."),
     (X, Y[:39], "Found input variables with inconsistent numbers of samples: [40, 39]"),
-    (X, np.zeros(40), "y holds one class, np.float64(0.0); CNNClassifier needs two classes or mor"),
+    (X, np.zeros(40), "y holds one class, 0.0; CNNClassifier needs two classes or more. Check how"),
     (X, np.linspace(0, 1, 40), "Unknown label type: continuous."),
     (X, None, "requires y to be passed, but the target y is None"),
     (X, np.where(Y == 1, np.nan, Y), "Input y contains NaN."),
