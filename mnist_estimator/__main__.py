@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         "Ctrl-C stops at once.",
     )
     add = parser.add_argument
-    add("--epochs", type=_count, metavar="N", help="largest number of epochs (default: 5)")
+    add("--epochs", type=_count, metavar="N", help="largest number of epochs (default: 7)")
     add("--seed", type=_seed, metavar="N", default=0, help="random seed (default: 0)")
     add("--output", type=Path, metavar="FOLDER", default=Path(DEFAULT_OUTPUT),
         help=f"folder for the results, made if need be (default: {DEFAULT_OUTPUT})")  # fmt: skip

@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
 from .augmentation import AUGMENTATIONS, resolve_augmentation
-from .compilation import Architecture, StepOptions, freeze, predict_logits, resolve_precision
+from .compilation import StepOptions, freeze, predict_logits, resolve_precision
 from .mended_scikeras import MendedKerasClassifier
 from .network import build_cnn, check_sizes
 from .progress import ProgressReporter
@@ -49,22 +49,23 @@ class CNNClassifier(MendedKerasClassifier):
     image_shape : None, (height, width) or (height, width, channels), default=None
         Shape of one image, for X given as flat rows that are not square grey
         images. None takes it from X.
-    filters : sequence of int or of sequences of int, default=(24, 48, (64, 128))
+    filters : sequence of int or of sequences of int, default=(24, (48, 64), 128)
         One entry a stage: the number of filters of its convolution, or of each of
         several convolutions. Pooling halves the image after each stage.
-    kernel_size : int or sequence of int, default=(5, 3, 3)
-        Side of the convolutions' kernels in pixels, for all stages or one a stage.
+    kernel_size : int or sequence of int, default=(5, 3)
+        Side of the convolutions' kernels in pixels; for all stages, or stage by
+        stage, the last number for all that follow.
     dense_units : sequence of int, default=()
         Units of the hidden dense layers.
-    dropout : float in [0, 1), default=0.3
+    dropout : float in [0, 1), default=0.2
         Share of the activations dropped before each dense layer in training.
     batch_norm : bool, default=True
         Whether convolutions are followed by batch normalization.
-    epochs : int, default=5
+    epochs : int, default=7
         Largest number of passes over the training data.
     batch_size : int or "auto", default="auto"
-        Images a training step. "auto": 256, less for fewer than 8,192 images.
-    learning_rate : float, default=0.01
+        Images a training step. "auto": 128, less for fewer than 4,096 images.
+    learning_rate : float, default=0.007
         Largest learning rate of Adam.
     schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
         Course of the learning rate: rising over the first quarter of the epochs
@@ -88,8 +89,9 @@ class CNNClassifier(MendedKerasClassifier):
     early_stopping : bool, default=True
         Whether to hold out validation data, stop when the loss on them does not
         fall for ``patience`` epochs, and keep the weights of the best epoch.
-    patience : int, default=3
-        Epochs to wait for a lower validation loss.
+    patience : int, default=5
+        Epochs to wait for a lower validation loss. While the learning rate is high
+        the loss jumps; with many epochs of "one_cycle" give it more patience.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, ``{label: weight}``; "balanced" makes them
         inversely proportional to their frequencies. Multiplied with
@@ -173,14 +175,14 @@ class CNNClassifier(MendedKerasClassifier):
         self,
         *,
         image_shape: Sequence[int] | None = None,
-        filters: Sequence[int | Sequence[int]] = (24, 48, (64, 128)),
-        kernel_size: int | Sequence[int] = (5, 3, 3),
+        filters: Sequence[int | Sequence[int]] = (24, (48, 64), 128),
+        kernel_size: int | Sequence[int] = (5, 3),
         dense_units: Sequence[int] = (),
-        dropout: float = 0.3,
+        dropout: float = 0.2,
         batch_norm: bool = True,
-        epochs: int = 5,
+        epochs: int = 7,
         batch_size: int | str = "auto",
-        learning_rate: float = 0.01,
+        learning_rate: float = 0.007,
         schedule: str = "one_cycle",
         beta_1: float = 0.9,
         beta_2: float = 0.99,
@@ -189,7 +191,7 @@ class CNNClassifier(MendedKerasClassifier):
         precision: str = "auto",
         validation_fraction: float = 0.1,
         early_stopping: bool = True,
-        patience: int = 3,
+        patience: int = 5,
         class_weight: Mapping[Any, float] | str | None = None,
         callbacks: Sequence[Any] | None = None,
         warm_start: bool = False,
@@ -419,8 +421,8 @@ class CNNClassifier(MendedKerasClassifier):
         if new:
             if len(classes) < 2:
                 raise ValueError(
-                    f"y holds one class, {classes.tolist()[0]!r}; CNNClassifier needs two classes or more. "
-                    "Check how y was made, or whether a split has left a class out."
+                    f"y holds one class, {classes.tolist()[0]!r}; CNNClassifier needs two classes "
+                    "or more. Check how y was made, or whether a split has left a class out."
                 )
             self.classes_ = classes
         return images, self._positions(y, "y")
@@ -476,24 +478,22 @@ class CNNClassifier(MendedKerasClassifier):
 
     def _build(self, training: Images, seed: int) -> None:
         """Make the network, with initial weights and the statistics of the images."""
-        self._network: dict[str, Any] = {
-            "image_shape": self.image_shape_,
-            "n_classes": len(self.classes_),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "dense_units": self.dense_units,
-            "dropout": float(self.dropout),
-            "batch_norm": bool(self.batch_norm),
-        }
-        self.model_ = build_cnn(**self._network, seed=seed)
+        self._architecture = freeze(
+            {
+                "image_shape": self.image_shape_,
+                "n_classes": len(self.classes_),
+                "filters": self.filters,
+                "kernel_size": self.kernel_size,
+                "dense_units": self.dense_units,
+                "dropout": float(self.dropout),
+                "batch_norm": bool(self.batch_norm),
+            }
+        )
+        self.model_ = build_cnn(**dict(self._architecture), seed=seed)
         self.model_.get_layer("standardize").set_weights(channel_statistics(training))
         self._training_state = TrainingState.start(self.model_)
         self.history_: dict[str, list[float]] = {}
         self.n_iter_ = 0
-
-    @property
-    def _architecture(self) -> Architecture:
-        return freeze(self._network)
 
     def _train(
         self, training: Images, validation: Images | None, seed: int, *, epochs: int, schedule: str
@@ -559,7 +559,7 @@ class CNNClassifier(MendedKerasClassifier):
         moments, n_steps = state.pop("_moments", None), state.pop("_n_steps", 0)
         super().__setstate__(state)
         if weights is not None:
-            self.model_ = build_cnn(**self._network)
+            self.model_ = build_cnn(**dict(self._architecture))
             self.model_.set_weights(weights)
             self._training_state = TrainingState.of(moments, n_steps)
 

@@ -28,7 +28,7 @@ Architecture = tuple[tuple[str, Any], ...]
 
 
 def freeze(mapping: Mapping[str, Any]) -> Architecture:
-    """Turn keyword arguments into sorted pairs that can be a key.
+    """Turn keyword arguments into sorted pairs of plain values, which can be a key.
 
     Examples
     --------
@@ -38,7 +38,9 @@ def freeze(mapping: Mapping[str, Any]) -> Architecture:
     """
 
     def hashable(value: Any) -> Any:
-        return tuple(map(hashable, value)) if isinstance(value, list | tuple) else value
+        if isinstance(value, list | tuple | np.ndarray):
+            return tuple(map(hashable, value))
+        return value.item() if isinstance(value, np.generic) else value
 
     return tuple((key, hashable(mapping[key])) for key in sorted(mapping))
 
@@ -76,16 +78,18 @@ def forward_function(architecture: Architecture) -> Callable[..., tf.Tensor]:
     -------
     callable
         Takes two lists of variables, those of a network that ``build_cnn``
-        built, and images (n, height, width, channels) of any numeric dtype;
-        returns logits (n, n_classes) float32.
+        built, and images (n, height, width, channels) float32; returns logits
+        (n, n_classes) float32.
     """
     network = build_cnn(**dict(architecture))
 
-    @tf.function(reduce_retracing=True)
+    @tf.function
     def forward(trainable: list, non_trainable: list, images: tf.Tensor) -> tf.Tensor:
-        images = tf.cast(images, tf.float32)
         return network.stateless_call(trainable, non_trainable, images, training=False)[0]
 
+    # Traced here, for any number of images, and never by a call: TensorFlow warns of
+    # functions whose calls trace again and again, and takes all architectures for one.
+    forward.get_concrete_function(*_weights(network), _batch(*network.input_shape[1:]))
     return forward
 
 
@@ -114,7 +118,7 @@ def step_function(
     network = build_cnn(**dict(architecture), dtype=options.dtype, fused=True)
     augmentation = None if options.augmentation is None else dict(options.augmentation)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function
     def step(
         trainable: list,
         non_trainable: list,
@@ -126,7 +130,6 @@ def step_function(
         seed: tf.Tensor,
         learning_rate: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        images = tf.cast(images, tf.float32)
         if augmentation is not None:
             images = random_affine(images, tf.stack([seed, number]), **augmentation)
         values = [tf.convert_to_tensor(variable) for variable in trainable]
@@ -143,7 +146,22 @@ def step_function(
         hits = tf.argmax(logits, axis=1) == tf.argmax(targets, axis=1)
         return total, tf.math.count_nonzero(hits)
 
+    step.get_concrete_function(
+        *_weights(network), zero_moments(network), _batch(*network.input_shape[1:]),
+        _batch(network.output_shape[-1]), _batch(), tf.TensorSpec([], tf.int32),
+        tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.float32),
+    )  # fmt: skip
     return step
+
+
+def _weights(model: keras.Model) -> tuple[list[tf.Variable], list[tf.Variable]]:
+    """Return the trained and the other variables of a network."""
+    return variables_of(model.trainable_variables), variables_of(model.non_trainable_variables)
+
+
+def _batch(*shape: int) -> tf.TensorSpec:
+    """Describe a batch of any size."""
+    return tf.TensorSpec([None, *shape], tf.float32)
 
 
 def zero_moments(model: keras.Model) -> list[tuple[tf.Variable, tf.Variable]]:
@@ -204,7 +222,7 @@ def predict_logits(
     ndarray of shape (n, n_classes), float32
     """
     forward = forward_function(architecture)
-    weights = variables_of(model.trainable_variables), variables_of(model.non_trainable_variables)
+    weights = _weights(model)
     batches = [
         forward(*weights, as_tensor(images[start : start + batch_size])).numpy()
         for start in range(0, len(images), batch_size)
@@ -213,11 +231,8 @@ def predict_logits(
 
 
 def as_tensor(images: np.ndarray) -> tf.Tensor:
-    """Hand a batch to TensorFlow: bytes as they are, everything else as float32.
-
-    One of two dtypes, so that a function is traced for no more than those.
-    """
-    return tf.constant(images if images.dtype == np.uint8 else images.astype(np.float32))
+    """Hand a batch to TensorFlow as float32, whatever it is: each dtype would be traced."""
+    return tf.constant(images, dtype=tf.float32)
 
 
 def resolve_precision(precision: str) -> str:

@@ -39,10 +39,10 @@ def build_cnn(
     image_shape: tuple[int, int, int],
     n_classes: int,
     *,
-    filters: Sequence[int | Sequence[int]] = (24, 48, (64, 128)),
-    kernel_size: int | Sequence[int] = (5, 3, 3),
+    filters: Sequence[int | Sequence[int]] = (24, (48, 64), 128),
+    kernel_size: int | Sequence[int] = (5, 3),
     dense_units: Sequence[int] = (),
-    dropout: float = 0.3,
+    dropout: float = 0.2,
     batch_norm: bool = True,
     dtype: str = "float32",
     fused: bool = False,
@@ -67,14 +67,15 @@ def build_cnn(
         Shape of one image, at least (1, 1, 1).
     n_classes : int
         Number of logits, at least 1.
-    filters : sequence of int or of sequences of int, default=(24, 48, (64, 128))
+    filters : sequence of int or of sequences of int, default=(24, (48, 64), 128)
         The stages: the number of filters of the convolution, or of each of
         several convolutions.
-    kernel_size : int or sequence of int, default=(5, 3, 3)
-        Side of the square kernels in pixels; for all stages or one a stage.
+    kernel_size : int or sequence of int, default=(5, 3)
+        Side of the square kernels in pixels; for all stages, or stage by stage,
+        the last number for all that follow.
     dense_units : sequence of int, default=()
         Units of the hidden dense layers before the logits.
-    dropout : float in [0, 1), default=0.3
+    dropout : float in [0, 1), default=0.2
         Share of the activations dropped, before each dense layer.
     batch_norm : bool, default=True
         Whether convolutions are followed by batch normalization.
@@ -100,52 +101,53 @@ def build_cnn(
     """
     seeds = _seeds(seed)
     normalization = FusedBatchNormalization if fused else keras.layers.BatchNormalization
-    model = keras.Sequential(name="cnn")
-    model.add(keras.Input(image_shape, name="images"))
-    model.add(
+    layers = [
+        keras.Input(image_shape, name="images"),
         keras.layers.BatchNormalization(
             center=False, scale=False, epsilon=0.0, trainable=False, dtype="float32",
             name="standardize",
-        )
-    )  # fmt: skip
+        ),
+    ]  # fmt: skip
 
     height, width, _ = image_shape
-    kernels = itertools.repeat(kernel_size) if isinstance(kernel_size, int) else kernel_size
+    sizes = (kernel_size,) if isinstance(kernel_size, int) else tuple(kernel_size)
+    kernels = itertools.chain(sizes, itertools.repeat(sizes[-1]))
     for i, (stage, kernel) in enumerate(zip(filters, kernels, strict=False), start=1):
         widths = (stage,) if isinstance(stage, int) else tuple(stage)
-        for j, width_ in enumerate(widths, start=1):
-            model.add(
+        for j, n_filters in enumerate(widths, start=1):
+            layers.append(
                 keras.layers.Conv2D(
-                    width_, kernel, padding="same", use_bias=not batch_norm, dtype=dtype,
+                    n_filters, kernel, padding="same", use_bias=not batch_norm, dtype=dtype,
                     kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)),
                     name=f"conv{i}_{j}",
                 )
             )  # fmt: skip
             if j == len(widths) and max(height, width) > 1:
                 window = (min(height, 2), min(width, 2))
-                model.add(keras.layers.MaxPooling2D(window, dtype=dtype, name=f"pool{i}"))
+                layers.append(keras.layers.MaxPooling2D(window, dtype=dtype, name=f"pool{i}"))
                 height, width = height // window[0], width // window[1]
             if batch_norm:
-                model.add(normalization(momentum=0.9, dtype=dtype, name=f"norm{i}_{j}"))
-            model.add(keras.layers.Activation("relu", dtype=dtype, name=f"relu{i}_{j}"))
+                layers.append(normalization(momentum=0.9, dtype=dtype, name=f"norm{i}_{j}"))
+            layers.append(keras.layers.Activation("relu", dtype=dtype, name=f"relu{i}_{j}"))
 
-    model.add(keras.layers.Flatten(dtype=dtype, name="flatten"))
+    layers.append(keras.layers.Flatten(dtype=dtype, name="flatten"))
     for i, units in enumerate(dense_units, start=1):
-        model.add(keras.layers.Dropout(dropout, seed=next(seeds), dtype=dtype, name=f"dropout{i}"))
-        model.add(
+        layers += [
+            keras.layers.Dropout(dropout, seed=next(seeds), dtype=dtype, name=f"dropout{i}"),
             keras.layers.Dense(
                 units, activation="relu", dtype=dtype, name=f"dense{i}",
                 kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)),
-            )
-        )  # fmt: skip
-    model.add(keras.layers.Dropout(dropout, seed=next(seeds), dtype=dtype, name="dropout"))
-    model.add(
+            ),
+        ]  # fmt: skip
+    layers += [
+        keras.layers.Dropout(dropout, seed=next(seeds), dtype=dtype, name="dropout"),
         keras.layers.Dense(
             n_classes, dtype="float32", name="logits",
             kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
-        )
-    )  # fmt: skip
-    return model
+        ),
+    ]  # fmt: skip
+    # All at once: ``Sequential.add`` builds the network anew for every layer.
+    return keras.Sequential(layers, name="cnn")
 
 
 def check_sizes(filters: Any, kernel_size: Any, dense_units: Any) -> None:
@@ -161,7 +163,7 @@ def check_sizes(filters: Any, kernel_size: Any, dense_units: Any) -> None:
     TypeError
         If one is no whole number or sequence of whole numbers where one is due.
     ValueError
-        If a number is below 1, there is no stage, or not one kernel size a stage.
+        If a number is below 1, or there is no stage or no kernel size.
     """
 
     def check(name: str, values: Any, form: str, depth: int) -> None:
@@ -180,11 +182,8 @@ def check_sizes(filters: Any, kernel_size: Any, dense_units: Any) -> None:
     if isinstance(kernel_size, Integral):
         if isinstance(kernel_size, bool) or kernel_size < 1:
             raise ValueError(f"kernel_size must be from 1 up; got {kernel_size!r}. Usual is 3.")
-    elif len(kernel_size) != len(filters):
-        raise ValueError(
-            f"kernel_size must have one number for each of the {len(filters)} stages of filters; "
-            f"got {len(kernel_size)}: {kernel_size!r}. One whole number serves for all stages."
-        )
+    elif len(kernel_size) == 0:
+        raise ValueError("kernel_size must have at least one number; got none. Usual is 3.")
 
 
 _EXAMPLES = {"filters": "(16, (32, 32))", "dense_units": "(128,)", "kernel_size": "(5, 3)"}

@@ -540,7 +540,7 @@ def _grid_axes(
     ax: "Axes | Sequence[Axes] | None", n_images: int, n_columns: int | None, n_lines: int
 ) -> NDArray[Any]:
     """Return at least max(1, `n_images`) Axes, flat, row by row."""
-    n_columns = n_columns or max(1, math.ceil(math.sqrt(n_images)))
+    n_columns = min(n_columns or math.ceil(math.sqrt(n_images)), n_images) or 1
     n_rows = max(1, math.ceil(n_images / n_columns))
     title_height = n_lines * _TITLE_SIZE * 1.3 / 72  # inches
     if ax is None:

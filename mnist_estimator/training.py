@@ -25,7 +25,7 @@ from .compilation import (
 )
 
 SCHEDULES = ("one_cycle", "cosine", "constant")
-LARGEST_BATCH = 256
+LARGEST_BATCH = 128
 STEPS_AN_EPOCH = 32
 WARM_UP = 0.25
 """Share of the training over which "one_cycle" raises the learning rate."""
@@ -346,14 +346,14 @@ def learning_rate_at(options: TrainingOptions, progress: float) -> float:
 def resolve_batch_size(batch_size: int | str, n_samples: int) -> int:
     """Return the images a step that the ``batch_size`` parameter means.
 
-    "auto" is 256, less for small data: an epoch has 32 steps or more as long as
+    "auto" is 128, less for small data: an epoch has 32 steps or more as long as
     a step has eight images, since few steps train little.
 
     Examples
     --------
     >>> from mnist_estimator.training import resolve_batch_size
     >>> [resolve_batch_size("auto", n) for n in (60_000, 1_797, 100)]
-    [256, 57, 8]
+    [128, 57, 8]
     """
     if batch_size == "auto":
         return min(LARGEST_BATCH, max(8, math.ceil(n_samples / STEPS_AN_EPOCH)))

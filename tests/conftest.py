@@ -6,7 +6,13 @@ from sklearn.datasets import load_digits
 
 from mnist_estimator import CNNClassifier, make_pipeline
 
-SMALL = {"filters": (8, 16), "kernel_size": 3, "epochs": 8, "random_state": 0}
+SMALL = {
+    "filters": (8, 16),
+    "kernel_size": 3,
+    "epochs": 8,
+    "learning_rate": 0.01,
+    "random_state": 0,
+}
 """One architecture for all tests, so that it is traced once."""
 
 

@@ -40,7 +40,7 @@ def test_is_a_scikeras_classifier_with_right_tags():
 
 def test_learns(fitted, digits):
     X, y = digits
-    assert fitted.score(X, y) > 0.95
+    assert fitted.score(X, y) > 0.9
 
 
 def test_probabilities_sum_to_one_and_agree_with_labels(fitted, digits):
@@ -329,6 +329,13 @@ def test_verbose_prints_a_line_an_epoch(small, digits, capsys):
     assert all("val. accuracy" in line for line in lines)
 
 
+def test_sizes_may_be_lists_and_numpy_numbers(small, two_classes):
+    X, y = two_classes
+    plain = small(epochs=1, filters=(4, (5, 6))).fit(X, y).predict_proba(X)
+    odd = small(epochs=1, filters=[np.int64(4), np.array([5, 6])]).fit(X, y).predict_proba(X)
+    assert_array_equal(plain, odd)
+
+
 def test_cross_validation_is_stratified_and_scores_anything(small, digits):
     X, y = digits
     order = np.argsort(y, kind="stable")
@@ -337,7 +344,7 @@ def test_cross_validation_is_stratified_and_scores_anything(small, digits):
         scoring=["accuracy", "neg_log_loss", "roc_auc_ovr", "f1_macro"], error_score="raise",
     )  # fmt: skip
     assert scores["test_accuracy"].min() > 0.7
-    assert scores["test_roc_auc_ovr"].min() > 0.97
+    assert scores["test_roc_auc_ovr"].min() > 0.95
 
 
 def test_binary_scoring_calibration_and_voting(small, two_classes):

@@ -48,7 +48,7 @@ BAD_PARAMETERS = [
     ({"filters": (16, 0)}, "got (16, 0). For example, filters=(16, (32, 32))."),
     ({"filters": (1.5,)}, "from 1 up; got (1.5,)."),
     ({"filters": ()}, "filters must have at least one stage; got none. For example, (16, 32)."),
-    ({"kernel_size": (3, 3)}, "kernel_size must have one number for each of the 3 stages"),
+    ({"kernel_size": ()}, "kernel_size must have at least one number; got none. Usual is 3."),
     ({"kernel_size": 0}, "kernel_size must be from 1 up; got 0. Usual is 3."),
     ({"dense_units": 128}, "got 128. For example, dense_units=(128,)."),
     ({"image_shape": 28}, "image_shape must be None, (height, width) or (height, width, channels)"),

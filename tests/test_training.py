@@ -98,7 +98,29 @@ def test_functions_are_traced_once_for_all_networks_and_batch_sizes():
     for seed, n in ((0, 4), (1, 7), (2, 9), (3, 1)):
         model = build_cnn(**dict(architecture), seed=seed)
         predict_logits(model, architecture, np.zeros((n, 8, 8, 1), dtype=np.float32))
-    assert forward.experimental_get_tracing_count() <= 2  # one batch size, then any
+    assert forward.experimental_get_tracing_count() == 1
+
+
+def test_a_fit_traces_its_step_once(small, digits):
+    X, y = digits
+    small().fit(X[:100], y[:100])
+    traced = step_function.cache_info().misses
+    small(learning_rate=0.02, random_state=5).fit(X, y).predict(X[:7])
+    assert step_function.cache_info().misses == traced
+
+
+def test_many_architectures_bring_no_warning_of_retracing(small, digits, caplog):
+    X, y = digits
+    for width in range(2, 9):
+        small(filters=(width,), epochs=1).fit(X[:50], y[:50]).predict(X[:9])
+    assert "retracing" not in caplog.text
+
+
+def test_kernel_sizes_of_any_depth():
+    model = build_cnn((28, 28, 1), 10, filters=(2, 3, 4), kernel_size=(5, 3))
+    kernels = [model.get_layer(f"conv{i}_1").kernel_size[0] for i in (1, 2, 3)]
+    assert kernels == [5, 3, 3]
+    assert build_cnn((28, 28, 1), 10, filters=(2,)).get_layer("conv1_1").kernel_size == (5, 5)
 
 
 def test_network_has_the_layers_asked_for():

@@ -1,0 +1,62 @@
+"""The examples: each runs as a script, on few images, without a warning."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+NAMES = [path.name for path in EXAMPLES]
+
+# Example: number of images, and what its output must hold.
+CASES = {
+    "grid_search.py": (
+        60,
+        ["GridSearchCV: 36 fits", "learning rate  dropout", "HalvingGridSearchCV 0."],
+    ),
+    "mnist_workflow.py": (500, ["weighted avg", "The report agrees", "mnist_report.html"]),
+    "other_pipelines.py": (100, ["Accuracy in five folds", "CNN and SVC", "CNN, calibrated"]),
+}
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory):
+    """Start all examples at once: most of their time goes into tracing, on one core each."""
+    started = {}
+    for path in EXAMPLES:
+        size, _ = CASES.get(path.name, (100, []))
+        started[path.name] = subprocess.Popen(
+            [sys.executable, "-W", "error", str(path)],
+            cwd=tmp_path_factory.mktemp(path.stem),
+            env=os.environ | {"MPLBACKEND": "Agg", "MNIST_EXAMPLE_SIZE": str(size)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    yield started
+    for process in started.values():
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test__example__run_as_a_script__succeeds(name, processes):
+    assert name in CASES, f"Add {name} to CASES, with its size and words of its output."
+    output, errors = processes[name].communicate(timeout=600)
+    assert processes[name].returncode == 0, errors
+    for words in CASES[name][1]:
+        assert words in output
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=NAMES)
+def test__example__first_cell__states_its_run_time(path):
+    first, *rest = re.split(r"^# %%.*\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    assert re.search(r"^Run time: about \d+ (seconds|minutes?) on 2 cores\.", first, re.MULTILINE)
+    assert rest
+
+
+def test__cases__all_have_an_example():
+    assert set(CASES) == set(NAMES)
