@@ -20,20 +20,10 @@ from .augmentation import AUGMENTATIONS, resolve_augmentation
 from .compilation import StepOptions, freeze, predict_logits, resolve_precision
 from .mended_scikeras import MendedKerasClassifier
 from .network import build_cnn, check_sizes
+from .preparation import Images, channel_statistics, resolve_batch_size, split_validation
 from .progress import ProgressReporter
-from .training import (
-    SCHEDULES,
-    Images,
-    TrainingOptions,
-    TrainingState,
-    resolve_batch_size,
-    split_validation,
-    train,
-)
+from .training import SCHEDULES, TrainingOptions, TrainingState, train
 from .validation import check_image_shape, check_images, unchanged_on_failure
-
-STATISTICS_ROWS = 10_000
-"""Images from which the mean and the deviation of the channels are taken, at most."""
 
 
 class CNNClassifier(MendedKerasClassifier):
@@ -567,26 +557,3 @@ class CNNClassifier(MendedKerasClassifier):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
-
-
-def channel_statistics(images: Images) -> list[NDArray[np.float32]]:
-    """Return the weighted mean and variance of each channel.
-
-    Parameters
-    ----------
-    images : Images
-        At most 10,000 of them, evenly spaced, are looked at.
-
-    Returns
-    -------
-    mean, variance : ndarray of shape (channels,), float32
-        The variance is 1 where it would be 0.
-    """
-    every = slice(None, None, -(-len(images) // STATISTICS_ROWS))
-    pixels = images.X[every].astype(np.float64)
-    weights = images.weights[every] / images.weights[every].sum()
-    mean = np.einsum("n,nhwc->c", weights, pixels) / (pixels.shape[1] * pixels.shape[2])
-    square = np.einsum("n,nhwc->c", weights, np.square(pixels - mean))
-    variance = square / (pixels.shape[1] * pixels.shape[2])
-    variance[variance <= 0] = 1.0
-    return [mean.astype(np.float32), variance.astype(np.float32)]

@@ -23,10 +23,9 @@ from .compilation import (
     variables_of,
     zero_moments,
 )
+from .preparation import Images
 
 SCHEDULES = ("one_cycle", "cosine", "constant")
-LARGEST_BATCH = 128
-STEPS_AN_EPOCH = 32
 WARM_UP = 0.25
 """Share of the training over which "one_cycle" raises the learning rate."""
 
@@ -42,7 +41,7 @@ class TrainingOptions:
     epochs : int
         Largest number of passes over the data.
     batch_size : int
-        Images a step; see :func:`resolve_batch_size` for "auto".
+        Images a step; see :func:`~mnist_estimator.preparation.resolve_batch_size`.
     learning_rate : float
         Largest learning rate.
     schedule : {"one_cycle", "cosine", "constant"}
@@ -63,32 +62,6 @@ class TrainingOptions:
     label_smoothing: float
     patience: int | None
     seed: int
-
-
-@dataclass
-class Images:
-    """Images with their labels.
-
-    Attributes
-    ----------
-    X : ndarray of shape (n, height, width, channels)
-        Any numeric dtype, memory-mapped or not.
-    labels : ndarray of shape (n,), int
-        Positions among the classes.
-    weights : ndarray of shape (n,), float32
-        Weight of each image; their mean is 1.
-    """
-
-    X: NDArray[Any]
-    labels: NDArray[np.int64]
-    weights: NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.X)
-
-    def rows(self, positions: NDArray[np.int64]) -> "Images":
-        """Return some of the images, in the order given."""
-        return Images(self.X[positions], self.labels[positions], self.weights[positions])
 
 
 @dataclass
@@ -341,52 +314,3 @@ def learning_rate_at(options: TrainingOptions, progress: float) -> float:
         return options.learning_rate * progress / rise
     fall = (progress - rise) / (1.0 - rise)
     return options.learning_rate * 0.5 * (1.0 + math.cos(math.pi * fall))
-
-
-def resolve_batch_size(batch_size: int | str, n_samples: int) -> int:
-    """Return the images a step that the ``batch_size`` parameter means.
-
-    "auto" is 128, less for small data: an epoch has 32 steps or more as long as
-    a step has eight images, since few steps train little.
-
-    Examples
-    --------
-    >>> from mnist_estimator.training import resolve_batch_size
-    >>> [resolve_batch_size("auto", n) for n in (60_000, 1_797, 100)]
-    [128, 57, 8]
-    """
-    if batch_size == "auto":
-        return min(LARGEST_BATCH, max(8, math.ceil(n_samples / STEPS_AN_EPOCH)))
-    return int(batch_size)
-
-
-def split_validation(
-    labels: NDArray[np.int64], fraction: float, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split rows at random into training and validation, class by class.
-
-    Every class gives its share, rounded, and keeps at least one row for
-    training; so a class of a few rows gives none, where
-    ``train_test_split(stratify=…)`` refuses to split.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n,), int
-        Class of each row.
-    fraction : float in (0, 1)
-        Share of the rows to hold out.
-    seed : int
-        Seeds the choice.
-
-    Returns
-    -------
-    train, validation : ndarray of int
-        Positions of the rows, ascending; ``validation`` may be empty.
-    """
-    generator = np.random.default_rng(seed)
-    held_out = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        rows = np.flatnonzero(labels == label)
-        count = min(math.floor(fraction * len(rows) + 0.5), len(rows) - 1)
-        held_out[generator.permutation(rows)[:count]] = True
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mnist_estimator import datasets, load_mnist
+from mnist_estimator import datasets, load_mnist, sources
 
 TRAIN_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 TEST_COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
@@ -353,10 +353,10 @@ def test__npz__pickled_objects__raise_and_are_not_unpickled(make_npz, tmp_path):
 
 
 def test__bundled__damaged_or_missing__says_reinstall(make_npz, monkeypatch, tmp_path):
-    monkeypatch.setattr(datasets, "_BUNDLED", make_npz(y_test=None))
+    monkeypatch.setattr(sources, "_BUNDLED", make_npz(y_test=None))
     with pytest.raises(ValueError, match=r"no array 'y_test'\. Reinstall mnist_estimator\.$"):
         load_mnist("test")
-    monkeypatch.setattr(datasets, "_BUNDLED", tmp_path / "none.npz")
+    monkeypatch.setattr(sources, "_BUNDLED", tmp_path / "none.npz")
     with pytest.raises(FileNotFoundError, match=r"none\.npz is missing\. Reinstall"):
         load_mnist("test")
 
@@ -556,7 +556,7 @@ def test__keras__home_not_writable__looks_where_keras_does(monkeypatch, tmp_path
     from keras.src.backend import config
 
     monkeypatch.setattr(config, "_KERAS_DIR", str(tmp_path / "missing"))
-    assert datasets._keras_cache() == Path("/tmp/.keras/datasets")
+    assert sources._keras_cache() == Path("/tmp/.keras/datasets")
 
 
 # ---- OpenML -----------------------------------------------------------------------------

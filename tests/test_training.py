@@ -18,7 +18,8 @@ from mnist_estimator.compilation import (
     zero_moments,
 )
 from mnist_estimator.network import build_cnn
-from mnist_estimator.training import TrainingOptions, learning_rate_at, split_validation
+from mnist_estimator.preparation import split_validation
+from mnist_estimator.training import TrainingOptions, learning_rate_at
 
 SIZES = {"image_shape": (8, 8, 1), "n_classes": 3, "filters": (4, 6), "kernel_size": 3}
 
