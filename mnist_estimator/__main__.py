@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .evaluation import EvaluationReport
 
 DEFAULT_OUTPUT = "mnist-output"
+PIPELINE_FILE = "pipeline.joblib"
 N_TRAIN = 60_000
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -44,15 +45,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Before TensorFlow is imported, or its start fills the terminal.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     options = _parser().parse_args(arguments)
-    console = Console(quiet=options.quiet, highlight=False, soft_wrap=True)
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    options.fitted = False
+    plain: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
+    console, errors = Console(quiet=options.quiet, **plain), Console(stderr=True, **plain)
     try:
         return _run(options, console)
     except KeyboardInterrupt:
-        errors.print("Interrupted before anything was learned; nothing was written.")
+        kept = options.output / PIPELINE_FILE
+        errors.print(
+            f"Interrupted; the fitted pipeline is in {kept}."
+            if options.fitted
+            else "Interrupted before anything was learned; nothing was written."
+        )
         return INTERRUPTED
     except (OSError, ValueError, TypeError, FloatingPointError) as error:
-        errors.print(f"mnist-estimator: {error}", markup=False)
+        errors.print(f"mnist-estimator: {error}")
         return 1
 
 
@@ -130,13 +137,15 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     started = time.perf_counter()
     interrupted = _fit(pipe, X, y, console)
     seconds = time.perf_counter() - started
+    _save(pipe, options.output / PIPELINE_FILE)  # at once, since it is what took the time
+    options.fitted = True
     cnn = pipe[-1]
     console.print(
         f"Trained {cnn.n_iter_} epochs in {seconds:.0f} s; "
         f"kept the weights of epoch {cnn.best_epoch_}.\n"
     )
     report = evaluate(pipe, X_test, y_test)
-    console.print(str(report), markup=False)
+    console.print(str(report))
     facts = _facts(options, pipe, len(X), seconds)
     _write_results(options.output, pipe, report, X_test, facts)
     console.print(f"\nWritten to {options.output}: open {options.output / 'report.html'}")
@@ -151,7 +160,7 @@ def _fit(pipe: "Pipeline", X: Any, y: Any, console: Console) -> bool:
         warnings.simplefilter("always", ConvergenceWarning)
         pipe.fit(X, y)
     for warning in caught:
-        console.print(str(warning.message), markup=False)
+        console.print(str(warning.message))
     return any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
 
 
@@ -219,6 +228,18 @@ def _check_folder(folder: Path) -> None:
         ) from error
 
 
+def _save(pipe: "Pipeline", path: Path) -> None:
+    """Write the pipeline whole or not at all."""
+    import joblib
+
+    partial = path.with_suffix(".partial")
+    try:
+        joblib.dump(pipe, partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def _write_results(
     folder: Path,
     pipe: "Pipeline",
@@ -226,15 +247,13 @@ def _write_results(
     X_test: Any,
     facts: dict[str, Any],
 ) -> None:
-    """Write the pipeline first, since it is what took the time."""
-    import joblib
+    """Write the report, its numbers and its pictures."""
     import pandas as pd
     from matplotlib.figure import Figure
     from sklearn.metrics import ConfusionMatrixDisplay
 
     from .plotting import ImageGridDisplay, TrainingHistoryDisplay
 
-    joblib.dump(pipe, folder / "pipeline.joblib")
     metrics = json.dumps(report.to_dict() | {"training": facts}, indent=2)
     (folder / "metrics.json").write_text(metrics + "\n", encoding="utf-8")
     report.per_class.to_csv(folder / "per_class.csv", index_label="class")

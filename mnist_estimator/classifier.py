@@ -1,23 +1,25 @@
 """The classifier: a convolutional network that keeps the scikit-learn contract."""
 
 import copy
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Self
 
+import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
+from sklearn.utils import assert_all_finite, check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
 from .augmentation import AUGMENTATIONS, resolve_augmentation
-from .compilation import StepOptions, freeze, predict_logits, resolve_precision
+from .compilation import Architecture, StepOptions, freeze, predict_logits, resolve_precision
 from .mended_scikeras import MendedKerasClassifier
 from .network import build_cnn, check_sizes
 from .preparation import Images, channel_statistics, resolve_batch_size, split_validation
@@ -74,8 +76,8 @@ class CNNClassifier(MendedKerasClassifier):
         Arithmetic of the training steps. "auto": bfloat16, with float32 weights,
         where the processor has instructions for it. Predictions are float32.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the training data held out; unused without early stopping or with
-        ``X_val``.
+        Share of each class held out, rounded; so classes of a few rows give none.
+        Unused without early stopping or with ``X_val``.
     early_stopping : bool, default=True
         Whether to hold out validation data, stop when the loss on them does not
         fall for ``patience`` epochs, and keep the weights of the best epoch.
@@ -87,7 +89,8 @@ class CNNClassifier(MendedKerasClassifier):
         inversely proportional to their frequencies. Multiplied with
         ``sample_weight``.
     callbacks : sequence of keras.callbacks.Callback or None, default=None
-        Instances or classes. ``fit`` works with copies of them.
+        Instances or classes. ``fit`` works with copies of them. The network has no
+        Keras optimizer: the learning rate is the business of ``schedule``.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the weights of the last fit.
     verbose : int, default=0
@@ -124,7 +127,9 @@ class CNNClassifier(MendedKerasClassifier):
     -----
     The class is a ``scikeras.wrappers.KerasClassifier`` whose constructor,
     checks, training and prediction are its own. No global random generator,
-    seed or switch of Python, NumPy, Keras or TensorFlow is changed.
+    seed or switch of Python, NumPy, Keras or TensorFlow is changed; only
+    ``random_state=None`` draws a seed from NumPy's generator, as everywhere in
+    scikit-learn.
 
     Examples
     --------
@@ -261,14 +266,21 @@ class CNNClassifier(MendedKerasClassifier):
             images, labels = self._check_data(X, y, new=not goes_on)
             weights = self._check_weights(sample_weight, images, labels)
             training, seed = self._drop_unweighted(images, labels, weights), self._draw_seed()
+            if len(np.unique(training.labels)) < 2:
+                raise ValueError(
+                    "sample_weight leaves fewer than two classes with a weight above 0; "
+                    "CNNClassifier needs two classes or more. Give rows of another class a weight."
+                )
             validation = None
             if X_val is not None:
-                validation = self._check_validation(X_val, y_val)
+                validation = self._check_validation(X_val, y_val, training)
             elif self.early_stopping:
                 kept, held_out = split_validation(training.labels, self.validation_fraction, seed)
                 if len(held_out):
                     training, validation = training.rows(kept), training.rows(held_out)
-            if not goes_on:
+            if goes_on:
+                self._check_architecture()
+            else:
                 self._build(training, seed)
             self._train(training, validation, seed, epochs=self.epochs, schedule=self.schedule)
         return self
@@ -325,6 +337,8 @@ class CNNClassifier(MendedKerasClassifier):
             training, seed = self._drop_unweighted(images, labels, weights), self._draw_seed()
             if first:
                 self._build(training, seed)
+            else:
+                self._check_architecture()
             self._train(training, None, seed, epochs=1, schedule="constant")
         return self
 
@@ -341,9 +355,10 @@ class CNNClassifier(MendedKerasClassifier):
         self
         """
         self._check_parameters()
-        images, labels = self._check_data(X, y, new=True)
-        weights = np.ones(len(images), dtype=np.float32)
-        self._build(Images(images, labels, weights), self._draw_seed())
+        with unchanged_on_failure(self):
+            images, labels = self._check_data(X, y, new=True)
+            weights = np.ones(len(images), dtype=np.float32)
+            self._build(Images(images, labels, weights), self._draw_seed())
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -437,8 +452,16 @@ class CNNClassifier(MendedKerasClassifier):
                 f"sample_weight must be 0 or more; got {weights.min():g}. "
                 "Leave rows that are not to count at 0."
             )
-        if self.class_weight is not None:
-            weights *= compute_sample_weight(self.class_weight, self.classes_[labels])
+        return weights * self._class_weights(labels)
+
+    def _class_weights(self, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the weight of the class of each row."""
+        weights = compute_sample_weight(self.class_weight, self.classes_[labels])
+        if not (np.isfinite(weights).all() and weights.min() >= 0):
+            raise ValueError(
+                "class_weight must hold finite numbers from 0 up; "
+                f"got {self.class_weight!r}. Give classes that are not to count the weight 0."
+            )
         return weights
 
     def _drop_unweighted(
@@ -446,29 +469,48 @@ class CNNClassifier(MendedKerasClassifier):
     ) -> Images:
         """Leave out rows of weight zero; bring the mean of the other weights to 1."""
         rows = np.flatnonzero(weights)
-        if len(np.unique(labels[rows])) < 2 and not hasattr(self, "model_"):
+        if len(rows) == 0:
             raise ValueError(
-                "sample_weight leaves fewer than two classes with a weight above 0; CNNClassifier "
-                "needs two classes or more. Give rows of another class a weight."
+                "sample_weight and class_weight leave no row with a weight above 0. "
+                "Give the rows that are to count a weight."
             )
         if len(rows) < len(images):
             images, labels, weights = images[rows], labels[rows], weights[rows]
         return Images(images, labels, (weights / weights.mean()).astype(np.float32))
 
-    def _check_validation(self, X_val: Any, y_val: Any) -> Images:
+    def _check_validation(self, X_val: Any, y_val: Any, training: Images) -> Images:
         """Return validation data given by the user."""
         images = check_images(self, X_val, reset=False)
-        y_val = np.asarray(y_val)
+        y_val = column_or_1d(y_val, warn=True)
+        assert_all_finite(y_val, input_name="y_val")
         check_consistent_length(images, y_val)
+        largest, usual = (float(np.abs([X.min(), X.max()]).max()) for X in (images, training.X))
+        if largest > 20 * usual:
+            warnings.warn(
+                f"X_val reaches {largest:g}, X only {usual:g}: X_val seems not to be scaled as X "
+                "is. In a pipeline, enable metadata routing before make_pipeline, or pass "
+                "pipe[:-1].fit(X).transform(X_val).",
+                UserWarning,
+                stacklevel=4,
+            )
         labels = self._positions(y_val, "y_val")
-        return Images(images, labels, np.ones(len(images), dtype=np.float32))
+        return Images(images, labels, self._class_weights(labels).astype(np.float32))
 
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
     def _build(self, training: Images, seed: int) -> None:
         """Make the network, with initial weights and the statistics of the images."""
-        self._architecture = freeze(
+        self._architecture = self._wanted_architecture()
+        self.model_ = build_cnn(**dict(self._architecture), seed=seed)
+        self.model_.get_layer("standardize").set_weights(channel_statistics(training))
+        self._training_state = TrainingState.start(self.model_)
+        self.history_: dict[str, list[float]] = {}
+        self.n_iter_ = self.best_epoch_ = 0
+
+    def _wanted_architecture(self) -> Architecture:
+        """Return the arguments of ``build_cnn`` that the parameters mean."""
+        return freeze(
             {
                 "image_shape": self.image_shape_,
                 "n_classes": len(self.classes_),
@@ -479,11 +521,16 @@ class CNNClassifier(MendedKerasClassifier):
                 "batch_norm": bool(self.batch_norm),
             }
         )
-        self.model_ = build_cnn(**dict(self._architecture), seed=seed)
-        self.model_.get_layer("standardize").set_weights(channel_statistics(training))
-        self._training_state = TrainingState.start(self.model_)
-        self.history_: dict[str, list[float]] = {}
-        self.n_iter_ = 0
+
+    def _check_architecture(self) -> None:
+        """Refuse to train on a network that the parameters no longer describe."""
+        wanted = dict(self._wanted_architecture())
+        changed = [name for name, value in self._architecture if wanted[name] != value]
+        if changed:
+            raise ValueError(
+                f"{', '.join(changed)} changed since the network was built, and training is to go "
+                "on with it. Set them back, or fit with warm_start=False."
+            )
 
     def _train(
         self, training: Images, validation: Images | None, seed: int, *, epochs: int, schedule: str
@@ -505,25 +552,30 @@ class CNNClassifier(MendedKerasClassifier):
             beta_2=float(self.beta_2),
             augmentation=None if amounts is None else freeze(amounts),
         )
-        callbacks = [
-            callback() if isinstance(callback, type) else copy.deepcopy(callback)
-            for callback in self.callbacks or ()
-        ]
+        callbacks = [_own_callback(callback) for callback in self.callbacks or ()]
         reporter = ProgressReporter() if self.verbose else None
         if reporter is not None:
             callbacks.append(reporter)
+        restore = self._training_state.keep(self.model_)
         try:
             result = train(
                 self.model_, self._architecture, training, validation,
                 options, step_options, self._training_state, callbacks,
             )  # fmt: skip
+        except BaseException:
+            restore()
+            raise
         finally:
             if reporter is not None:
                 reporter.close()
-        for name, values in result.history.items():
-            self.history_.setdefault(name, []).extend(values)
+        n_epochs = len(result.history["loss"])
+        self.history_ = {  # what is not known of an epoch is NaN
+            name: self.history_.get(name, [math.nan] * self.n_iter_)
+            + result.history.get(name, [math.nan] * n_epochs)
+            for name in self.history_ | result.history
+        }
         self.best_epoch_ = self.n_iter_ + result.best_epoch
-        self.n_iter_ += len(result.history["loss"])
+        self.n_iter_ += n_epochs
         if result.interrupted:
             warnings.warn(
                 f"Training was interrupted in epoch {self.n_iter_}; the classifier is fitted with "
@@ -537,7 +589,7 @@ class CNNClassifier(MendedKerasClassifier):
         state = super().__getstate__().copy()
         model, training = state.pop("model_", None), state.pop("_training_state", None)
         if model is not None:
-            state["_weights"] = model.get_weights()
+            state["_weights"] = [variable.numpy() for variable in model.variables]
             state["_moments"] = [(m.numpy(), v.numpy()) for m, v in training.moments]
             state["_n_steps"] = training.n_steps
         return state
@@ -550,10 +602,22 @@ class CNNClassifier(MendedKerasClassifier):
         super().__setstate__(state)
         if weights is not None:
             self.model_ = build_cnn(**dict(self._architecture))
-            self.model_.set_weights(weights)
+            for variable, value in zip(self.model_.variables, weights, strict=True):
+                variable.assign(value)
             self._training_state = TrainingState.of(moments, n_steps)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _own_callback(callback: Any) -> keras.callbacks.Callback:
+    """Return a callback that a fit may use up: an instance of the class, or a copy."""
+    own = callback() if isinstance(callback, type) else copy.deepcopy(callback)
+    if not isinstance(own, keras.callbacks.Callback):
+        raise TypeError(
+            "callbacks must hold instances or subclasses of keras.callbacks.Callback; "
+            f"got {callback!r}. Derive it from keras.callbacks.Callback."
+        )
+    return own

@@ -118,19 +118,23 @@ def build_cnn(
             layers.append(
                 keras.layers.Conv2D(
                     n_filters, kernel, padding="same", use_bias=not batch_norm, dtype=dtype,
+                    data_format="channels_last",
                     kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)),
                     name=f"conv{i}_{j}",
                 )
             )  # fmt: skip
             if j == len(widths) and max(height, width) > 1:
                 window = (min(height, 2), min(width, 2))
-                layers.append(keras.layers.MaxPooling2D(window, dtype=dtype, name=f"pool{i}"))
+                pool = keras.layers.MaxPooling2D(
+                    window, data_format="channels_last", dtype=dtype, name=f"pool{i}"
+                )
+                layers.append(pool)
                 height, width = height // window[0], width // window[1]
             if batch_norm:
                 layers.append(normalization(momentum=0.9, dtype=dtype, name=f"norm{i}_{j}"))
             layers.append(keras.layers.Activation("relu", dtype=dtype, name=f"relu{i}_{j}"))
 
-    layers.append(keras.layers.Flatten(dtype=dtype, name="flatten"))
+    layers.append(keras.layers.Flatten(data_format="channels_last", dtype=dtype, name="flatten"))
     for i, units in enumerate(dense_units, start=1):
         layers += [
             keras.layers.Dropout(dropout, seed=next(seeds), dtype=dtype, name=f"dropout{i}"),

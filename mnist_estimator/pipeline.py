@@ -21,7 +21,7 @@ def make_pipeline(*, memory: Any = None, verbose: bool = False, **cnn_params: An
         training is shown with ``set_params(cnn__verbose=1)``.)
     **cnn_params
         Parameters of :class:`~mnist_estimator.CNNClassifier`, without the prefix
-        ``cnn__``. ``image_shape`` goes to the transformer.
+        ``cnn__``. ``image_shape`` goes to the transformer, too.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def make_pipeline(*, memory: Any = None, verbose: bool = False, **cnn_params: An
     >>> list(pipe.named_steps)
     ['scale', 'cnn']
     """
-    scaler = ImageScaler(image_shape=cnn_params.pop("image_shape", None))
+    scaler = ImageScaler(image_shape=cnn_params.get("image_shape"))
     classifier = CNNClassifier().set_params(**cnn_params)
     return Pipeline(
         [("scale", scaler), ("cnn", classifier)],

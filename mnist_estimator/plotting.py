@@ -352,8 +352,8 @@ class ImageGridDisplay:
         """
         y_true = check_labels(X, y)
         predictions = predict(estimator, X)
-        if image_shape is None and hasattr(X, "shape"):
-            image_shape = find_image_shape(estimator, math.prod(X.shape[1:]))
+        if image_shape is None:
+            image_shape = find_image_shape(estimator, math.prod(np.shape(X)[1:]))
         return cls.from_predictions(
             X,
             y_true,

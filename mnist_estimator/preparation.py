@@ -24,7 +24,7 @@ class Images:
     labels : ndarray of shape (n,), int
         Positions among the classes.
     weights : ndarray of shape (n,), float32
-        Weight of each image; their mean is 1.
+        Weight of each image; of the order of 1.
     """
 
     X: NDArray[Any]
@@ -107,5 +107,7 @@ def channel_statistics(images: Images) -> list[NDArray[np.float32]]:
     mean = np.einsum("n,nhwc->c", weights, pixels) / (pixels.shape[1] * pixels.shape[2])
     square = np.einsum("n,nhwc->c", weights, np.square(pixels - mean))
     variance = square / (pixels.shape[1] * pixels.shape[2])
-    variance[variance <= 0] = 1.0
+    # A channel that varies by no more than float32 can tell is constant.
+    noise = np.square(np.finfo(np.float32).eps * np.abs(pixels).max(axis=(0, 1, 2)))
+    variance[variance <= np.maximum(noise, np.finfo(np.float32).tiny)] = 1.0
     return [mean.astype(np.float32), variance.astype(np.float32)]

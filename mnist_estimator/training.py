@@ -1,10 +1,11 @@
 """How a network is trained: batches, schedule, validation, early stopping."""
 
 import contextlib
+import itertools
 import math
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,6 +104,19 @@ class TrainingState:
     def start(cls, model: keras.Model) -> "TrainingState":
         """Return the state before the first step."""
         return cls(zero_moments(model))
+
+    def keep(self, model: keras.Model) -> Callable[[], None]:
+        """Return a function that brings this state and a network back to where they stand now."""
+        variables = [*variables_of(model.variables), *itertools.chain(*self.moments)]
+        values = [variable.numpy() for variable in variables] if self.n_steps else []
+        n_steps = self.n_steps
+
+        def restore() -> None:
+            self.n_steps = n_steps
+            for variable, value in zip(variables, values, strict=False):
+                variable.assign(value)
+
+        return restore
 
     @classmethod
     def of(cls, moments: list[tuple[NDArray, NDArray]], n_steps: int) -> "TrainingState":
@@ -307,9 +321,9 @@ def learning_rate_at(options: TrainingOptions, progress: float) -> float:
     -------
     float
     """
-    rise = {"one_cycle": WARM_UP, "cosine": 0.0, "constant": 1.0}[options.schedule]
     if options.schedule == "constant":
         return options.learning_rate
+    rise = WARM_UP if options.schedule == "one_cycle" else 0.0
     if progress < rise:
         return options.learning_rate * progress / rise
     fall = (progress - rise) / (1.0 - rise)

@@ -159,6 +159,13 @@ def check_images(
         estimator.image_shape_ = infer_image_shape(
             estimator._sample_shape, check_image_shape(image_shape)
         )
+    if rows.dtype.kind == "f" and rows.dtype.itemsize > 4:
+        largest = max(rows.max(), -rows.min())
+        if largest > np.finfo(np.float32).max:
+            raise ValueError(
+                f"X reaches {largest:g}; {owner} works in float32, which ends at "
+                f"{np.finfo(np.float32).max:g}. Bring the images to a range such as [0, 1]."
+            )
     images = rows.reshape(len(rows), *estimator.image_shape_)
     return (images, *rest) if rest else images
 

@@ -25,7 +25,8 @@ from sklearn.model_selection import cross_validate
 from sklearn.utils import get_tags
 from tensorflow.python.framework.config import is_op_determinism_enabled
 
-from mnist_estimator import CNNClassifier
+from mnist_estimator import CNNClassifier, TrainingHistoryDisplay, evaluate
+from mnist_estimator.report_page import render
 
 
 def test_is_a_scikeras_classifier_with_right_tags():
@@ -244,10 +245,61 @@ def test_copies_predict_alike_and_train_on(fitted, digits, make_copy):
     restored = make_copy(fitted)
     assert_array_equal(restored.predict_proba(X), fitted.predict_proba(X))
     assert restored.history_ == fitted.history_
+    # The one that was copied is spent here, so it is fitted for the purpose.
+    original = clone(fitted).set_params(epochs=1).fit(X, y)
+    restored = make_copy(original)
     assert_array_equal(
-        restored.partial_fit(X, y).predict_proba(X),
-        copy.deepcopy(fitted).partial_fit(X, y).predict_proba(X),
+        restored.partial_fit(X, y).predict_proba(X), original.partial_fit(X, y).predict_proba(X)
     )
+
+
+@pytest.mark.parametrize("go_on", ["partial_fit", "fit"])
+def test_a_training_that_fails_leaves_the_weights_it_found(small, digits, go_on):
+    X, y = digits
+    clf = small(epochs=1, warm_start=True).fit(X, y)
+    before, history = clf.predict_proba(X), copy.deepcopy(clf.history_)
+
+    class Fail(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 3:
+                raise OSError("no space left")
+
+    clf.set_params(callbacks=[Fail])
+    with pytest.raises(OSError, match="no space left"):
+        getattr(clf, go_on)(X, y)
+    assert_array_equal(clf.predict_proba(X), before)
+    assert (clf.n_iter_, clf.history_) == (1, history)
+
+
+def test_history_has_one_value_an_epoch_whatever_was_called(small, digits):
+    X, y = digits
+    clf = small(epochs=2).fit(X, y).partial_fit(X, y)
+    assert {len(values) for values in clf.history_.values()} == {3}
+    assert np.isnan(clf.history_["val_loss"][2])
+    assert TrainingHistoryDisplay.from_estimator(clf).axes_ is not None
+    assert "Learning curves" in render(evaluate(clf, X, y), title="Report", n_images=5)
+
+
+def test_a_constant_channel_stays_without_effect(small, two_classes):
+    X, y = two_classes
+    constant = np.full_like(X, 0.1)
+    clf = small(epochs=2).fit(np.stack([X, constant], axis=-1), y)
+    other = np.stack([X, constant + 0.01], axis=-1)
+    assert_allclose(
+        clf.predict_proba(other), clf.predict_proba(np.stack([X, constant], axis=-1)), atol=0.05
+    )
+
+
+def test_partial_fit_takes_a_batch_of_one_class(small, digits):
+    X, y = digits
+    clf = small().partial_fit(X[y == 3], y[y == 3], classes=np.arange(10))
+    assert clf.predict(X).shape == (600,)
+
+
+def test_validation_data_of_another_scale_are_warned_of(small, digits):
+    X, y = digits
+    with pytest.warns(UserWarning, match="X_val reaches 16, X only 0.0625: X_val seems not to be"):
+        small(epochs=1).fit(X / 256, y, X_val=X, y_val=y)
 
 
 def test_joblib_and_unfitted_pickle(fitted, digits, tmp_path):

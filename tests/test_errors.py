@@ -1,5 +1,6 @@
 """What users get wrong, and the words that they are told."""
 
+import pickle
 import re
 
 import numpy as np
@@ -36,6 +37,8 @@ BAD_PARAMETERS = [
     ({"patience": 0}, "The 'patience' parameter of CNNClassifier must be an int in the range [1"),
     ({"class_weight": "even"}, "The 'class_weight' parameter of CNNClassifier must be a str among"),
     ({"callbacks": "log"}, "The 'callbacks' parameter of CNNClassifier must be an instance of"),
+    ({"callbacks": ["log"]}, "callbacks must hold instances or subclasses of keras.callbacks.C"),
+    ({"class_weight": {0: -3}}, "class_weight must hold finite numbers from 0 up; got {0: -3}."),
     ({"random_state": "seed"}, "The 'random_state' parameter of CNNClassifier must be an int in"),
     ({"augmentation": "flip"}, "The 'augmentation' parameter of CNNClassifier must be a str among"),
     ({"augmentation": {"rotate": 1}}, "numbers from 0 up (zoom below 1); got 'rotate'. Check the"),
@@ -96,6 +99,7 @@ BAD_DATA = [
     (np.zeros((0, 64)), [], "Found array with 0 sample(s) (shape=(0, 64)) while a minimum of 1 is"),
     (X[0], Y, "Expected 2D array, got 1D array instead"),
     (np.zeros((40, 2, 2, 2, 2)), Y, "got 5 dimensions, shape (40, 2, 2, 2, 2)."),
+    (X * 1e200, Y, "X reaches "),
     (X, Y[:39], "Found input variables with inconsistent numbers of samples: [40, 39]"),
     (X, np.zeros(40), "y holds one class, 0.0; CNNClassifier needs two classes or more. Check how"),
     (X, np.linspace(0, 1, 40), "Unknown label type: continuous."),
@@ -160,6 +164,10 @@ def test_prediction_before_fit(method):
         ({"sample_weight": np.ones(3)}, "sample_weight.shape == (3,), expected (40,)!"),
         ({"sample_weight": (Y == 1) * 1.0}, "fewer than two classes with a weight above 0"),
         ({"X_val": X}, "y_val is None; pass both X_val and y_val, or neither."),
+        (
+            {"X_val": X, "y_val": np.c_[Y, Y]},
+            "y should be a 1d array, got an array of shape",
+        ),
         ({"y_val": Y}, "X_val is None; pass both X_val and y_val, or neither."),
         (
             {"X_val": X, "y_val": Y + 1},
@@ -187,6 +195,14 @@ def test_partial_fit_needs_the_classes_first_and_keeps_them(pipe):
         pipe[-1].partial_fit(X, Y, classes=[0, 1])
     with pytest.raises(ValueError, match="y holds labels that are not among the classes"):
         pipe[-1].partial_fit(X, Y + 1)
+
+
+def test_training_does_not_go_on_with_another_network(pipe):
+    changed = pickle.loads(pickle.dumps(pipe[-1])).set_params(filters=(8, 8), dropout=0.5)
+    with pytest.raises(ValueError, match="dropout, filters changed since the network was built"):
+        changed.partial_fit(X, Y)
+    with pytest.raises(ValueError, match="Set them back, or fit with warm_start=False"):
+        changed.set_params(warm_start=True).fit(X, Y)
 
 
 def test_misspelt_parameters_are_told_the_nearest():

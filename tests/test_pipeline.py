@@ -24,6 +24,7 @@ def test_is_a_plain_pipeline():
     assert list(pipe.named_steps) == ["scale", "cnn"]
     assert pipe.get_params()["cnn__epochs"] == 2
     assert pipe.get_params()["scale__image_shape"] == (4, 4)
+    assert pipe.get_params()["cnn__image_shape"] == (4, 4)
     assert pipe.verbose is True
 
 
@@ -81,3 +82,10 @@ def test_set_output(small_pipeline, digits):
     X, y = digits
     pipe = small_pipeline(epochs=1).set_output(transform="pandas").fit(X, y)
     assert_array_equal(pipe.predict(X), small_pipeline(epochs=1).fit(X, y).predict(X))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_frames_in_between_keep_the_image_shape(small_pipeline, digits):
+    X, y = digits
+    pipe = small_pipeline(epochs=1, image_shape=(4, 16)).set_output(transform="pandas").fit(X, y)
+    assert pipe[-1].image_shape_ == pipe[0].image_shape_ == (4, 16, 1)
