@@ -88,7 +88,7 @@ def evaluate(
     >>> report = evaluate(model, X[1000:] / 16, y[1000:])
     >>> report
     EvaluationReport(accuracy=0.9322, n_samples=797)
-    >>> report.top_confusions.loc[0, ["true", "predicted"]].tolist()
+    >>> report.top_confusions[["true", "predicted"]].iloc[0].tolist()
     [1, 9]
     """
     y_true = check_labels(X, y)
