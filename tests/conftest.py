@@ -1,5 +1,7 @@
 """Small data, and a network small enough to be fitted in a second."""
 
+import sys
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -14,6 +16,14 @@ SMALL = {
     "random_state": 0,
 }
 """One architecture for all tests, so that it is traced once."""
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    """Close what a test has drawn: figures of pyplot outlive it."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture
