@@ -89,7 +89,7 @@ def forward_function(architecture: Architecture) -> Callable[..., tf.Tensor]:
 
     # Traced here, for any number of images, and never by a call: TensorFlow warns of
     # functions whose calls trace again and again, and takes all architectures for one.
-    forward.get_concrete_function(*_weights(network), _batch(*network.input_shape[1:]))
+    forward.get_concrete_function(*weights_of(network), _batch(*network.input_shape[1:]))
     return forward
 
 
@@ -147,14 +147,14 @@ def step_function(
         return total, tf.math.count_nonzero(hits)
 
     step.get_concrete_function(
-        *_weights(network), zero_moments(network), _batch(*network.input_shape[1:]),
+        *weights_of(network), zero_moments(network), _batch(*network.input_shape[1:]),
         _batch(network.output_shape[-1]), _batch(), tf.TensorSpec([], tf.int32),
         tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.float32),
     )  # fmt: skip
     return step
 
 
-def _weights(model: keras.Model) -> tuple[list[tf.Variable], list[tf.Variable]]:
+def weights_of(model: keras.Model) -> tuple[list[tf.Variable], list[tf.Variable]]:
     """Return the trained and the other variables of a network."""
     return variables_of(model.trainable_variables), variables_of(model.non_trainable_variables)
 
@@ -222,7 +222,7 @@ def predict_logits(
     ndarray of shape (n, n_classes), float32
     """
     forward = forward_function(architecture)
-    weights = _weights(model)
+    weights = weights_of(model)
     batches = [
         forward(*weights, as_tensor(images[start : start + batch_size])).numpy()
         for start in range(0, len(images), batch_size)

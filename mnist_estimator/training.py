@@ -22,6 +22,7 @@ from .compilation import (
     predict_logits,
     step_function,
     variables_of,
+    weights_of,
     zero_moments,
 )
 from .preparation import Images
@@ -245,10 +246,7 @@ class _Loop:
         self.state = state
         self.n_batches = math.ceil(len(images) / options.batch_size)
         self.step = step_function(architecture, step_options)
-        self.weights = (
-            variables_of(model.trainable_variables),
-            variables_of(model.non_trainable_variables),
-        )
+        self.weights = weights_of(model)
         n_classes = model.output_shape[-1]
         smooth = options.label_smoothing
         self.targets = np.full((n_classes, n_classes), smooth / n_classes, dtype=np.float32)
