@@ -74,7 +74,7 @@ def random_affine(
 
     Parameters
     ----------
-    images : tensor of shape (n, height, width, channels), float32
+    images : tensor of shape (n, height, width, channels), float32 or float64
         Any range of values.
     seed : tensor of shape (2,), int32
         The same seed gives the same changes.
@@ -89,7 +89,7 @@ def random_affine(
 
     Returns
     -------
-    tensor of shape (n, height, width, channels), float32
+    tensor of shape (n, height, width, channels), of the dtype of ``images``
 
     Notes
     -----

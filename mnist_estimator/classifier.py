@@ -1,34 +1,40 @@
 """The classifier: a convolutional network that keeps the scikit-learn contract."""
 
-import copy
 import math
 import warnings
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Self
 
-import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import assert_all_finite, check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .augmentation import AUGMENTATIONS, resolve_augmentation
+from .compatibility import CallbackSupportMixin, with_callbacks
 from .compilation import Architecture, StepOptions, freeze, predict_logits, resolve_precision
+from .fit_callbacks import EpochTasks, ProgressReporter, own_callback
 from .mended_scikeras import MendedKerasClassifier
 from .network import build_cnn, check_sizes
-from .preparation import Images, channel_statistics, resolve_batch_size, split_validation
-from .progress import ProgressReporter
-from .training import SCHEDULES, TrainingOptions, TrainingState, train
-from .validation import check_image_shape, check_images, unchanged_on_failure
+from .preparation import (
+    Images,
+    channel_statistics,
+    check_weights,
+    class_weights,
+    resolve_batch_size,
+    split_validation,
+    weighted_images,
+)
+from .training import SCHEDULES, History, TrainingOptions, TrainingState, train
+from .validation import check_image_shape, check_images, plain_labels, unchanged_on_failure
 
 
-class CNNClassifier(MendedKerasClassifier):
+class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
     """Convolutional network classifier.
 
     Stages of convolutions, each ended by max pooling, then dropout and dense
@@ -72,11 +78,13 @@ class CNNClassifier(MendedKerasClassifier):
         "shift": 0.08}``: degrees, share of the size, pixels a pixel, share of the
         side. None for images that mean another thing when turned or moved.
         Images under 8 pixels high or wide are never augmented.
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
+    precision : {"auto", "float32", "bfloat16", "float64"}, default="auto"
         Arithmetic of the training steps. "auto": bfloat16, with float32 weights,
-        where the processor has instructions for it. Predictions are float32.
+        where the processor has instructions for it, else float32. Predictions are
+        float32. "float64", in training and prediction, is slow: for comparisons to
+        the last digit.
     validation_fraction : float in (0, 1), default=0.1
-        Share of each class held out, rounded; so classes of a few rows give none.
+        Share of the rows held out, class by class; classes of a few rows give none.
         Unused without early stopping or with ``X_val``.
     early_stopping : bool, default=True
         Whether to hold out validation data, stop when the loss on them does not
@@ -86,11 +94,12 @@ class CNNClassifier(MendedKerasClassifier):
         the loss jumps; with many epochs of "one_cycle" give it more patience.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, ``{label: weight}``; "balanced" makes them
-        inversely proportional to their frequencies. Multiplied with
-        ``sample_weight``.
+        inversely proportional to their frequencies, in which ``sample_weight``
+        counts. Multiplied with ``sample_weight``.
     callbacks : sequence of keras.callbacks.Callback or None, default=None
-        Instances or classes. ``fit`` works with copies of them. The network has no
-        Keras optimizer: the learning rate is the business of ``schedule``.
+        Instances or classes. ``fit`` works with copies of them. One that sets
+        ``model.optimizer.learning_rate`` sets the largest rate, which ``schedule``
+        scales. (scikit-learn's own callbacks go to ``set_callbacks``.)
     warm_start : bool, default=False
         Whether ``fit`` goes on from the weights of the last fit.
     verbose : int, default=0
@@ -155,7 +164,7 @@ class CNNClassifier(MendedKerasClassifier):
         "beta_2": [Interval(Real, 0, 1, closed="left")],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "augmentation": [StrOptions(set(AUGMENTATIONS)), Mapping, None],
-        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "precision": [StrOptions({"auto", "float32", "bfloat16", "float64"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "early_stopping": ["boolean"],
         "patience": [Interval(Integral, 1, None, closed="left")],
@@ -217,6 +226,7 @@ class CNNClassifier(MendedKerasClassifier):
         self.verbose = verbose
         self.random_state = random_state
 
+    @with_callbacks
     def fit(
         self,
         X: ArrayLike,
@@ -261,11 +271,15 @@ class CNNClassifier(MendedKerasClassifier):
         if (X_val is None) != (y_val is None):
             missing = "X_val" if X_val is None else "y_val"
             raise ValueError(f"{missing} is None; pass both X_val and y_val, or neither.")
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        call = {"estimator": self, "X": X, "y": y, "metadata": metadata}
+        task = self._init_callback_context(max_subtasks=self.epochs)
+        task.call_on_fit_task_begin(**call)
         with unchanged_on_failure(self):
             goes_on = self.warm_start and hasattr(self, "model_")
             images, labels = self._check_data(X, y, new=not goes_on)
-            weights = self._check_weights(sample_weight, images, labels)
-            training, seed = self._drop_unweighted(images, labels, weights), self._draw_seed()
+            training, weight_of_class = self._weigh(images, labels, sample_weight)
+            seed = self._draw_seed()
             if len(np.unique(training.labels)) < 2:
                 raise ValueError(
                     "sample_weight leaves fewer than two classes with a weight above 0; "
@@ -273,16 +287,20 @@ class CNNClassifier(MendedKerasClassifier):
                 )
             validation = None
             if X_val is not None:
-                validation = self._check_validation(X_val, y_val, training)
+                validation = self._check_validation(X_val, y_val, training, weight_of_class)
             elif self.early_stopping:
                 kept, held_out = split_validation(training.labels, self.validation_fraction, seed)
                 if len(held_out):
-                    training, validation = training.rows(kept), training.rows(held_out)
+                    training, validation = training.subset(kept), training.subset(held_out)
             if goes_on:
                 self._check_architecture()
             else:
                 self._build(training, seed)
-            self._train(training, validation, seed, epochs=self.epochs, schedule=self.schedule)
+            tasks = EpochTasks(task, call, self._learned)
+            self._train(
+                training, validation, seed, epochs=self.epochs, schedule=self.schedule, tasks=tasks
+            )
+        task.call_on_fit_task_end(**call, reconstruction_attributes=dict)
         return self
 
     def partial_fit(
@@ -333,8 +351,8 @@ class CNNClassifier(MendedKerasClassifier):
             )
         with unchanged_on_failure(self):
             images, labels = self._check_data(X, y, new=first, classes=given if first else known)
-            weights = self._check_weights(sample_weight, images, labels)
-            training, seed = self._drop_unweighted(images, labels, weights), self._draw_seed()
+            training, _ = self._weigh(images, labels, sample_weight)
+            seed = self._draw_seed()
             if first:
                 self._build(training, seed)
             else:
@@ -357,8 +375,7 @@ class CNNClassifier(MendedKerasClassifier):
         self._check_parameters()
         with unchanged_on_failure(self):
             images, labels = self._check_data(X, y, new=True)
-            weights = np.ones(len(images), dtype=np.float32)
-            self._build(Images(images, labels, weights), self._draw_seed())
+            self._build(Images.all(images, labels, np.ones(len(images))), self._draw_seed())
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -442,46 +459,20 @@ class CNNClassifier(MendedKerasClassifier):
             )
         return np.searchsorted(self.classes_, y)
 
-    def _check_weights(
-        self, sample_weight: Any, images: NDArray[Any], labels: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """Return the product of sample and class weights, a new array."""
-        weights = _check_sample_weight(sample_weight, images, dtype=np.float64, copy=True)
-        if weights.min() < 0:
-            raise ValueError(
-                f"sample_weight must be 0 or more; got {weights.min():g}. "
-                "Leave rows that are not to count at 0."
-            )
-        return weights * self._class_weights(labels)
+    def _weigh(
+        self, images: NDArray[Any], labels: NDArray[np.int64], sample_weight: Any
+    ) -> tuple[Images, NDArray[np.float64]]:
+        """Return the images that count, with their weights, and the weights of the classes."""
+        weights = check_weights(sample_weight, images)
+        of_class = class_weights(self.class_weight, self.classes_, labels, weights)
+        return weighted_images(images, labels, weights * of_class[labels]), of_class
 
-    def _class_weights(self, labels: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the weight of the class of each row."""
-        weights = compute_sample_weight(self.class_weight, self.classes_[labels])
-        if not (np.isfinite(weights).all() and weights.min() >= 0):
-            raise ValueError(
-                "class_weight must hold finite numbers from 0 up; "
-                f"got {self.class_weight!r}. Give classes that are not to count the weight 0."
-            )
-        return weights
-
-    def _drop_unweighted(
-        self, images: NDArray[Any], labels: NDArray[np.int64], weights: NDArray[np.float64]
+    def _check_validation(
+        self, X_val: Any, y_val: Any, training: Images, weight_of_class: NDArray[np.float64]
     ) -> Images:
-        """Leave out rows of weight zero; bring the mean of the other weights to 1."""
-        rows = np.flatnonzero(weights)
-        if len(rows) == 0:
-            raise ValueError(
-                "sample_weight and class_weight leave no row with a weight above 0. "
-                "Give the rows that are to count a weight."
-            )
-        if len(rows) < len(images):
-            images, labels, weights = images[rows], labels[rows], weights[rows]
-        return Images(images, labels, (weights / weights.mean()).astype(np.float32))
-
-    def _check_validation(self, X_val: Any, y_val: Any, training: Images) -> Images:
         """Return validation data given by the user."""
         images = check_images(self, X_val, reset=False)
-        y_val = column_or_1d(y_val, warn=True)
+        y_val = column_or_1d(plain_labels(y_val, "y_val"), warn=True)
         assert_all_finite(y_val, input_name="y_val")
         check_consistent_length(images, y_val)
         largest, usual = (float(np.abs([X.min(), X.max()]).max()) for X in (images, training.X))
@@ -494,7 +485,7 @@ class CNNClassifier(MendedKerasClassifier):
                 stacklevel=4,
             )
         labels = self._positions(y_val, "y_val")
-        return Images(images, labels, self._class_weights(labels).astype(np.float32))
+        return Images.all(images, labels, weight_of_class[labels])
 
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
@@ -505,7 +496,7 @@ class CNNClassifier(MendedKerasClassifier):
         self.model_ = build_cnn(**dict(self._architecture), seed=seed)
         self.model_.get_layer("standardize").set_weights(channel_statistics(training))
         self._training_state = TrainingState.start(self.model_)
-        self.history_: dict[str, list[float]] = {}
+        self.history_: History = {}
         self.n_iter_ = self.best_epoch_ = 0
 
     def _wanted_architecture(self) -> Architecture:
@@ -519,6 +510,7 @@ class CNNClassifier(MendedKerasClassifier):
                 "dense_units": self.dense_units,
                 "dropout": float(self.dropout),
                 "batch_norm": bool(self.batch_norm),
+                "dtype": resolve_precision(self.precision)[0],
             }
         )
 
@@ -533,7 +525,14 @@ class CNNClassifier(MendedKerasClassifier):
             )
 
     def _train(
-        self, training: Images, validation: Images | None, seed: int, *, epochs: int, schedule: str
+        self,
+        training: Images,
+        validation: Images | None,
+        seed: int,
+        *,
+        epochs: int,
+        schedule: str,
+        tasks: EpochTasks | None = None,
     ) -> None:
         """Train the network and note how it went."""
         options = TrainingOptions(
@@ -547,12 +546,14 @@ class CNNClassifier(MendedKerasClassifier):
         )
         amounts = resolve_augmentation(self.augmentation, self.image_shape_)
         step_options = StepOptions(
-            dtype=resolve_precision(self.precision),
+            bfloat16=resolve_precision(self.precision)[1],
             beta_1=float(self.beta_1),
             beta_2=float(self.beta_2),
             augmentation=None if amounts is None else freeze(amounts),
         )
-        callbacks = [_own_callback(callback) for callback in self.callbacks or ()]
+        callbacks = [own_callback(callback) for callback in self.callbacks or ()]
+        if tasks is not None:
+            callbacks.append(tasks)
         reporter = ProgressReporter() if self.verbose else None
         if reporter is not None:
             callbacks.append(reporter)
@@ -568,14 +569,8 @@ class CNNClassifier(MendedKerasClassifier):
         finally:
             if reporter is not None:
                 reporter.close()
-        n_epochs = len(result.history["loss"])
-        self.history_ = {  # what is not known of an epoch is NaN
-            name: self.history_.get(name, [math.nan] * self.n_iter_)
-            + result.history.get(name, [math.nan] * n_epochs)
-            for name in self.history_ | result.history
-        }
-        self.best_epoch_ = self.n_iter_ + result.best_epoch
-        self.n_iter_ += n_epochs
+        for name, value in self._learned(result.history, result.best_epoch).items():
+            setattr(self, name, value)
         if result.interrupted:
             warnings.warn(
                 f"Training was interrupted in epoch {self.n_iter_}; the classifier is fitted with "
@@ -583,6 +578,19 @@ class CNNClassifier(MendedKerasClassifier):
                 ConvergenceWarning,
                 stacklevel=3,
             )
+
+    def _learned(self, history: History, best_epoch: int | None = None) -> dict[str, Any]:
+        """Return the attributes that tell how training went, after epochs of the given history."""
+        n_before, n_epochs = self.n_iter_, len(history["loss"])
+        return {
+            "history_": {  # what is not known of an epoch is NaN
+                name: self.history_.get(name, [math.nan] * n_before)
+                + history.get(name, [math.nan] * n_epochs)
+                for name in self.history_ | history
+            },
+            "n_iter_": n_before + n_epochs,
+            "best_epoch_": n_before + (best_epoch or n_epochs),
+        }
 
     def __getstate__(self) -> dict[str, Any]:
         """Return a state of plain types and arrays: weights in place of the network."""
@@ -610,14 +618,3 @@ class CNNClassifier(MendedKerasClassifier):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
-
-
-def _own_callback(callback: Any) -> keras.callbacks.Callback:
-    """Return a callback that a fit may use up: an instance of the class, or a copy."""
-    own = callback() if isinstance(callback, type) else copy.deepcopy(callback)
-    if not isinstance(own, keras.callbacks.Callback):
-        raise TypeError(
-            "callbacks must hold instances or subclasses of keras.callbacks.Callback; "
-            f"got {callback!r}. Derive it from keras.callbacks.Callback."
-        )
-    return own

@@ -51,15 +51,15 @@ class StepOptions:
 
     Attributes
     ----------
-    dtype : str
-        Keras dtype policy of the training network.
+    bfloat16 : bool
+        Whether to multiply in bfloat16; weights stay as they are.
     beta_1, beta_2 : float in [0, 1)
         Decay rates of Adam's two moments.
     augmentation : tuple of (str, float) pairs or None
         Arguments of ``random_affine``; None leaves the images as they are.
     """
 
-    dtype: str
+    bfloat16: bool
     beta_1: float
     beta_2: float
     augmentation: Architecture | None
@@ -78,8 +78,8 @@ def forward_function(architecture: Architecture) -> Callable[..., tf.Tensor]:
     -------
     callable
         Takes two lists of variables, those of a network that ``build_cnn``
-        built, and images (n, height, width, channels) float32; returns logits
-        (n, n_classes) float32.
+        built, and images (n, height, width, channels) of the dtype of the
+        architecture; returns logits (n, n_classes) of the same dtype.
     """
     network = build_cnn(**dict(architecture))
 
@@ -89,7 +89,8 @@ def forward_function(architecture: Architecture) -> Callable[..., tf.Tensor]:
 
     # Traced here, for any number of images, and never by a call: TensorFlow warns of
     # functions whose calls trace again and again, and takes all architectures for one.
-    forward.get_concrete_function(*weights_of(network), _batch(*network.input_shape[1:]))
+    images = _batch(dtype_of(architecture), *network.input_shape[1:])
+    forward.get_concrete_function(*weights_of(network), images)
     return forward
 
 
@@ -111,11 +112,15 @@ def step_function(
     callable
         ``step(trainable, non_trainable, moments, images, targets, weights, number,
         seed, learning_rate)`` updates the three lists of variables in place and
-        returns the sum of the weighted losses and the number of right answers.
+        returns the sums of the weighted losses and of the weights of right answers.
         ``moments`` comes from :func:`zero_moments`; ``number`` counts the steps
         from 1.
     """
-    network = build_cnn(**dict(architecture), dtype=options.dtype, fused=True)
+    kept = dtype_of(architecture)
+    policy = "mixed_bfloat16" if options.bfloat16 else kept
+    # TensorFlow's fused kernel knows no float64.
+    arguments = dict(architecture) | {"dtype": policy, "fused": kept == "float32"}
+    network = build_cnn(**arguments)
     augmentation = None if options.augmentation is None else dict(options.augmentation)
 
     @tf.function
@@ -136,20 +141,20 @@ def step_function(
         with tf.GradientTape() as tape:
             tape.watch(values)
             logits, updates = network.stateless_call(values, non_trainable, images, training=True)
-            losses = tf.nn.softmax_cross_entropy_with_logits(targets, tf.cast(logits, tf.float32))
+            losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
             total = tf.reduce_sum(weights * losses)
-            mean = total / tf.cast(tf.shape(losses)[0], tf.float32)
+            mean = total / tf.cast(tf.shape(losses)[0], total.dtype)
         gradients = tape.gradient(mean, values)
         _apply_adam(trainable, moments, gradients, number, learning_rate, options)
         for variable, value in zip(non_trainable, updates, strict=True):
             variable.assign(value)
-        hits = tf.argmax(logits, axis=1) == tf.argmax(targets, axis=1)
-        return total, tf.math.count_nonzero(hits)
+        right = tf.argmax(logits, axis=1) == tf.argmax(targets, axis=1)
+        return total, tf.reduce_sum(tf.boolean_mask(weights, right))
 
     step.get_concrete_function(
-        *weights_of(network), zero_moments(network), _batch(*network.input_shape[1:]),
-        _batch(network.output_shape[-1]), _batch(), tf.TensorSpec([], tf.int32),
-        tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.float32),
+        *weights_of(network), zero_moments(network), _batch(kept, *network.input_shape[1:]),
+        _batch(kept, network.output_shape[-1]), _batch(kept), tf.TensorSpec([], tf.int32),
+        tf.TensorSpec([], tf.int32), tf.TensorSpec([], kept),
     )  # fmt: skip
     return step
 
@@ -159,9 +164,14 @@ def weights_of(model: keras.Model) -> tuple[list[tf.Variable], list[tf.Variable]
     return variables_of(model.trainable_variables), variables_of(model.non_trainable_variables)
 
 
-def _batch(*shape: int) -> tf.TensorSpec:
+def dtype_of(architecture: Architecture) -> str:
+    """Return the dtype of the weights and of what goes in and out, "float32" or "float64"."""
+    return str(dict(architecture).get("dtype", "float32"))
+
+
+def _batch(dtype: str, *shape: int) -> tf.TensorSpec:
     """Describe a batch of any size."""
-    return tf.TensorSpec([None, *shape], tf.float32)
+    return tf.TensorSpec([None, *shape], dtype)
 
 
 def zero_moments(model: keras.Model) -> list[tuple[tf.Variable, tf.Variable]]:
@@ -186,13 +196,15 @@ def _apply_adam(
     (``stateless_apply`` is refused on TensorFlow), so one would hold the
     variables of one estimator for as long as the function is kept.
     """
-    count = tf.cast(number, tf.float32)
+    dtype = learning_rate.dtype
+    count = tf.cast(number, dtype)
+    beta_1, beta_2 = tf.constant(options.beta_1, dtype), tf.constant(options.beta_2, dtype)
+    beta_1_power, beta_2_power = tf.pow(beta_1, count), tf.pow(beta_2, count)
     for weight, (mean, square), gradient in zip(weights, moments, gradients, strict=True):
         tf.raw_ops.ResourceApplyAdam(
             var=weight.handle, m=mean.handle, v=square.handle,
-            beta1_power=tf.pow(options.beta_1, count), beta2_power=tf.pow(options.beta_2, count),
-            lr=learning_rate, beta1=options.beta_1, beta2=options.beta_2, epsilon=1e-7,
-            grad=gradient,
+            beta1_power=beta_1_power, beta2_power=beta_2_power, lr=learning_rate,
+            beta1=beta_1, beta2=beta_2, epsilon=tf.constant(1e-7, dtype), grad=gradient,
         )  # fmt: skip
 
 
@@ -202,7 +214,7 @@ def variables_of(variables: list[keras.Variable]) -> list[tf.Variable]:
 
 
 def predict_logits(
-    model: keras.Model, architecture: Architecture, images: np.ndarray, batch_size: int = 1000
+    model: keras.Model, architecture: Architecture, images: Any, batch_size: int = 1000
 ) -> np.ndarray:
     """Run a network over images, a batch at a time.
 
@@ -212,47 +224,49 @@ def predict_logits(
         From ``build_cnn`` with the arguments in ``architecture``.
     architecture : tuple of pairs
         From :func:`freeze`.
-    images : ndarray of shape (n, height, width, channels)
-        Of any numeric dtype; a memory-mapped array is read batch by batch.
+    images : ndarray of shape (n, height, width, channels), or Images
+        Of any numeric dtype; read batch by batch, so it may be memory-mapped.
     batch_size : int, default=1000
         Images a batch.
 
     Returns
     -------
-    ndarray of shape (n, n_classes), float32
+    ndarray of shape (n, n_classes), of the dtype of the architecture
     """
-    forward = forward_function(architecture)
+    forward, dtype = forward_function(architecture), dtype_of(architecture)
     weights = weights_of(model)
     batches = [
-        forward(*weights, as_tensor(images[start : start + batch_size])).numpy()
+        forward(*weights, as_tensor(images[start : start + batch_size], dtype)).numpy()
         for start in range(0, len(images), batch_size)
     ]
     return batches[0] if len(batches) == 1 else np.concatenate(batches)
 
 
-def as_tensor(images: np.ndarray) -> tf.Tensor:
-    """Hand a batch to TensorFlow as float32, whatever it is: each dtype would be traced."""
-    return tf.constant(images, dtype=tf.float32)
+def as_tensor(values: np.ndarray, dtype: str) -> tf.Tensor:
+    """Hand an array to TensorFlow in one dtype, whatever it is: each one would be traced."""
+    return tf.constant(values, dtype=dtype)
 
 
-def resolve_precision(precision: str) -> str:
-    """Return the Keras dtype policy that the ``precision`` parameter means.
+def resolve_precision(precision: str) -> tuple[str, bool]:
+    """Return what the ``precision`` parameter means.
 
     Parameters
     ----------
-    precision : {"auto", "float32", "bfloat16"}
-        "auto" is mixed bfloat16 where the processor multiplies bfloat16 in
-        hardware (a step then takes about half the time) and float32 elsewhere,
-        where emulation would make it slower.
+    precision : {"auto", "float32", "bfloat16", "float64"}
+        "auto" is bfloat16 where the processor multiplies bfloat16 in hardware (a
+        step then takes about half the time) and float32 elsewhere, where
+        emulation would make it slower.
 
     Returns
     -------
-    str
-        "float32" or "mixed_bfloat16".
+    dtype : str
+        Of the weights, "float32" or "float64".
+    bfloat16 : bool
+        Whether training multiplies in bfloat16.
     """
-    if precision == "auto":
-        precision = "bfloat16" if _multiplies_bfloat16() else "float32"
-    return "mixed_bfloat16" if precision == "bfloat16" else precision
+    if precision == "float64":
+        return "float64", False
+    return "float32", precision == "bfloat16" or (precision == "auto" and _multiplies_bfloat16())
 
 
 @functools.cache

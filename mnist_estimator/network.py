@@ -89,8 +89,8 @@ def build_cnn(
     Returns
     -------
     keras.Sequential
-        Built, not compiled; inputs (n, height, width, channels) float32,
-        outputs (n, n_classes) float32 logits.
+        Built, not compiled; inputs (n, height, width, channels), outputs
+        (n, n_classes) logits, both float32, or float64 if that is ``dtype``.
 
     Examples
     --------
@@ -100,11 +100,12 @@ def build_cnn(
     (None, 10)
     """
     seeds = _seeds(seed)
+    kept = "float64" if dtype == "float64" else "float32"
     normalization = FusedBatchNormalization if fused else keras.layers.BatchNormalization
     layers = [
-        keras.Input(image_shape, name="images"),
+        keras.Input(image_shape, dtype=kept, name="images"),
         keras.layers.BatchNormalization(
-            center=False, scale=False, epsilon=0.0, trainable=False, dtype="float32",
+            center=False, scale=False, epsilon=0.0, trainable=False, dtype=kept,
             name="standardize",
         ),
     ]  # fmt: skip
@@ -146,7 +147,7 @@ def build_cnn(
     layers += [
         keras.layers.Dropout(dropout, seed=next(seeds), dtype=dtype, name="dropout"),
         keras.layers.Dense(
-            n_classes, dtype="float32", name="logits",
+            n_classes, dtype=kept, name="logits",
             kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
         ),
     ]  # fmt: skip

@@ -1,42 +1,63 @@
-"""What goes into the training of a network: images, their split, their statistics."""
+"""What goes into the training of a network: images, their split, their weights and statistics."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import _check_sample_weight
 
 LARGEST_BATCH = 128
 STEPS_AN_EPOCH = 32
 STATISTICS_ROWS = 10_000
-"""Images from which the mean and the deviation of the channels are taken, at most."""
+STATISTICS_VALUES = 2**24
+"""Images and values from which mean and deviation of the channels are taken, at most."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Images:
-    """Images with their labels.
+    """Some images of an array, with their labels and weights.
+
+    The array itself is never copied: it may be memory-mapped and larger than
+    the memory. ``images[rows]`` reads the pixels of some of the images.
 
     Attributes
     ----------
-    X : ndarray of shape (n, height, width, channels)
+    X : ndarray of shape (n_all, height, width, channels)
         Any numeric dtype, memory-mapped or not.
     labels : ndarray of shape (n,), int
         Positions among the classes.
-    weights : ndarray of shape (n,), float32
+    weights : ndarray of shape (n,), float64
         Weight of each image; of the order of 1.
+    positions : ndarray of shape (n,), int
+        Where the images stand in ``X``.
     """
 
     X: NDArray[Any]
     labels: NDArray[np.int64]
-    weights: NDArray[np.float32]
+    weights: NDArray[np.float64]
+    positions: NDArray[np.int64]
+
+    @classmethod
+    def all(
+        cls, X: NDArray[Any], labels: NDArray[np.int64], weights: NDArray[np.float64]
+    ) -> "Images":
+        """Return every image of an array."""
+        return cls(X, labels, weights, np.arange(len(X)))
 
     def __len__(self) -> int:
-        return len(self.X)
+        return len(self.positions)
 
-    def rows(self, positions: NDArray[np.int64]) -> "Images":
+    def __getitem__(self, rows: NDArray[np.int64] | slice) -> NDArray[Any]:
+        """Read the pixels of some of the images."""
+        return self.X[self.positions[rows]]
+
+    def subset(self, rows: NDArray[np.int64]) -> "Images":
         """Return some of the images, in the order given."""
-        return Images(self.X[positions], self.labels[positions], self.weights[positions])
+        return Images(self.X, self.labels[rows], self.weights[rows], self.positions[rows])
 
 
 def resolve_batch_size(batch_size: int | str, n_samples: int) -> int:
@@ -56,13 +77,107 @@ def resolve_batch_size(batch_size: int | str, n_samples: int) -> int:
     return int(batch_size)
 
 
+def check_weights(sample_weight: Any, X: NDArray[Any]) -> NDArray[np.float64]:
+    """Return sample weights as a new array.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n,), number or None
+        As scikit-learn's estimators take them; None means 1 for every row.
+    X : ndarray of shape (n, ...)
+        What the weights belong to.
+
+    Returns
+    -------
+    ndarray of shape (n,), float64
+
+    Raises
+    ------
+    ValueError
+        If the number of weights is another, or one is negative or not finite.
+    """
+    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, copy=True)
+    if weights.min() < 0:
+        raise ValueError(
+            f"sample_weight must be 0 or more; got {weights.min():g}. "
+            "Leave rows that are not to count at 0."
+        )
+    return weights
+
+
+def class_weights(
+    class_weight: Mapping[Any, float] | str | None,
+    classes: NDArray[Any],
+    labels: NDArray[np.int64],
+    weights: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the weight of each class.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+        The parameter. "balanced" weighs a class by ``total / (n_classes * own)``,
+        where both count the rows by their sample weights; so a row of weight two
+        is two rows, and one of weight zero none.
+    classes : ndarray of shape (n_classes,)
+        Labels of the classes.
+    labels : ndarray of shape (n,), int
+        Positions of the rows among the classes.
+    weights : ndarray of shape (n,), float64
+        Sample weights of the rows.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,), float64
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative or not finite, or one is given for a label that
+        is no class.
+    """
+    if isinstance(class_weight, str):  # "balanced"
+        mass = np.bincount(labels, weights, minlength=len(classes)).astype(np.float64)
+        present = mass > 0
+        mass[present] = mass.sum() / (present.sum() * mass[present])
+        return mass
+    given = compute_class_weight(class_weight, classes=classes, y=classes)
+    if not (np.isfinite(given).all() and given.min() >= 0):
+        raise ValueError(
+            "class_weight must hold finite numbers from 0 up; "
+            f"got {class_weight!r}. Give classes that are not to count the weight 0."
+        )
+    return given
+
+
+def weighted_images(
+    X: NDArray[Any], labels: NDArray[np.int64], weights: NDArray[np.float64]
+) -> Images:
+    """Leave out images of weight zero; bring the mean of the other weights to 1.
+
+    Raises
+    ------
+    ValueError
+        If no weight is above 0.
+    """
+    rows = np.flatnonzero(weights)
+    if len(rows) == 0:
+        raise ValueError(
+            "sample_weight and class_weight leave no row with a weight above 0. "
+            "Give the rows that are to count a weight."
+        )
+    weights = weights[rows]
+    return Images(X, labels[rows], weights / weights.mean(), rows)
+
+
 def split_validation(
     labels: NDArray[np.int64], fraction: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Split rows at random into training and validation, class by class.
 
-    Every class gives its share, rounded, and keeps at least one row for
-    training; so a class of a few rows gives none, where
+    The share of all rows, rounded, is held out, and each class gives its part
+    of it: what rounding leaves over goes to the classes with the largest
+    remainders. Every class keeps at least one row for training, where
     ``train_test_split(stratify=…)`` refuses to split.
 
     Parameters
@@ -80,29 +195,37 @@ def split_validation(
         Positions of the rows, ascending; ``validation`` may be empty.
     """
     generator = np.random.default_rng(seed)
+    classes, counts = np.unique(labels, return_counts=True)
+    shares = fraction * counts
+    given = np.floor(shares).astype(np.int64)
+    n_left = math.floor(fraction * len(labels) + 0.5) - given.sum()
+    by_remainder = np.lexsort((generator.random(len(classes)), given - shares))
+    given[by_remainder[:n_left]] += 1
+    given = np.minimum(given, counts - 1)
     held_out = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
+    for label, count in zip(classes, given, strict=True):
         rows = np.flatnonzero(labels == label)
-        count = min(math.floor(fraction * len(rows) + 0.5), len(rows) - 1)
         held_out[generator.permutation(rows)[:count]] = True
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
-def channel_statistics(images: Images) -> list[NDArray[np.float32]]:
+def channel_statistics(images: Images) -> list[NDArray[np.float64]]:
     """Return the weighted mean and variance of each channel.
 
     Parameters
     ----------
     images : Images
-        At most 10,000 of them, evenly spaced, are looked at.
+        At most 10,000 of them, and of large images fewer, evenly spaced, are
+        looked at.
 
     Returns
     -------
-    mean, variance : ndarray of shape (channels,), float32
+    mean, variance : ndarray of shape (channels,), float64
         The variance is 1 where it would be 0.
     """
-    every = slice(None, None, -(-len(images) // STATISTICS_ROWS))
-    pixels = images.X[every].astype(np.float64)
+    n_rows = min(STATISTICS_ROWS, max(1, STATISTICS_VALUES // math.prod(images.X.shape[1:])))
+    every = slice(None, None, -(-len(images) // n_rows))
+    pixels = images[every].astype(np.float64)
     weights = images.weights[every] / images.weights[every].sum()
     mean = np.einsum("n,nhwc->c", weights, pixels) / (pixels.shape[1] * pixels.shape[2])
     square = np.einsum("n,nhwc->c", weights, np.square(pixels - mean))
@@ -110,4 +233,4 @@ def channel_statistics(images: Images) -> list[NDArray[np.float32]]:
     # A channel that varies by no more than float32 can tell is constant.
     noise = np.square(np.finfo(np.float32).eps * np.abs(pixels).max(axis=(0, 1, 2)))
     variance[variance <= np.maximum(noise, np.finfo(np.float32).tiny)] = 1.0
-    return [mean.astype(np.float32), variance.astype(np.float32)]
+    return [mean, variance]

@@ -9,10 +9,11 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from .compatibility import CallbackSupportMixin, with_callbacks
 from .validation import check_image_shape, check_images, unchanged_on_failure
 
 
-class ImageScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class ImageScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Scale pixels to [0, 1] and bring images to (n, height, width, channels).
 
     The scale is settled in ``fit``, never by the batch at hand: a dark image
@@ -58,6 +59,7 @@ class ImageScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.image_shape = image_shape
         self.value_range = value_range
 
+    @with_callbacks
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Learn the shape of the images and the range of their values.
 
@@ -81,6 +83,8 @@ class ImageScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         check_image_shape(self.image_shape)
         value_range = _check_value_range(self.value_range)
+        task = self._init_callback_context()
+        task.call_on_fit_task_begin(estimator=self, X=X, y=y)
         with unchanged_on_failure(self):
             images = check_images(self, X, reset=True, image_shape=self.image_shape)
         if value_range is None:
@@ -90,6 +94,7 @@ class ImageScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 value_range = (float(images.min()), float(images.max()))
         self.value_range_ = value_range
         self._input_dtype = images.dtype.str
+        task.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=dict)
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:

@@ -19,6 +19,7 @@ from .compilation import (
     Architecture,
     StepOptions,
     as_tensor,
+    dtype_of,
     predict_logits,
     step_function,
     variables_of,
@@ -47,7 +48,7 @@ class TrainingOptions:
     learning_rate : float
         Largest learning rate.
     schedule : {"one_cycle", "cosine", "constant"}
-        Course of the learning rate; see :func:`learning_rate_at`.
+        Course of the learning rate; see :func:`rate_share`.
     label_smoothing : float in [0, 1)
         Share of the target spread evenly over the classes.
     patience : int or None
@@ -144,7 +145,7 @@ def train(
     Parameters
     ----------
     model : keras.Model
-        From ``build_cnn`` with the arguments in ``architecture``, float32.
+        From ``build_cnn`` with the arguments in ``architecture``.
     architecture : tuple of pairs
         From :func:`~mnist_estimator.compilation.freeze`.
     images, validation : Images
@@ -156,7 +157,9 @@ def train(
     state : TrainingState
         Where training stands; updated.
     callbacks : sequence of keras.callbacks.Callback, default=()
-        Called at every step and epoch, as by ``keras.Model.fit``.
+        Called at every step and epoch, as by ``keras.Model.fit``. They find the
+        largest learning rate in ``model.optimizer.learning_rate`` and may set it;
+        the optimizer is there for that only.
 
     Returns
     -------
@@ -169,6 +172,9 @@ def train(
     """
     patience = options.patience if validation is not None else None
     loop = _Loop(model, architecture, images, options, step_options, state)
+    if callbacks:
+        loop.optimizer = keras.optimizers.Adam(options.learning_rate, name="adam")
+        model.compile(optimizer=loop.optimizer)
     watch = keras.callbacks.CallbackList(list(callbacks), model=model)
     watch.set_params({"epochs": options.epochs, "steps": loop.n_batches, "verbose": 0})
     result = TrainingResult()
@@ -245,55 +251,68 @@ class _Loop:
         self.options = options
         self.state = state
         self.n_batches = math.ceil(len(images) / options.batch_size)
+        self.optimizer: keras.Optimizer | None = None
         self.step = step_function(architecture, step_options)
+        self.dtype = dtype_of(architecture)
         self.weights = weights_of(model)
         n_classes = model.output_shape[-1]
         smooth = options.label_smoothing
-        self.targets = np.full((n_classes, n_classes), smooth / n_classes, dtype=np.float32)
+        self.targets = np.full((n_classes, n_classes), smooth / n_classes)
         np.fill_diagonal(self.targets, 1.0 - smooth + smooth / n_classes)
 
     def run_epoch(
         self, epoch: int, watch: keras.callbacks.CallbackList, interrupt: threading.Event
     ) -> dict[str, float]:
         """Take one pass over the images, in an order of its own."""
-        images, options = self.images, self.options
+        images, options, dtype = self.images, self.options, self.dtype
         order = np.random.default_rng((options.seed, self.state.n_steps)).permutation(len(images))
         n_steps = options.epochs * self.n_batches
-        total, hits, seen, rate = 0.0, 0, 0, 0.0
+        total, right, seen, rate = 0.0, 0.0, 0.0, 0.0
         # Parts of equal size: a last batch of one image would have no variance to
         # normalize by.
         for i, rows in enumerate(np.array_split(order, self.n_batches)):
             self.state.n_steps += 1
-            rate = learning_rate_at(options, (epoch * self.n_batches + i + 0.5) / n_steps)
+            share = rate_share(options.schedule, (epoch * self.n_batches + i + 0.5) / n_steps)
+            rate = self._largest_rate() * share
             watch.on_train_batch_begin(i)
-            loss, right = self.step(
+            loss, hits = self.step(
                 *self.weights,
                 self.state.moments,
-                as_tensor(images.X[rows]),
-                tf.constant(self.targets[images.labels[rows]]),
-                tf.constant(images.weights[rows]),
+                as_tensor(images[rows], dtype),
+                as_tensor(self.targets[images.labels[rows]], dtype),
+                as_tensor(images.weights[rows], dtype),
                 tf.constant(self.state.n_steps, tf.int32),
                 tf.constant(options.seed, tf.int32),
-                tf.constant(rate, tf.float32),
+                tf.constant(rate, dtype),
             )
-            total, hits, seen = total + float(loss), hits + int(right), seen + len(rows)
+            total, right = total + float(loss), right + float(hits)
+            seen += float(images.weights[rows].sum())
             if not math.isfinite(total):
                 raise FloatingPointError(
                     f"The training loss is no longer finite in epoch {epoch + 1}: "
                     f"learning_rate={options.learning_rate:g} is too high for these data. Pass a "
                     "lower one, or bring the images to a range such as [0, 1] with ImageScaler."
                 )
-            watch.on_train_batch_end(i, {"loss": total / seen, "accuracy": hits / seen})
+            watch.on_train_batch_end(i, {"loss": total / seen, "accuracy": right / seen})
             if interrupt.is_set() or self.model.stop_training:
                 break
-        return {"loss": total / seen, "accuracy": hits / seen, "learning_rate": rate}
+        return {"loss": total / seen, "accuracy": right / seen, "learning_rate": rate}
+
+    def _largest_rate(self) -> float:
+        """Return the largest learning rate, which callbacks may change."""
+        given = self.options.learning_rate
+        if self.optimizer is None:
+            return given
+        rate = float(self.optimizer.learning_rate)
+        # Unchanged, it is the one given, not what float32 makes of it.
+        return given if rate == np.float32(given) else rate
 
 
 def validation_scores(
     model: keras.Model, architecture: Architecture, images: Images
 ) -> dict[str, float]:
     """Return the weighted mean cross-entropy and accuracy on held-out images."""
-    logits = predict_logits(model, architecture, images.X).astype(np.float64)
+    logits = predict_logits(model, architecture, images).astype(np.float64)
     losses = -log_softmax(logits, axis=1)[np.arange(len(logits)), images.labels]
     hits = logits.argmax(axis=1) == images.labels
     return {
@@ -302,27 +321,27 @@ def validation_scores(
     }
 
 
-def learning_rate_at(options: TrainingOptions, progress: float) -> float:
-    """Return the learning rate at a point of the training.
+def rate_share(schedule: str, progress: float) -> float:
+    """Return the learning rate at a point of the training, as a share of the largest.
 
     Parameters
     ----------
-    options : TrainingOptions
-        Gives the schedule and the largest rate. "one_cycle" rises linearly over
-        the first quarter and falls to zero along half a cosine (L. Smith,
-        N. Topin, "Super-convergence", 2018); "cosine" only falls
-        (I. Loshchilov, F. Hutter, "SGDR", 2017); "constant" does neither.
+    schedule : {"one_cycle", "cosine", "constant"}
+        "one_cycle" rises linearly over the first quarter and falls to zero along
+        half a cosine (L. Smith, N. Topin, "Super-convergence", 2018); "cosine"
+        only falls (I. Loshchilov, F. Hutter, "SGDR", 2017); "constant" does
+        neither.
     progress : float in [0, 1]
         Share of the steps done.
 
     Returns
     -------
-    float
+    float in [0, 1]
     """
-    if options.schedule == "constant":
-        return options.learning_rate
-    rise = WARM_UP if options.schedule == "one_cycle" else 0.0
+    if schedule == "constant":
+        return 1.0
+    rise = WARM_UP if schedule == "one_cycle" else 0.0
     if progress < rise:
-        return options.learning_rate * progress / rise
+        return progress / rise
     fall = (progress - rise) / (1.0 - rise)
-    return options.learning_rate * 0.5 * (1.0 + math.cos(math.pi * fall))
+    return 0.5 * (1.0 + math.cos(math.pi * fall))

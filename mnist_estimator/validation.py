@@ -2,10 +2,13 @@
 
 import contextlib
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
@@ -102,6 +105,44 @@ def infer_image_shape(
     return shape
 
 
+def plain_labels(y: Any, name: str = "y") -> Any:
+    """Bring labels from pandas' own types, and objects that hold numbers, to NumPy's.
+
+    Parameters
+    ----------
+    y : array-like or None
+        Labels. Nullable integers become integers, nullable booleans booleans;
+        categories become what they name. Strings stay as they are.
+    name : str, default="y"
+        What errors call them.
+
+    Returns
+    -------
+    ndarray, or ``y`` itself if nothing is to be done
+
+    Raises
+    ------
+    ValueError
+        If a label is missing.
+    """
+    if hasattr(y, "dtype") and not isinstance(y, np.ndarray):  # of pandas, polars and the like
+        y = np.asarray(y)
+    elif isinstance(y, list | tuple) and any(value is None or value is pd.NA for value in y):
+        y = np.asarray(y, dtype=object)
+    if not isinstance(y, np.ndarray) or y.dtype != object:
+        return y
+    missing = pd.isna(y)
+    if missing.any():
+        raise ValueError(
+            f"{name} must hold a label for every row; got {missing.sum()} missing "
+            f"({y[missing][0]!r}), the first in row {np.argwhere(missing)[0, 0]}. "
+            "Leave these rows out."
+        )
+    if pd.api.types.infer_dtype(y.ravel()) in ("integer", "boolean", "floating"):
+        return np.array(y.tolist())
+    return y
+
+
 def check_images(
     estimator: BaseEstimator,
     X: Any,
@@ -152,9 +193,12 @@ def check_images(
                 f"{estimator.image_shape_} (height, width, channels). "
                 "Resize the images, or fit again on images of this shape."
             )
+    if not isinstance(y, str):
+        y = plain_labels(y)
     checked = validate_data(estimator, flat, y, reset=reset, dtype="numeric")
     rows, *rest = checked if isinstance(checked, tuple) else (checked,)
     if reset:
+        _warn_of_channels_first(sample_shape or ())
         estimator._sample_shape = sample_shape or rows.shape[1:]
         estimator.image_shape_ = infer_image_shape(
             estimator._sample_shape, check_image_shape(image_shape)
@@ -191,7 +235,7 @@ def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
 def _flatten(X: Any, owner: str) -> tuple[Any, tuple[int, ...] | None]:
     """Return the images as rows, and the shape of one if they did not come as rows."""
     if not hasattr(X, "ndim") and isinstance(X, Sequence) and len(X) and _depth(X) > 2:
-        X = np.asarray(X)
+        X = _stack(X)
     ndim = getattr(X, "ndim", 2)
     if ndim > 4:
         raise ValueError(
@@ -209,6 +253,32 @@ def _flatten(X: Any, owner: str) -> tuple[Any, tuple[int, ...] | None]:
             "least one pixel in each direction. Check how the images were cut out or loaded."
         )
     return X.reshape(len(X), math.prod(sample_shape)), sample_shape
+
+
+def _stack(X: Sequence[Any]) -> NDArray[Any]:
+    """Make one array of a list of images."""
+    try:
+        return np.asarray(X)
+    except ValueError:
+        sizes = sorted({str(np.shape(image)) for image in X if isinstance(image, np.ndarray)})
+        came = f"images of shape {' and '.join(sizes[:2])}" if len(sizes) > 1 else "others"
+        raise ValueError(
+            f"X must hold images of one size; got {came}. "
+            "Resize or pad them to the same height and width."
+        ) from None
+
+
+def _warn_of_channels_first(shape: tuple[int, ...]) -> None:
+    """Warn of images that look as if their channels came first."""
+    if len(shape) == 3 and shape[0] in (1, 3, 4) and shape[2] not in (1, 3, 4):
+        channels, height, width = shape
+        if height == width:
+            warnings.warn(
+                f"X has images of shape {shape}, read as height {channels}, width {height} and "
+                f"{width} channels. If the channels come first, pass np.moveaxis(X, 1, -1).",
+                UserWarning,
+                stacklevel=4,
+            )
 
 
 def _depth(X: Any) -> int:

@@ -19,23 +19,16 @@ from mnist_estimator.compilation import (
 )
 from mnist_estimator.network import build_cnn
 from mnist_estimator.preparation import split_validation
-from mnist_estimator.training import TrainingOptions, learning_rate_at
+from mnist_estimator.training import rate_share
 
 SIZES = {"image_shape": (8, 8, 1), "n_classes": 3, "filters": (4, 6), "kernel_size": 3}
-
-
-def options(schedule):
-    return TrainingOptions(
-        epochs=4, batch_size=8, learning_rate=0.1, schedule=schedule,
-        label_smoothing=0.0, patience=None, seed=0,
-    )  # fmt: skip
 
 
 def test_split_validation_takes_a_share_of_each_class():
     labels = np.repeat([0, 1, 2, 3], [100, 50, 4, 1])
     train, validation = split_validation(labels, 0.1, seed=0)
     assert_array_equal(np.sort(np.r_[train, validation]), np.arange(155))
-    assert_array_equal(np.bincount(labels[validation], minlength=4), [10, 5, 0, 0])
+    assert_array_equal(np.bincount(labels[validation], minlength=4), [10, 5, 1, 0])
     again = split_validation(labels, 0.1, seed=0)[1]
     assert_array_equal(validation, again)
     assert not np.array_equal(validation, split_validation(labels, 0.1, seed=1)[1])
@@ -48,11 +41,10 @@ def test_every_class_keeps_a_row_for_training():
 
 
 def test_schedules():
-    one_cycle = [learning_rate_at(options("one_cycle"), t) for t in (0, 0.125, 0.25, 0.625, 1)]
-    assert_allclose(one_cycle, [0, 0.05, 0.1, 0.05, 0], atol=1e-12)
-    cosine = [learning_rate_at(options("cosine"), t) for t in (0, 0.5, 1)]
-    assert_allclose(cosine, [0.1, 0.05, 0], atol=1e-12)
-    assert {learning_rate_at(options("constant"), t) for t in (0, 0.3, 1)} == {0.1}
+    one_cycle = [rate_share("one_cycle", t) for t in (0, 0.125, 0.25, 0.625, 1)]
+    assert_allclose(one_cycle, [0, 0.5, 1, 0.5, 0], atol=1e-12)
+    assert_allclose([rate_share("cosine", t) for t in (0, 0.5, 1)], [1, 0.5, 0], atol=1e-12)
+    assert {rate_share("constant", t) for t in (0, 0.3, 1)} == {1.0}
 
 
 def test_step_is_the_step_of_keras():
@@ -64,7 +56,7 @@ def test_step_is_the_step_of_keras():
     weights = generator.uniform(0.5, 1.5, 16).astype(np.float32)
 
     ours, theirs = build_cnn(**sizes), build_cnn(**sizes)
-    step = step_function(freeze(sizes), StepOptions("float32", 0.9, 0.99, None))
+    step = step_function(freeze(sizes), StepOptions(False, 0.9, 0.99, None))
     moments = zero_moments(ours)
     optimizer = keras.optimizers.Adam(0.01, beta_1=0.9, beta_2=0.99)
     for number in (1, 2, 3):
@@ -186,6 +178,7 @@ def test_augmentation_rotates_about_the_centre():
 
 
 def test_precision():
-    assert resolve_precision("float32") == "float32"
-    assert resolve_precision("bfloat16") == "mixed_bfloat16"
-    assert resolve_precision("auto") in ("float32", "mixed_bfloat16")
+    assert resolve_precision("float32") == ("float32", False)
+    assert resolve_precision("bfloat16") == ("float32", True)
+    assert resolve_precision("float64") == ("float64", False)
+    assert resolve_precision("auto") in (("float32", False), ("float32", True))
