@@ -485,7 +485,13 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
                 stacklevel=4,
             )
         labels = self._positions(y_val, "y_val")
-        return Images.all(images, labels, weight_of_class[labels])
+        weights = weight_of_class[labels]
+        if weights.sum() == 0:
+            raise ValueError(
+                "class_weight leaves no row of y_val with a weight above 0. Give validation data "
+                "of classes that count."
+            )
+        return Images.all(images, labels, weights)
 
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))

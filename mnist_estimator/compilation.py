@@ -7,6 +7,7 @@ caller's stays. That makes the functions safe to share between threads.
 """
 
 import functools
+import math
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ from .network import build_cnn
 
 CACHE_SIZE = 16
 """Architectures whose functions are kept; a search over more traces some again."""
+
+LARGEST_BATCH = 1000
+BATCH_VALUES = 2**20
+"""Images, and values of pixels, that go through the network at once in prediction, at most."""
 
 Architecture = tuple[tuple[str, Any], ...]
 """The arguments of ``build_cnn`` as sorted pairs, hashable."""
@@ -213,9 +218,7 @@ def variables_of(variables: list[keras.Variable]) -> list[tf.Variable]:
     return [variable.value for variable in variables]
 
 
-def predict_logits(
-    model: keras.Model, architecture: Architecture, images: Any, batch_size: int = 1000
-) -> np.ndarray:
+def predict_logits(model: keras.Model, architecture: Architecture, images: Any) -> np.ndarray:
     """Run a network over images, a batch at a time.
 
     Parameters
@@ -226,14 +229,14 @@ def predict_logits(
         From :func:`freeze`.
     images : ndarray of shape (n, height, width, channels), or Images
         Of any numeric dtype; read batch by batch, so it may be memory-mapped.
-    batch_size : int, default=1000
-        Images a batch.
 
     Returns
     -------
     ndarray of shape (n, n_classes), of the dtype of the architecture
     """
     forward, dtype = forward_function(architecture), dtype_of(architecture)
+    n_values = math.prod(dict(architecture)["image_shape"])
+    batch_size = max(1, min(LARGEST_BATCH, BATCH_VALUES // n_values))
     weights = weights_of(model)
     batches = [
         forward(*weights, as_tensor(images[start : start + batch_size], dtype)).numpy()

@@ -1,7 +1,7 @@
 """What goes into the training of a network: images, their split, their weights and statistics."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,9 @@ LARGEST_BATCH = 128
 STEPS_AN_EPOCH = 32
 STATISTICS_ROWS = 10_000
 STATISTICS_VALUES = 2**24
-"""Images and values from which mean and deviation of the channels are taken, at most."""
+"""Images and values from which mean and variance of the channels are taken, at most."""
+BLOCK = 2**18
+"""Values that are looked at at once."""
 
 
 @dataclass(frozen=True)
@@ -222,15 +224,38 @@ def channel_statistics(images: Images) -> list[NDArray[np.float64]]:
     -------
     mean, variance : ndarray of shape (channels,), float64
         The variance is 1 where it would be 0.
+
+    Raises
+    ------
+    ValueError
+        If a variance is too large for float32.
     """
-    n_rows = min(STATISTICS_ROWS, max(1, STATISTICS_VALUES // math.prod(images.X.shape[1:])))
-    every = slice(None, None, -(-len(images) // n_rows))
-    pixels = images[every].astype(np.float64)
-    weights = images.weights[every] / images.weights[every].sum()
-    mean = np.einsum("n,nhwc->c", weights, pixels) / (pixels.shape[1] * pixels.shape[2])
-    square = np.einsum("n,nhwc->c", weights, np.square(pixels - mean))
-    variance = square / (pixels.shape[1] * pixels.shape[2])
+    size = math.prod(images.X.shape[1:])
+    n_rows = min(STATISTICS_ROWS, max(1, STATISTICS_VALUES // size))
+    rows = np.arange(len(images))[:: -(-len(images) // n_rows)]
+    weights = images.weights[rows] / images.weights[rows].sum()
+    n_pixels = math.prod(images.X.shape[1:3])
+    blocks = [
+        slice(i, i + max(1, BLOCK // size)) for i in range(0, len(rows), max(1, BLOCK // size))
+    ]
+
+    def weighted_mean(of: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray:
+        """Average over blocks of images, which fit into memory however many there are."""
+        sums = [
+            np.einsum("n,nhwc->c", weights[block], of(images[rows[block]].astype(np.float64)))
+            for block in blocks
+        ]
+        return np.sum(sums, axis=0) / n_pixels
+
+    mean = weighted_mean(lambda pixels: pixels)
+    variance = weighted_mean(lambda pixels: np.square(pixels - mean))
+    square = weighted_mean(np.square)
     # A channel that varies by no more than float32 can tell is constant.
-    noise = np.square(np.finfo(np.float32).eps * np.abs(pixels).max(axis=(0, 1, 2)))
+    noise = np.square(np.finfo(np.float32).eps) * square
     variance[variance <= np.maximum(noise, np.finfo(np.float32).tiny)] = 1.0
+    if variance.max() > np.finfo(np.float32).max:
+        raise ValueError(
+            f"The variance of X, {variance.max():g}, is too large for float32. "
+            "Bring the images to a range such as [0, 1] with ImageScaler."
+        )
     return [mean, variance]

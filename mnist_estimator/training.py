@@ -173,8 +173,10 @@ def train(
     patience = options.patience if validation is not None else None
     loop = _Loop(model, architecture, images, options, step_options, state)
     if callbacks:
-        loop.optimizer = keras.optimizers.Adam(options.learning_rate, name="adam")
-        model.compile(optimizer=loop.optimizer)
+        # Not by ``compile``: a model saved with an optimizer that never took a step cannot
+        # be loaded.
+        model.optimizer = keras.optimizers.Adam(options.learning_rate, name="adam")
+        loop.optimizer = model.optimizer
     watch = keras.callbacks.CallbackList(list(callbacks), model=model)
     watch.set_params({"epochs": options.epochs, "steps": loop.n_batches, "verbose": 0})
     result = TrainingResult()

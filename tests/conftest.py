@@ -1,6 +1,10 @@
 """Small data, and a network small enough to be fitted in a second."""
 
+import os
 import sys
+
+# Before SciPy is imported: without it scikit-learn skips its check of array API input.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import numpy as np
 import pytest

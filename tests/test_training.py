@@ -81,7 +81,7 @@ def test_step_is_the_step_of_keras():
 def test_forward_is_the_network_itself():
     model = build_cnn(**SIZES, seed=3)
     images = np.random.default_rng(0).normal(size=(5, 8, 8, 1)).astype(np.float32)
-    ours = predict_logits(model, freeze(SIZES), images, batch_size=2)
+    ours = predict_logits(model, freeze(SIZES), images)
     assert_allclose(ours, model(images, training=False), rtol=1e-5, atol=1e-6)
 
 
