@@ -31,7 +31,14 @@ from .preparation import (
     weighted_images,
 )
 from .training import SCHEDULES, History, TrainingOptions, TrainingState, train
-from .validation import check_image_shape, check_images, plain_labels, unchanged_on_failure
+from .validation import (
+    check_classes,
+    check_image_shape,
+    check_images,
+    plain_labels,
+    said_of,
+    unchanged_on_failure,
+)
 
 
 class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
@@ -343,7 +350,7 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
                 "classes that will occur, such as np.unique(y_all). Got None."
             )
         known: NDArray[Any] | None = getattr(self, "classes_", None)
-        given = None if classes is None else np.unique(np.asarray(classes))
+        given = None if classes is None else check_classes(classes)
         if known is not None and given is not None and not np.array_equal(known, given):
             raise ValueError(
                 f"classes={given!r} is not the same as on the first call to partial_fit: "
@@ -471,7 +478,8 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
         self, X_val: Any, y_val: Any, training: Images, weight_of_class: NDArray[np.float64]
     ) -> Images:
         """Return validation data given by the user."""
-        images = check_images(self, X_val, reset=False)
+        with said_of("X_val"):
+            images = check_images(self, X_val, reset=False)
         y_val = column_or_1d(plain_labels(y_val, "y_val"), warn=True)
         assert_all_finite(y_val, input_name="y_val")
         check_consistent_length(images, y_val)

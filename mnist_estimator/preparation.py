@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 
+from .validation import refuse_masked
+
 LARGEST_BATCH = 128
 STEPS_AN_EPOCH = 32
 STATISTICS_ROWS = 10_000
@@ -98,6 +100,7 @@ def check_weights(sample_weight: Any, X: NDArray[Any]) -> NDArray[np.float64]:
     ValueError
         If the number of weights is another, or one is negative or not finite.
     """
+    refuse_masked(sample_weight, "sample_weight")
     weights = _check_sample_weight(sample_weight, X, dtype=np.float64, copy=True)
     if weights.min() < 0:
         raise ValueError(

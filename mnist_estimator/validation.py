@@ -125,10 +125,17 @@ def plain_labels(y: Any, name: str = "y") -> Any:
     ValueError
         If a label is missing.
     """
+    refuse_masked(y, name)
     if hasattr(y, "dtype") and not isinstance(y, np.ndarray):  # of pandas, polars and the like
         y = np.asarray(y)
-    elif isinstance(y, list | tuple) and any(value is None or value is pd.NA for value in y):
-        y = np.asarray(y, dtype=object)
+    elif isinstance(y, list | tuple) and not all(np.ndim(value) for value in y):
+        kinds = {type(value) for value in y}
+        y = np.asarray(y, dtype=object if len(kinds) > 1 else None)
+    if np.ndim(y) > 1 and np.shape(y)[1:] != (1,):
+        raise ValueError(
+            f"{name} should be a 1d array, one label a row, got an array of shape {np.shape(y)} "
+            f"instead. Turn one-hot rows into labels with {name}.argmax(axis=1)."
+        )
     if not isinstance(y, np.ndarray) or y.dtype != object:
         return y
     missing = pd.isna(y)
@@ -138,9 +145,72 @@ def plain_labels(y: Any, name: str = "y") -> Any:
             f"({y[missing][0]!r}), the first in row {np.argwhere(missing)[0, 0]}. "
             "Leave these rows out."
         )
-    if pd.api.types.infer_dtype(y.ravel()) in ("integer", "boolean", "floating"):
+    kind = pd.api.types.infer_dtype(y.ravel())
+    if kind in ("integer", "boolean", "floating", "mixed-integer-float"):
         return np.array(y.tolist())
+    if kind in ("mixed", "mixed-integer"):
+        of_each_type = list({type(value): value for value in y.ravel()}.values())
+        raise ValueError(
+            f"{name} mixes labels of different types, such as {of_each_type[0]!r} and "
+            f"{of_each_type[-1]!r}; they must be all numbers or all strings. "
+            "Convert them, e.g. with astype(str)."
+        )
     return y
+
+
+def check_classes(classes: Any) -> NDArray[Any]:
+    """Return the ``classes`` of ``partial_fit``, sorted.
+
+    Raises
+    ------
+    TypeError
+        If they are no list or array.
+    ValueError
+        If they are fewer than two, or one is missing or no label.
+    """
+    if isinstance(classes, str | set | frozenset | dict) or not hasattr(classes, "__len__"):
+        raise TypeError(
+            "classes must be a list or one-dimensional array of labels, such as np.unique(y_all); "
+            f"got {classes!r}."
+        )
+    labels = np.asarray(plain_labels(classes, "classes"))
+    labels = labels if labels.size == 0 else np.unique(labels)
+    if len(labels) < 2 or (labels.dtype.kind == "f" and not np.isfinite(labels).all()):
+        raise ValueError(
+            "classes must hold the labels of two classes or more, such as np.unique(y_all); "
+            f"got {classes!r}."
+        )
+    return labels
+
+
+def refuse_masked(array: Any, name: str) -> None:
+    """Refuse an array with masked values: nothing here would follow the mask.
+
+    Raises
+    ------
+    ValueError
+        If a value is masked.
+    """
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise ValueError(
+            f"{name} is an array with {np.ma.count_masked(array)} masked values, which cannot be "
+            f"left out one by one. Pass {name}.filled(value), or leave out the rows."
+        )
+
+
+@contextlib.contextmanager
+def said_of(name: str) -> Iterator[None]:
+    """Say in errors which argument they are about, where a check knows it as X or y.
+
+    Parameters
+    ----------
+    name : str
+        The argument, such as "X_val".
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from error
 
 
 def check_images(
@@ -185,6 +255,8 @@ def check_images(
     """
     owner = type(estimator).__name__
     flat, sample_shape = _flatten(X, owner)
+    if not reset:
+        _refuse_single_image(X, estimator.image_shape_)
     if not reset and sample_shape is not None:
         came = infer_image_shape(sample_shape, None)
         if came != estimator.image_shape_:
@@ -234,8 +306,15 @@ def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
 
 def _flatten(X: Any, owner: str) -> tuple[Any, tuple[int, ...] | None]:
     """Return the images as rows, and the shape of one if they did not come as rows."""
-    if not hasattr(X, "ndim") and isinstance(X, Sequence) and len(X) and _depth(X) > 2:
-        X = _stack(X)
+    refuse_masked(X, "X")
+    holds_objects = getattr(X, "ndim", 2) == 1 and str(getattr(X, "dtype", "")) == "object"
+    if holds_objects or (isinstance(X, Sequence) and not isinstance(X, str)):
+        X = _stack(list(X))
+    if getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M"):
+        raise ValueError(
+            f"X must hold numbers, one a pixel; {owner} got dtype {X.dtype}. Check which "
+            "columns were selected."
+        )
     ndim = getattr(X, "ndim", 2)
     if ndim > 4:
         raise ValueError(
@@ -255,17 +334,37 @@ def _flatten(X: Any, owner: str) -> tuple[Any, tuple[int, ...] | None]:
     return X.reshape(len(X), math.prod(sample_shape)), sample_shape
 
 
-def _stack(X: Sequence[Any]) -> NDArray[Any]:
-    """Make one array of a list of images."""
+def _stack(X: list[Any]) -> Any:
+    """Make one array of a list of images: of arrays, lists, pictures or data frames."""
+    if len(X) == 0 or np.isscalar(X[0]):
+        return X
+    images = [image if isinstance(image, list | tuple) else np.asarray(image) for image in X]
     try:
-        return np.asarray(X)
+        return np.asarray(images)
     except ValueError:
-        sizes = sorted({str(np.shape(image)) for image in X if isinstance(image, np.ndarray)})
-        came = f"images of shape {' and '.join(sizes[:2])}" if len(sizes) > 1 else "others"
+        shapes = sorted({str(_shape(image)) for image in images})
+        came = f"shapes {shapes[0]} and {shapes[1]}" if len(shapes) > 1 else "unequal rows in one"
         raise ValueError(
             f"X must hold images of one size; got {came}. "
             "Resize or pad them to the same height and width."
         ) from None
+
+
+def _shape(image: Any) -> tuple[int, ...]:
+    """Return the shape of nested lists or an array, along the first elements."""
+    if isinstance(image, list | tuple):
+        return (len(image), *(_shape(image[0]) if len(image) else ()))
+    return np.shape(image)
+
+
+def _refuse_single_image(X: Any, image_shape: tuple[int, int, int]) -> None:
+    """Tell who passes one image without the axis of the samples."""
+    shape, n_pixels = tuple(getattr(X, "shape", ())), math.prod(image_shape)
+    alone = shape == image_shape or (shape == image_shape[:2] and image_shape[2] == 1)
+    if alone and shape[1:] not in (image_shape, image_shape[:2], (n_pixels,)):
+        raise ValueError(
+            f"X has shape {shape}, that of a single image. Pass X[None] to have one image."
+        )
 
 
 def _warn_of_channels_first(shape: tuple[int, ...]) -> None:
@@ -279,12 +378,3 @@ def _warn_of_channels_first(shape: tuple[int, ...]) -> None:
                 UserWarning,
                 stacklevel=4,
             )
-
-
-def _depth(X: Any) -> int:
-    """Count how deep lists or arrays are nested, along the first element."""
-    depth = 0
-    while isinstance(X, Sequence | np.ndarray) and not isinstance(X, str | bytes) and len(X):
-        depth += 1
-        X = X[0]
-    return depth

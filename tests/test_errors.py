@@ -166,14 +166,17 @@ def test_prediction_before_fit(method):
         ({"X_val": X}, "y_val is None; pass both X_val and y_val, or neither."),
         (
             {"X_val": X, "y_val": np.c_[Y, Y]},
-            "y should be a 1d array, got an array of shape",
+            "y_val should be a 1d array, one label a row, got an array of shape (40, 2) instead.",
         ),
         ({"y_val": Y}, "X_val is None; pass both X_val and y_val, or neither."),
         (
             {"X_val": X, "y_val": Y + 1},
             "y_val holds labels that are not among the classes: array([",
         ),
-        ({"X_val": X[:, :49], "y_val": Y}, "X has 49 features, but CNNClassifier is expecting 64"),
+        (
+            {"X_val": X[:, :49], "y_val": Y},
+            "X_val: X has 49 features, but CNNClassifier is expecting 64",
+        ),
         ({"X_val": X, "y_val": Y[:3]}, "inconsistent numbers of samples: [40, 3]"),
     ],
 )

@@ -48,7 +48,6 @@ def names(estimator):
 @parametrize_with_checks(
     [CNNClassifier(), CNNClassifier(early_stopping=False, class_weight="balanced")],
     expected_failed_checks=lambda estimator: RANDOM_TRAINING,
-    xfail_strict=True,
 )
 def test_classifier(estimator, check):
     check(estimator)
@@ -83,7 +82,6 @@ COLOUR = Pipeline(
     # The checks seed an estimator, but not the steps of one.
     [make_pipeline(random_state=0), COLOUR],
     expected_failed_checks=lambda estimator: PIPELINES_OWN,
-    xfail_strict=True,
 )
 def test_pipeline(estimator, check):
     check(estimator)

@@ -12,7 +12,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 
 from mnist_estimator import ImageScaler
 
-N_CHECKS = 40
+N_CHECKS = 46
 
 
 @pytest.fixture
@@ -123,3 +123,22 @@ def test_set_output_gives_frames_of_flat_rows(images):
 def test_unfitted_is_refused(images):
     with pytest.raises(NotFittedError, match="This ImageScaler instance is not fitted yet"):
         ImageScaler().transform(images)
+
+
+def test_many_digits_survive_the_scaling():
+    X = np.int64(10) ** 15 + np.arange(32).reshape(2, 16)
+    assert_allclose(ImageScaler().fit_transform(X).ravel(), np.arange(32) / 31, rtol=1e-6)
+    near_one = np.float32(1) + np.arange(32, dtype=np.float32).reshape(2, 16) / 2**20
+    assert_allclose(ImageScaler().fit_transform(near_one).ravel(), np.arange(32) / 31, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint16, np.int64, np.uint64])
+def test_inverse_of_every_whole_dtype(dtype):
+    low, high = (0, 1) if dtype is bool else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    X = np.array([[[low, high]], [[high, low]]], dtype=dtype)
+    scaler = ImageScaler().fit(X)
+    back = scaler.inverse_transform(scaler.transform(X))
+    assert back.dtype == X.dtype
+    assert_allclose(back.astype(float), X.astype(float), rtol=1e-6)
+    outside = scaler.inverse_transform(np.array([[[-1.0, 2.0]]]))
+    assert_allclose(outside.astype(float), [[[low, high]]], rtol=1e-6)

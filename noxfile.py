@@ -1,0 +1,32 @@
+"""The tests on the newest and on the oldest versions that the package allows.
+
+Run ``nox`` for both, ``nox -s oldest -- tests/test_pipeline.py`` for a part of one.
+"""
+
+import configparser
+
+import nox
+
+nox.options.sessions = ["newest", "oldest"]
+
+
+def lower_bounds() -> list[str]:
+    """Return the requirements of setup.cfg, each pinned to its lower bound."""
+    metadata = configparser.ConfigParser()
+    metadata.read("setup.cfg", encoding="utf-8")
+    required = metadata["options"]["install_requires"].split()
+    return [requirement.replace(">=", "==") for requirement in required]
+
+
+@nox.session
+def newest(session: nox.Session) -> None:
+    """Run the tests on the newest versions."""
+    session.install("-e", ".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def oldest(session: nox.Session) -> None:
+    """Run the tests on the oldest versions; those warn of each other, so no warning fails."""
+    session.install("-e", ".[test]", *lower_bounds())
+    session.run("pytest", "-o", "filterwarnings=default", *session.posargs)
