@@ -33,7 +33,8 @@ def make_pipeline(*, memory: Any = None, verbose: bool = False, **cnn_params: An
     Raises
     ------
     ValueError
-        If a name is not that of a parameter; the nearest one is suggested.
+        If a name is not that of a parameter of ``CNNClassifier``; the nearest one is
+        suggested.
 
     Examples
     --------
@@ -42,6 +43,11 @@ def make_pipeline(*, memory: Any = None, verbose: bool = False, **cnn_params: An
     >>> list(pipe.named_steps)
     ['scale', 'cnn']
     """
+    if "value_range" in cnn_params:
+        raise ValueError(
+            "value_range is a parameter of ImageScaler, and make_pipeline takes those of "
+            "CNNClassifier. Set it with make_pipeline(...).set_params(scale__value_range=...)."
+        )
     scaler = ImageScaler(image_shape=cnn_params.get("image_shape"))
     classifier = CNNClassifier().set_params(**cnn_params)
     return Pipeline(

@@ -112,7 +112,8 @@ class ImageScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
         Returns
         -------
         ndarray of shape (n, height, width, channels), float32
-            Or, where ``set_output`` asks for data frames, one of flat rows.
+            Or, where ``set_output`` asks for data frames, one of flat rows; so it
+            does in a ``ColumnTransformer`` or ``FeatureUnion``, which join columns.
 
         Raises
         ------

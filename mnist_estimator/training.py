@@ -305,7 +305,7 @@ class _Loop:
         given = self.options.learning_rate
         if self.optimizer is None:
             return given
-        rate = float(self.optimizer.learning_rate)
+        rate = float(self.optimizer.learning_rate.numpy())
         # Unchanged, it is the one given, not what float32 makes of it.
         return given if rate == np.float32(given) else rate
 

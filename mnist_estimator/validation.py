@@ -126,14 +126,14 @@ def plain_labels(y: Any, name: str = "y") -> Any:
         If a label is missing.
     """
     refuse_masked(y, name)
-    if hasattr(y, "dtype") and not isinstance(y, np.ndarray):  # of pandas, polars and the like
+    if hasattr(y, "__array__") and not isinstance(y, np.ndarray):  # of pandas, polars and the like
         y = np.asarray(y)
     elif isinstance(y, list | tuple) and not all(np.ndim(value) for value in y):
         kinds = {type(value) for value in y}
         y = np.asarray(y, dtype=object if len(kinds) > 1 else None)
-    if np.ndim(y) > 1 and np.shape(y)[1:] != (1,):
+    if isinstance(y, np.ndarray) and y.ndim > 1 and y.shape[1:] != (1,):
         raise ValueError(
-            f"{name} should be a 1d array, one label a row, got an array of shape {np.shape(y)} "
+            f"{name} should be a 1d array, one label a row, got an array of shape {y.shape} "
             f"instead. Turn one-hot rows into labels with {name}.argmax(axis=1)."
         )
     if not isinstance(y, np.ndarray) or y.dtype != object:

@@ -238,3 +238,8 @@ def test_failed_fit_leaves_what_was_fitted(pipe):
 def test_unknown_source():
     with pytest.raises((ValueError, FileNotFoundError), match="bundled"):
         load_mnist(source="kears")
+
+
+def test_a_parameter_of_the_scaler_is_told_its_place():
+    with pytest.raises(ValueError, match=r"Set it with make_pipeline\(...\).set_params\(scale__"):
+        make_pipeline(value_range=(0, 1))
