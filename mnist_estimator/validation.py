@@ -308,7 +308,8 @@ def _flatten(X: Any, owner: str) -> tuple[Any, tuple[int, ...] | None]:
     """Return the images as rows, and the shape of one if they did not come as rows."""
     refuse_masked(X, "X")
     holds_objects = getattr(X, "ndim", 2) == 1 and str(getattr(X, "dtype", "")) == "object"
-    if holds_objects or (isinstance(X, Sequence) and not isinstance(X, str)):
+    is_list = isinstance(X, Sequence) and not isinstance(X, str) and not hasattr(X, "ndim")
+    if holds_objects or is_list:
         X = _stack(list(X))
     if getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M"):
         raise ValueError(

@@ -30,16 +30,28 @@ def close_figures():
         sys.modules["matplotlib.pyplot"].close("all")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small():
     """Make a classifier with a small network."""
     return lambda **changed: CNNClassifier(**SMALL | changed)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small_pipeline():
     """Make a pipeline with a small network."""
     return lambda **changed: make_pipeline(**SMALL | changed)
+
+
+@pytest.fixture(scope="session")
+def quick(small):
+    """Make a classifier that learns easy images in a few dozen steps."""
+    return lambda **changed: small(**{"epochs": 4, "batch_size": 16} | changed)
+
+
+@pytest.fixture(scope="session")
+def quick_pipeline(small_pipeline):
+    """Make a pipeline that learns easy images in a few dozen steps."""
+    return lambda **changed: small_pipeline(**{"epochs": 4, "batch_size": 16} | changed)
 
 
 @pytest.fixture(scope="session")
