@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from ._doc_link import DocumentationLink
 from .augmentation import AUGMENTATIONS, resolve_augmentation
 from .compatibility import CallbackSupportMixin, with_callbacks
 from .compilation import Architecture, StepOptions, freeze, predict_logits, resolve_precision
@@ -41,7 +42,7 @@ from .validation import (
 )
 
 
-class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
+class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifier):
     """Convolutional network classifier.
 
     Stages of convolutions, each ended by max pooling, then dropout and dense
@@ -75,8 +76,10 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
     schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
         Course of the learning rate: rising over the first quarter of the epochs
         and falling to zero; only falling; neither.
-    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.99
-        Decay rates of Adam's first and second moments.
+    beta_1 : float in [0, 1), default=0.9
+        Decay rate of Adam's first moment, the running mean of the gradients.
+    beta_2 : float in [0, 1), default=0.99
+        Decay rate of Adam's second moment, the running mean of their squares.
     label_smoothing : float in [0, 1), default=0.0
         Share of the target spread evenly over the classes.
     augmentation : "affine", dict or None, default="affine"

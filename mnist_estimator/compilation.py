@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from .augmentation import random_affine
+from .forks import check_process
 from .network import build_cnn
 
 CACHE_SIZE = 16
@@ -234,6 +235,7 @@ def predict_logits(model: keras.Model, architecture: Architecture, images: Any) 
     -------
     ndarray of shape (n, n_classes), of the dtype of the architecture
     """
+    check_process()
     forward, dtype = forward_function(architecture), dtype_of(architecture)
     n_values = math.prod(dict(architecture)["image_shape"])
     batch_size = max(1, min(LARGEST_BATCH, BATCH_VALUES // n_values))

@@ -9,6 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from .forks import check_process
+
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Batch normalization that trains on TensorFlow's fused kernel.
@@ -99,6 +101,7 @@ def build_cnn(
     >>> model.output_shape
     (None, 10)
     """
+    check_process()
     seeds = _seeds(seed)
     kept = "float64" if dtype == "float64" else "float32"
     normalization = FusedBatchNormalization if fused else keras.layers.BatchNormalization

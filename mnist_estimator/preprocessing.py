@@ -9,6 +9,7 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from ._doc_link import DocumentationLink
 from .compatibility import CallbackSupportMixin, with_callbacks
 from .validation import check_image_shape, check_images, unchanged_on_failure
 
@@ -16,7 +17,9 @@ ROWS = 1000
 """Images scaled at once where float64 is needed in between."""
 
 
-class ImageScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class ImageScaler(
+    DocumentationLink, CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
+):
     """Scale pixels to [0, 1] and bring images to (n, height, width, channels).
 
     The scale is settled in ``fit``, never by the batch at hand: a dark image

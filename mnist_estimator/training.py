@@ -26,6 +26,7 @@ from .compilation import (
     weights_of,
     zero_moments,
 )
+from .forks import check_process
 from .preparation import Images
 
 SCHEDULES = ("one_cycle", "cosine", "constant")
@@ -170,6 +171,7 @@ def train(
     FloatingPointError
         If the loss is no longer finite.
     """
+    check_process()
     patience = options.patience if validation is not None else None
     loop = _Loop(model, architecture, images, options, step_options, state)
     if callbacks:

@@ -18,6 +18,14 @@ CASES = {
         ["GridSearchCV: 36 fits", "learning rate  dropout", "HalvingGridSearchCV 0."],
     ),
     "mnist_workflow.py": (500, ["weighted avg", "The report agrees", "mnist_report.html"]),
+    "out_of_core.py": (
+        300,
+        [
+            "Without classes: classes must",
+            "With other labels: y holds labels",
+            "the test images: 0.",
+        ],
+    ),
     "other_pipelines.py": (100, ["Accuracy in five folds", "CNN and SVC", "CNN, calibrated"]),
 }
 

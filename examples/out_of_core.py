@@ -1,0 +1,170 @@
+# %% [markdown]
+"""
+# Training on more images than fit into memory
+
+`CNNClassifier.partial_fit` trains on one piece of the data after another. Here the
+pieces are files, read one at a time; they could as well come from a data base or a
+camera. The learning rate is set by hand, piece by piece, and the accuracy is measured
+on the way, on images that no piece holds.
+
+Run time: about 30 seconds on 2 cores. `MNIST_EXAMPLE_SIZE` in the environment sets
+another number of images than 24,000.
+"""
+
+# %%
+import math
+import os
+import tempfile
+from pathlib import Path
+from time import perf_counter
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.metrics import accuracy_score
+
+from mnist_estimator import CNNClassifier, ImageScaler, load_mnist
+
+SIZE = int(os.environ.get("MNIST_EXAMPLE_SIZE", 24_000))
+PIECES, PASSES = 10, 2
+
+# %% [markdown]
+# ## The files
+#
+# Ten pieces to train on and one to watch the training by, each with its images and its
+# labels as files that NumPy can map into memory: of such an array only what is looked at
+# is read.
+
+# %%
+folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # Windows keeps mapped files
+X, y = load_mnist("train", return_X_y=True)
+n_held_out = SIZE // 6
+parts = np.array_split(np.arange(SIZE - n_held_out), PIECES)
+names = [f"piece{i}" for i in range(PIECES)]
+for name, rows in [*zip(names, parts, strict=True), ("held_out", np.arange(SIZE)[-n_held_out:])]:
+    np.save(Path(folder.name, f"{name}_images.npy"), X[rows])
+    np.save(Path(folder.name, f"{name}_labels.npy"), y[rows])
+del X, y  # from here on, all there is are the files
+
+
+def read(name):
+    """Map a piece into memory: images and labels."""
+    return [
+        np.load(Path(folder.name, f"{name}_{what}.npy"), mmap_mode="r")
+        for what in ("images", "labels")
+    ]
+
+
+size = sum(file.stat().st_size for file in Path(folder.name).iterdir())
+print(f"{SIZE:,} images in {PIECES + 1} pieces, {size / 2**20:.1f} MiB on disk")
+
+# %% [markdown]
+# ## What does not go piece by piece
+#
+# Three things are settled with the first piece and hold for all that follow.
+#
+# The **classes**: no piece can tell which labels others will bring, so the first call of
+# `partial_fit` has to be told. A piece may lack some of them, and a label that is none
+# of them is refused.
+#
+# The **scale**: `ImageScaler` takes bytes to be from 0 to 255, whatever the first piece
+# holds; for other numbers, say `value_range=(low, high)`.
+#
+# The **statistics** by which the network itself standardizes its images, their mean and
+# deviation: so the first piece should be like the others in brightness.
+
+# %%
+images, labels = read("piece0")
+scaler = ImageScaler().fit(images)
+small = CNNClassifier(filters=(4,), random_state=0)
+try:
+    small.partial_fit(scaler.transform(images[:100]), labels[:100])
+except ValueError as error:
+    print("Without classes:", error)
+
+low = np.flatnonzero(labels < 5)[:100]
+small.partial_fit(scaler.transform(images[low]), labels[low], classes=np.arange(10))
+print("Trained on digits from 0 to 4, it knows", small.classes_)
+try:
+    small.partial_fit(scaler.transform(images[:100]), labels[:100] + 1000)
+except ValueError as error:
+    print("With other labels:", error)
+
+# %% [markdown]
+# ## Training
+#
+# A call of `partial_fit` is one pass over a piece, in batches and in an order drawn anew,
+# with a constant learning rate. What `fit` does with the rate by itself is done here by
+# `set_params` between two calls: up over the first quarter, then down along half a
+# cosine. Adam's moments go on from call to call, and so does `history_`.
+#
+# The held-out images are predicted in parts, too. (`predict` itself reads
+# memory-mapped images batch by batch; it is the transformed copy that is kept small.)
+
+
+# %%
+def learning_rate_at(progress, largest=0.007):
+    """Return the learning rate when a share of the training is done."""
+    if progress < 0.25:
+        return largest * progress / 0.25
+    return largest * 0.5 * (1 + math.cos(math.pi * (progress - 0.25) / 0.75))
+
+
+def predict_in_parts(clf, images, size=1000):
+    """Predict memory-mapped images, of which a thousand at a time are in memory."""
+    starts = range(0, len(images), size)
+    return np.concatenate(
+        [clf.predict(scaler.transform(images[start : start + size])) for start in starts]
+    )
+
+
+clf = CNNClassifier(filters=(16, (32, 32), 64), random_state=0)
+generator = np.random.default_rng(0)
+held_out_images, held_out_labels = read("held_out")
+seen, rates, accuracies = [0], [], []
+start = perf_counter()
+for _ in range(PASSES):
+    for name in generator.permutation(names):
+        rates.append(learning_rate_at((len(rates) + 0.5) / (PASSES * PIECES)))
+        images, labels = read(name)
+        clf.set_params(learning_rate=rates[-1])
+        clf.partial_fit(scaler.transform(images), labels, classes=np.arange(10))
+        seen.append(seen[-1] + len(images))
+        predicted = predict_in_parts(clf, held_out_images)
+        accuracies.append(accuracy_score(held_out_labels, predicted))
+print(f"{clf.n_iter_} pieces in {perf_counter() - start:.0f} s")
+print(f"Accuracy on the images held out: {accuracies[-1]:.4f}")
+
+# %%
+figure, (upper, lower) = plt.subplots(
+    2, sharex=True, height_ratios=(3, 1), figsize=(6, 4.5), layout="constrained"
+)
+upper.plot(seen[1:], clf.history_["accuracy"], "o-", label="in training, augmented")
+upper.plot(seen[1:], accuracies, "o-", label="held out")
+upper.axvline(seen[PIECES], color="gray", linestyle=":")
+upper.set(ylabel="Accuracy", ylim=(0.8, 1))
+upper.legend()
+lower.stairs(rates, seen)
+lower.set(xlabel="Images seen; from the dotted line on, for the second time")
+lower.set(ylabel="Learning rate")
+
+# %% [markdown]
+# The accuracy on the images held out is there after a few pieces, jumps while the learning
+# rate is high, and settles as it falls. It is the higher one, since images are turned,
+# zoomed and shifted at random in training, and some activations dropped.
+
+# %%
+X_test, y_test = load_mnist("test", return_X_y=True)
+print(f"Accuracy on the test images: {accuracy_score(y_test, predict_in_parts(clf, X_test)):.4f}")
+
+# %% [markdown]
+# ## When all images are in one file
+#
+# Then there is less to do: `fit` reads memory-mapped images batch by batch, as `predict`
+# does, and never holds them all. It has early stopping and a schedule of its own, and
+# needs no transformer, as the network standardizes its images: `clf.fit(*read("piece0"))`
+# is all.
+
+# %%
+folder.cleanup()
+if plt.get_backend().lower() != "agg":  # which has no windows
+    plt.show()
