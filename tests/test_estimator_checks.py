@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.base import ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
@@ -64,15 +64,23 @@ def test_no_tag_shrinks_the_checks():
     assert isinstance(CNNClassifier(), ClassifierMixin)
 
 
-def in_colour(images):
+class Colour(TransformerMixin, BaseEstimator):
     """Make three channels of one, each of another strength."""
-    return images * np.array([1.0, 0.5, -1.0], dtype=np.float32)
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X * np.array([1.0, 0.5, -1.0], dtype=np.float32)
+
+    def __sklearn_is_fitted__(self):
+        return True
 
 
 COLOUR = Pipeline(
     [
         ("scale", ImageScaler()),
-        ("colour", FunctionTransformer(in_colour)),
+        ("colour", Colour()),
         ("cnn", CNNClassifier(random_state=0)),
     ]
 )
