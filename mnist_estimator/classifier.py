@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import accuracy_score
 from sklearn.utils import assert_all_finite, check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
@@ -435,6 +436,29 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         # First the check: an unfitted classifier has no classes_ to take from.
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy on images with labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, pixels), (n, height, width) or (n, height, width, channels)
+            Images of the shape seen in ``fit``, of any numeric dtype.
+        y : array-like of shape (n,)
+            True labels, in any form that ``fit`` takes.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the images. None: all 1.
+
+        Returns
+        -------
+        float in [0, 1]
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As :meth:`predict_proba`, and if y holds no labels of these images.
+        """
+        return accuracy_score(plain_labels(y), self.predict(X), sample_weight=sample_weight)
 
     def _check_parameters(self) -> None:
         self._validate_params()

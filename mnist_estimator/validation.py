@@ -307,9 +307,11 @@ def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
 def _flatten(X: Any, owner: str) -> tuple[Any, tuple[int, ...] | None]:
     """Return the images as rows, and the shape of one if they did not come as rows."""
     refuse_masked(X, "X")
-    holds_objects = getattr(X, "ndim", 2) == 1 and str(getattr(X, "dtype", "")) == "object"
-    is_list = isinstance(X, Sequence) and not isinstance(X, str) and not hasattr(X, "ndim")
-    if holds_objects or is_list:
+    if hasattr(X, "__array__") and not isinstance(X, np.ndarray) and not hasattr(X, "columns"):
+        X = np.asarray(X)  # tensors, series, pictures
+    if _holds_images(X):
+        X = _stack(list(np.asarray(X).ravel()))
+    elif isinstance(X, Sequence) and not isinstance(X, str) and not hasattr(X, "ndim"):
         X = _stack(list(X))
     if getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M"):
         raise ValueError(
@@ -335,10 +337,21 @@ def _flatten(X: Any, owner: str) -> tuple[Any, tuple[int, ...] | None]:
     return X.reshape(len(X), math.prod(sample_shape)), sample_shape
 
 
+def _holds_images(X: Any) -> bool:
+    """Tell whether X is a column whose objects are images."""
+    shape: tuple[int, ...] = getattr(X, "shape", ())
+    if len(shape) not in (1, 2) or shape[0] == 0 or shape[1:] not in ((), (1,)):
+        return False
+    column = np.asarray(X).ravel()
+    return column.dtype.kind == "O" and not np.isscalar(column[0]) and np.ndim(column[0]) > 0
+
+
 def _stack(X: list[Any]) -> Any:
     """Make one array of a list of images: of arrays, lists, pictures or data frames."""
     if len(X) == 0 or np.isscalar(X[0]):
         return X
+    for image in X:
+        refuse_masked(image, "X")
     images = [image if isinstance(image, list | tuple) else np.asarray(image) for image in X]
     try:
         return np.asarray(images)
