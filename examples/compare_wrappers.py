@@ -517,8 +517,12 @@ def leaves_generators(column: Column) -> bool:
     seed_all(2)
     expected = draws()
     seed_all(2)
+    # Old versions of Keras have a generator that seeding does not set.
+    seeded = [one == other for one, other in zip(expected, draws(), strict=True)]
+    seed_all(2)
     estimator.fit(X, y)
-    return draws() == expected and switches() == before
+    same = [one == other for one, other in zip(expected, draws(), strict=True)]
+    return same == seeded and switches() == before
 
 
 def obeys_weights(column: Column) -> bool:

@@ -56,7 +56,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     image_shape : None, (height, width) or (height, width, channels), default=None
         Shape of one image, for X given as flat rows that are not square grey
         images. None takes it from X.
-    filters : sequence of int or of sequences of int, default=(24, (48, 64), 128)
+    filters : sequence of int or of sequences of int, default=(16, (32, 32), 64)
         One entry a stage: the number of filters of its convolution, or of each of
         several convolutions. Pooling halves the image after each stage.
     kernel_size : int or sequence of int, default=(5, 3)
@@ -68,8 +68,9 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         Share of the activations dropped before each dense layer in training.
     batch_norm : bool, default=True
         Whether convolutions are followed by batch normalization.
-    epochs : int, default=7
-        Largest number of passes over the training data.
+    epochs : int, default=30
+        Largest number of epochs. The first two take all training images, later ones
+        ``hard_fraction`` of them.
     batch_size : int or "auto", default="auto"
         Images a training step. "auto": 128, less for fewer than 4,096 images.
     learning_rate : float, default=0.007
@@ -83,6 +84,10 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         Decay rate of Adam's second moment, the running mean of their squares.
     label_smoothing : float in [0, 1), default=0.0
         Share of the target spread evenly over the classes.
+    hard_fraction : float in (0, 1], default=0.25
+        Share of the images that an epoch after the first two takes, but 4,096 at the
+        least: drawn at random, with chances in proportion to their losses when last
+        seen. So steps go where they teach most. 1: every epoch takes all.
     augmentation : "affine", dict or None, default="affine"
         Random rotation, zoom, shear and shift of the images in training; a dict
         gives the amounts, as ``{"rotation": 10.0, "zoom": 0.1, "shear": 0.1,
@@ -94,15 +99,17 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         where the processor has instructions for it, else float32. Predictions are
         float32. "float64", in training and prediction, is slow: for comparisons to
         the last digit.
-    validation_fraction : float in (0, 1), default=0.1
+    validation_fraction : float in (0, 1), default=0.05
         Share of the rows held out, class by class; classes of a few rows give none.
         Unused without early stopping or with ``X_val``.
     early_stopping : bool, default=True
-        Whether to hold out validation data, stop when the loss on them does not
-        fall for ``patience`` epochs, and keep the weights of the best epoch.
-    patience : int, default=5
-        Epochs to wait for a lower validation loss. While the learning rate is high
-        the loss jumps; with many epochs of "one_cycle" give it more patience.
+        Whether to hold out validation data, stop when the loss on them has been
+        above its lowest for ``patience`` epochs, and keep the weights of the best
+        epoch: the last one whose loss is above the lowest by no more than the
+        standard error of the difference.
+    patience : int, default=10
+        Epochs to wait. While the learning rate is high the loss jumps; with many
+        epochs of "one_cycle" give it more patience.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, ``{label: weight}``; "balanced" makes them
         inversely proportional to their frequencies, in which ``sample_weight``
@@ -132,8 +139,9 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     model_ : keras.Sequential
         The network. Images in, logits out.
     history_ : dict of lists of float
-        ``loss``, ``accuracy``, ``learning_rate`` and, with validation data,
-        ``val_loss`` and ``val_accuracy``, one value an epoch.
+        ``loss`` and ``accuracy``, over all training images, when last seen;
+        ``learning_rate``; and, with validation data, ``val_loss`` and
+        ``val_accuracy``; one value an epoch.
     n_iter_ : int
         Epochs run.
     best_epoch_ : int
@@ -174,6 +182,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="left")],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "hard_fraction": [Interval(Real, 0, 1, closed="right")],
         "augmentation": [StrOptions(set(AUGMENTATIONS)), Mapping, None],
         "precision": [StrOptions({"auto", "float32", "bfloat16", "float64"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -190,23 +199,24 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         self,
         *,
         image_shape: Sequence[int] | None = None,
-        filters: Sequence[int | Sequence[int]] = (24, (48, 64), 128),
+        filters: Sequence[int | Sequence[int]] = (16, (32, 32), 64),
         kernel_size: int | Sequence[int] = (5, 3),
         dense_units: Sequence[int] = (),
         dropout: float = 0.2,
         batch_norm: bool = True,
-        epochs: int = 7,
+        epochs: int = 30,
         batch_size: int | str = "auto",
         learning_rate: float = 0.007,
         schedule: str = "one_cycle",
         beta_1: float = 0.9,
         beta_2: float = 0.99,
         label_smoothing: float = 0.0,
+        hard_fraction: float = 0.25,
         augmentation: str | Mapping[str, float] | None = "affine",
         precision: str = "auto",
-        validation_fraction: float = 0.1,
+        validation_fraction: float = 0.05,
         early_stopping: bool = True,
-        patience: int = 5,
+        patience: int = 10,
         class_weight: Mapping[Any, float] | str | None = None,
         callbacks: Sequence[Any] | None = None,
         warm_start: bool = False,
@@ -226,6 +236,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.label_smoothing = label_smoothing
+        self.hard_fraction = hard_fraction
         self.augmentation = augmentation
         self.precision = precision
         self.validation_fraction = validation_fraction
@@ -582,6 +593,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
             learning_rate=float(self.learning_rate),
             schedule=schedule,
             label_smoothing=float(self.label_smoothing),
+            hard_fraction=float(self.hard_fraction),
             patience=self.patience if self.early_stopping else None,
             seed=seed,
         )

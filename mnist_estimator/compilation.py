@@ -118,7 +118,7 @@ def step_function(
     callable
         ``step(trainable, non_trainable, moments, images, targets, weights, number,
         seed, learning_rate)`` updates the three lists of variables in place and
-        returns the sums of the weighted losses and of the weights of right answers.
+        returns the loss of each image, and whether the answer was right.
         ``moments`` comes from :func:`zero_moments`; ``number`` counts the steps
         from 1.
     """
@@ -148,14 +148,13 @@ def step_function(
             tape.watch(values)
             logits, updates = network.stateless_call(values, non_trainable, images, training=True)
             losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
-            total = tf.reduce_sum(weights * losses)
-            mean = total / tf.cast(tf.shape(losses)[0], total.dtype)
+            mean = tf.reduce_mean(weights * losses)
         gradients = tape.gradient(mean, values)
         _apply_adam(trainable, moments, gradients, number, learning_rate, options)
         for variable, value in zip(non_trainable, updates, strict=True):
             variable.assign(value)
         right = tf.argmax(logits, axis=1) == tf.argmax(targets, axis=1)
-        return total, tf.reduce_sum(tf.boolean_mask(weights, right))
+        return losses, right
 
     step.get_concrete_function(
         *weights_of(network), zero_moments(network), _batch(kept, *network.input_shape[1:]),

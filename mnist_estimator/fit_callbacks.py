@@ -95,7 +95,7 @@ class ProgressReporter(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Start the clock and the bar."""
-        steps = self.params["epochs"] * self.params["steps"]
+        steps = self.params["total_steps"]
         self.started = time.perf_counter()
         self.task = self.bar.add_task(self._label(1), total=steps)
         self.bar.start()

@@ -11,6 +11,9 @@ import tensorflow as tf
 
 from .forks import check_process
 
+UNPADDED = 16
+"""Images of as many pixels a side, or more, are not padded before the first convolution."""
+
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Batch normalization that trains on TensorFlow's fused kernel.
@@ -41,7 +44,7 @@ def build_cnn(
     image_shape: tuple[int, int, int],
     n_classes: int,
     *,
-    filters: Sequence[int | Sequence[int]] = (24, (48, 64), 128),
+    filters: Sequence[int | Sequence[int]] = (16, (32, 32), 64),
     kernel_size: int | Sequence[int] = (5, 3),
     dense_units: Sequence[int] = (),
     dropout: float = 0.2,
@@ -59,6 +62,9 @@ def build_cnn(
     maximum for a quarter of the work. Then the image is flattened, dropout
     applied, and dense layers lead to the logits.
 
+    Convolutions are padded, but not the first one if the image has 16 pixels or
+    more a side: then all that follows has less to do, a quarter less for MNIST.
+
     The first layer, ``standardize``, subtracts a mean and divides by a standard
     deviation for each channel. Both are weights that are not trained: 0 and 1
     until set.
@@ -69,7 +75,7 @@ def build_cnn(
         Shape of one image, at least (1, 1, 1).
     n_classes : int
         Number of logits, at least 1.
-    filters : sequence of int or of sequences of int, default=(24, (48, 64), 128)
+    filters : sequence of int or of sequences of int, default=(16, (32, 32), 64)
         The stages: the number of filters of the convolution, or of each of
         several convolutions.
     kernel_size : int or sequence of int, default=(5, 3)
@@ -119,9 +125,13 @@ def build_cnn(
     for i, (stage, kernel) in enumerate(zip(filters, kernels, strict=False), start=1):
         widths = (stage,) if isinstance(stage, int) else tuple(stage)
         for j, n_filters in enumerate(widths, start=1):
+            padding = "same"
+            if i == j == 1 and min(height, width) >= max(kernel, UNPADDED):
+                padding = "valid"
+                height, width = height - kernel + 1, width - kernel + 1
             layers.append(
                 keras.layers.Conv2D(
-                    n_filters, kernel, padding="same", use_bias=not batch_norm, dtype=dtype,
+                    n_filters, kernel, padding=padding, use_bias=not batch_norm, dtype=dtype,
                     data_format="channels_last",
                     kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)),
                     name=f"conv{i}_{j}",

@@ -28,6 +28,7 @@ from .compilation import (
 )
 from .forks import check_process
 from .preparation import Images
+from .sampling import Sampler, epoch_sizes
 
 SCHEDULES = ("one_cycle", "cosine", "constant")
 WARM_UP = 0.25
@@ -52,6 +53,9 @@ class TrainingOptions:
         Course of the learning rate; see :func:`rate_share`.
     label_smoothing : float in [0, 1)
         Share of the target spread evenly over the classes.
+    hard_fraction : float in (0, 1]
+        Share of the images that later epochs take; see
+        :func:`~mnist_estimator.sampling.epoch_sizes`.
     patience : int or None
         Epochs without a lower validation loss before training stops; None
         goes on to the last.
@@ -64,6 +68,7 @@ class TrainingOptions:
     learning_rate: float
     schedule: str
     label_smoothing: float
+    hard_fraction: float
     patience: int | None
     seed: int
 
@@ -139,9 +144,11 @@ def train(
 ) -> TrainingResult:
     """Train a network in place, and leave it with the weights of its best epoch.
 
-    The best epoch is that of the lowest validation loss, or the last one where
-    nothing is held out or ``patience`` is None. Ctrl-C ends the epoch under way
-    early; what was learned stays.
+    The best epoch is the last one whose loss on the validation images is not
+    clearly above the lowest: by no more than one standard error of the difference
+    (the rule of L. Breiman and others, "Classification and regression trees", 1984).
+    Where nothing is held out, or ``patience`` is None, it is the last one. Ctrl-C
+    ends the epoch under way early; what was learned stays.
 
     Parameters
     ----------
@@ -180,27 +187,32 @@ def train(
         model.optimizer = keras.optimizers.Adam(options.learning_rate, name="adam")
         loop.optimizer = model.optimizer
     watch = keras.callbacks.CallbackList(list(callbacks), model=model)
-    watch.set_params({"epochs": options.epochs, "steps": loop.n_batches, "verbose": 0})
+    params = {"epochs": options.epochs, "total_steps": sum(loop.n_batches), "verbose": 0}
+    watch.set_params(params | {"steps": loop.n_batches[0]})
     result = TrainingResult()
-    best_loss, best_weights = math.inf, None
+    lowest, best_weights = None, None
     model.stop_training = False
 
     with _interrupts() as interrupt:
         watch.on_train_begin()
-        for epoch in range(options.epochs):
+        for epoch, n_batches in enumerate(loop.n_batches):
+            watch.set_params(params | {"steps": n_batches})
             watch.on_epoch_begin(epoch)
             logs = loop.run_epoch(epoch, watch, interrupt)
             if validation is not None:
-                logs |= validation_scores(model, architecture, validation)
+                losses, hits = validation_losses(model, architecture, validation)
+                logs["val_loss"] = float(np.average(losses, weights=validation.weights))
+                logs["val_accuracy"] = float(np.average(hits, weights=validation.weights))
             for name, value in logs.items():
                 result.history.setdefault(name, []).append(value)
             watch.on_epoch_end(epoch, logs)
 
-            if patience is None:
+            if patience is None or validation is None:
                 result.best_epoch = epoch + 1
-            elif logs["val_loss"] < best_loss:
-                best_loss, best_weights = logs["val_loss"], model.get_weights()
-                result.best_epoch = epoch + 1
+            elif lowest is None or not is_above(losses, lowest, validation.weights):
+                if lowest is None or (losses - lowest) @ validation.weights < 0:
+                    lowest = losses
+                best_weights, result.best_epoch = model.get_weights(), epoch + 1
             elif epoch + 1 - result.best_epoch >= patience:
                 break
             if interrupt.is_set() or model.stop_training:
@@ -254,7 +266,9 @@ class _Loop:
         self.images = images
         self.options = options
         self.state = state
-        self.n_batches = math.ceil(len(images) / options.batch_size)
+        self.sizes = epoch_sizes(len(images), options.epochs, options.hard_fraction)
+        self.n_batches = [math.ceil(size / options.batch_size) for size in self.sizes]
+        self.sampler = Sampler(len(images))
         self.optimizer: keras.Optimizer | None = None
         self.step = step_function(architecture, step_options)
         self.dtype = dtype_of(architecture)
@@ -267,40 +281,44 @@ class _Loop:
     def run_epoch(
         self, epoch: int, watch: keras.callbacks.CallbackList, interrupt: threading.Event
     ) -> dict[str, float]:
-        """Take one pass over the images, in an order of its own."""
+        """Take a pass over the images, or those of them that are its turn."""
         images, options, dtype = self.images, self.options, self.dtype
-        order = np.random.default_rng((options.seed, self.state.n_steps)).permutation(len(images))
-        n_steps = options.epochs * self.n_batches
+        generator = np.random.default_rng((options.seed, self.state.n_steps))
+        order = self.sampler.draw(self.sizes[epoch], generator)
+        n_before, n_steps = sum(self.n_batches[:epoch]), sum(self.n_batches)
         total, right, seen, rate = 0.0, 0.0, 0.0, 0.0
         # Parts of equal size: a last batch of one image would have no variance to
         # normalize by.
-        for i, rows in enumerate(np.array_split(order, self.n_batches)):
+        for i, rows in enumerate(np.array_split(order, self.n_batches[epoch])):
             self.state.n_steps += 1
-            share = rate_share(options.schedule, (epoch * self.n_batches + i + 0.5) / n_steps)
+            share = rate_share(options.schedule, (n_before + i + 0.5) / n_steps)
             rate = self._largest_rate() * share
             watch.on_train_batch_begin(i)
-            loss, hits = self.step(
+            weights = images.weights[rows]
+            losses, hits = self.step(
                 *self.weights,
                 self.state.moments,
                 as_tensor(images[rows], dtype),
                 as_tensor(self.targets[images.labels[rows]], dtype),
-                as_tensor(images.weights[rows], dtype),
+                as_tensor(weights, dtype),
                 tf.constant(self.state.n_steps, tf.int32),
                 tf.constant(options.seed, tf.int32),
                 tf.constant(rate, dtype),
             )
-            total, right = total + float(loss), right + float(hits)
-            seen += float(images.weights[rows].sum())
+            losses, hits = losses.numpy().astype(np.float64), hits.numpy()
+            total, right = total + weights @ losses, right + weights @ hits
+            seen += weights.sum()
             if not math.isfinite(total):
                 raise FloatingPointError(
                     f"The training loss is no longer finite in epoch {epoch + 1}: "
                     f"learning_rate={options.learning_rate:g} is too high for these data. Pass a "
                     "lower one, or bring the images to a range such as [0, 1] with ImageScaler."
                 )
+            self.sampler.note(rows, losses, hits)
             watch.on_train_batch_end(i, {"loss": total / seen, "accuracy": right / seen})
             if interrupt.is_set() or self.model.stop_training:
                 break
-        return {"loss": total / seen, "accuracy": right / seen, "learning_rate": rate}
+        return self.sampler.averages(images.weights) | {"learning_rate": rate}
 
     def _largest_rate(self) -> float:
         """Return the largest learning rate, which callbacks may change."""
@@ -312,17 +330,46 @@ class _Loop:
         return given if rate == np.float32(given) else rate
 
 
-def validation_scores(
+def validation_losses(
     model: keras.Model, architecture: Architecture, images: Images
-) -> dict[str, float]:
-    """Return the weighted mean cross-entropy and accuracy on held-out images."""
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the cross-entropy of each held-out image, and whether the answer is right."""
     logits = predict_logits(model, architecture, images).astype(np.float64)
     losses = -log_softmax(logits, axis=1)[np.arange(len(logits)), images.labels]
-    hits = logits.argmax(axis=1) == images.labels
-    return {
-        "val_loss": float(np.average(losses, weights=images.weights)),
-        "val_accuracy": float(np.average(hits, weights=images.weights)),
-    }
+    return losses, logits.argmax(axis=1) == images.labels
+
+
+def is_above(
+    losses: NDArray[np.float64], others: NDArray[np.float64], weights: NDArray[np.float64]
+) -> bool:
+    """Tell whether mean losses of the same images differ by more than a standard error.
+
+    Parameters
+    ----------
+    losses, others : ndarray of shape (n,)
+        Losses of the images under two networks.
+    weights : ndarray of shape (n,)
+        Weights of the images.
+
+    Returns
+    -------
+    bool
+        Whether the weighted mean of ``losses - others`` is above its standard error.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnist_estimator.training import is_above
+    >>> zeros, ones = np.zeros(4), np.ones(4)
+    >>> is_above(np.array([1.0, 1.0, 1.0, 0.9]), zeros, ones)
+    True
+    >>> is_above(np.array([2.0, 1.0, -1.0, -1.0]), zeros, ones)
+    False
+    """
+    differences = losses - others
+    mean = np.average(differences, weights=weights)
+    error = math.sqrt(np.square(weights * (differences - mean)).sum()) / weights.sum()
+    return bool(mean > error)
 
 
 def rate_share(schedule: str, progress: float) -> float:

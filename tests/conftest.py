@@ -31,6 +31,13 @@ def close_figures():
 
 
 @pytest.fixture(scope="session")
+def strict_python(pytestconfig):
+    """Return how to start Python as these tests run: with warnings as errors or not."""
+    strict = pytestconfig.getini("filterwarnings") == ["error"]
+    return [sys.executable, *(["-W", "error"] if strict else [])]
+
+
+@pytest.fixture(scope="session")
 def small():
     """Make a classifier with a small network."""
     return lambda **changed: CNNClassifier(**SMALL | changed)

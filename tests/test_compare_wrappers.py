@@ -32,11 +32,11 @@ def script():
 
 
 @pytest.fixture(scope="module")
-def ours(tmp_path_factory):
+def ours(strict_python, tmp_path_factory):
     """Run the features on our classifier; return the output and the folder of the files."""
     folder = tmp_path_factory.mktemp("compared")
     files = [f"{OURS}.json", f"{OURS}.md", f"{OURS}.csv"]
-    command = [sys.executable, "-W", "error", str(SCRIPT), "--no-checks", "--only", OURS]
+    command = [*strict_python, str(SCRIPT), "--no-checks", "--only", OURS]
     done = subprocess.run(
         [*command, "--output", *files], cwd=folder, capture_output=True, text=True, timeout=600
     )

@@ -19,7 +19,10 @@ RANDOM_TRAINING = {
         "without these it passes, see DETERMINISTIC"
     ),
 }
+EPOCHS = 7
+"""Fewer than usual, enough for the small problems of the checks."""
 DETERMINISTIC = CNNClassifier(
+    epochs=EPOCHS,
     dropout=0.0,
     batch_norm=False,
     augmentation=None,
@@ -46,7 +49,10 @@ def names(estimator):
 
 
 @parametrize_with_checks(
-    [CNNClassifier(), CNNClassifier(early_stopping=False, class_weight="balanced")],
+    [
+        CNNClassifier(epochs=EPOCHS),
+        CNNClassifier(epochs=EPOCHS, early_stopping=False, class_weight="balanced"),
+    ],
     expected_failed_checks=lambda estimator: RANDOM_TRAINING,
 )
 def test_classifier(estimator, check):
@@ -81,14 +87,14 @@ COLOUR = Pipeline(
     [
         ("scale", ImageScaler()),
         ("colour", Colour()),
-        ("cnn", CNNClassifier(random_state=0)),
+        ("cnn", CNNClassifier(epochs=EPOCHS, random_state=0)),
     ]
 )
 
 
 @parametrize_with_checks(
     # The checks seed an estimator, but not the steps of one.
-    [make_pipeline(random_state=0), COLOUR],
+    [make_pipeline(epochs=EPOCHS, random_state=0), COLOUR],
     expected_failed_checks=lambda estimator: PIPELINES_OWN,
 )
 def test_pipeline(estimator, check):

@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -33,13 +32,13 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def processes(tmp_path_factory):
+def processes(tmp_path_factory, strict_python):
     """Start all examples at once: most of their time goes into tracing, on one core each."""
     started = {}
     for path in EXAMPLES:
         size, _ = CASES.get(path.name, (100, []))
         started[path.name] = subprocess.Popen(
-            [sys.executable, "-W", "error", str(path)],
+            [*strict_python, str(path)],
             cwd=tmp_path_factory.mktemp(path.stem),
             env=os.environ | {"MPLBACKEND": "Agg", "MNIST_EXAMPLE_SIZE": str(size)},
             stdout=subprocess.PIPE,

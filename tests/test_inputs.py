@@ -118,7 +118,7 @@ def polars(X):
 
 
 def of_arrow(X):
-    pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow", exc_type=ImportError)
     return frame(X).astype("int32[pyarrow]")
 
 
@@ -565,12 +565,12 @@ def test_no_image_at_all_is_told_so(reference):
 
 
 def arrow_series(values):
-    pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow", exc_type=ImportError)
     return pd.Series(pd.array(values, dtype="int64[pyarrow]"))
 
 
 def arrow_strings(values):
-    pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow", exc_type=ImportError)
     return pd.Series(pd.array(values, dtype="string[pyarrow]"))
 
 

@@ -19,7 +19,8 @@ from mnist_estimator.compilation import (
 )
 from mnist_estimator.network import build_cnn
 from mnist_estimator.preparation import split_validation
-from mnist_estimator.training import rate_share
+from mnist_estimator.sampling import FLOOR, Sampler, epoch_sizes
+from mnist_estimator.training import is_above, rate_share
 
 SIZES = {"image_shape": (8, 8, 1), "n_classes": 3, "filters": (4, 6), "kernel_size": 3}
 
@@ -38,6 +39,45 @@ def test_every_class_keeps_a_row_for_training():
     labels = np.repeat([0, 1], [10, 1])
     train, _ = split_validation(labels, 0.99, seed=0)
     assert_array_equal(np.unique(labels[train]), [0, 1])
+
+
+def test_hard_images_are_drawn_in_proportion_to_their_loss():
+    """Against Yates and Grundy: the first of a sample without replacement has p = w / sum(w)."""
+    sampler = Sampler(4)
+    losses = np.array([0.1, 0.2, 0.3, 0.4])
+    sampler.note(np.arange(4), losses, losses < 0.25)
+    generator = np.random.default_rng(0)
+    drawn = np.bincount([sampler.draw(1, generator)[0] for _ in range(20_000)], minlength=4)
+    assert_allclose(drawn / 20_000, (losses + FLOOR) / (losses + FLOOR).sum(), atol=0.01)
+    assert sampler.averages(np.array([1, 1, 0, 2.0])) == {
+        "loss": pytest.approx(0.275),
+        "accuracy": 0.5,
+    }
+    sampler.note(np.array([3]), np.array([0.0]), np.array([True]))
+    assert_allclose(sampler.hardness, [0.1, 0.2, 0.3, 0.2])  # the mean of old and new
+    assert_allclose(sampler.losses, [0.1, 0.2, 0.3, 0.0])
+    rows = sampler.draw(3, generator)
+    assert len(set(rows)) == 3
+    assert_array_equal(np.sort(sampler.draw(4, generator)), np.arange(4))
+
+
+def test_later_epochs_take_the_share_asked_for():
+    assert epoch_sizes(60_000, 4, 0.25) == [60_000, 60_000, 15_000, 15_000]
+    assert epoch_sizes(10_000, 3, 0.1) == [10_000, 10_000, 4096]
+    assert epoch_sizes(100, 3, 0.1) == [100, 100, 100]
+    assert epoch_sizes(60_000, 3, 1.0) == [60_000] * 3
+
+
+def test_a_loss_is_above_another_by_a_standard_error():
+    """Weights are repeated rows, but for the factor n / (n - 1) that the error leaves out."""
+    generator = np.random.default_rng(0)
+    for mean in (0.0, 0.02, 0.05, 0.2):
+        losses = generator.normal(mean, 1, 400)
+        error = losses.std() / 20
+        assert is_above(losses, np.zeros(400), np.ones(400)) == (losses.mean() > error)
+        shifted = losses - losses.mean()
+        assert is_above(shifted + 1.01 * error, np.zeros(400), np.full(400, 3.0))
+        assert not is_above(shifted + 0.99 * error, np.zeros(400), np.full(400, 3.0))
 
 
 def test_schedules():
@@ -60,7 +100,7 @@ def test_step_is_the_step_of_keras():
     moments = zero_moments(ours)
     optimizer = keras.optimizers.Adam(0.01, beta_1=0.9, beta_2=0.99)
     for number in (1, 2, 3):
-        total, _ = step(
+        ours_losses, _ = step(
             variables_of(ours.trainable_variables), variables_of(ours.non_trainable_variables),
             moments, tf.constant(images), tf.constant(targets), tf.constant(weights),
             tf.constant(number), tf.constant(0), tf.constant(0.01),
@@ -70,7 +110,7 @@ def test_step_is_the_step_of_keras():
             losses = keras.losses.categorical_crossentropy(targets, logits, from_logits=True)
             loss = tf.reduce_mean(weights * losses)
         optimizer.apply(tape.gradient(loss, theirs.trainable_variables), theirs.trainable_variables)
-        assert float(total) / 16 == pytest.approx(float(loss), rel=1e-4)
+        assert_allclose(ours_losses, losses, rtol=1e-3, atol=1e-5)
     for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         if other.ndim == 1:  # Keras's layer takes the biased variance, the fused one 16/15 of it
             assert_allclose(one, other, rtol=0.02, atol=2e-3)
@@ -124,7 +164,10 @@ def test_network_has_the_layers_asked_for():
     assert kinds.count("Dropout") == 2
     assert kinds.count("Dense") == 2
     assert model.get_layer("conv1_1").kernel_size == (5, 5)
-    assert model.get_layer("flatten").output.shape[-1] == 7 * 7 * 8
+    assert model.get_layer("flatten").output.shape[-1] == 6 * 6 * 8  # (28 - 4) / 2 / 2
+    unpadded, padded = (build_cnn((side, side, 1), 2, filters=(4,)) for side in (16, 15))
+    assert unpadded.get_layer("conv1_1").padding == "valid"
+    assert padded.get_layer("conv1_1").padding == "same"
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 20, 1), (3, 1, 2), (2, 2, 4), (33, 17, 3)])

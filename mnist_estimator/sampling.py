@@ -1,0 +1,128 @@
+"""Which images an epoch takes: all of them, later more of those that the network finds hard."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+FULL_EPOCHS = 2
+"""Epochs that take every image, before those that choose."""
+SMALLEST_EPOCH = 4096
+"""Images that an epoch takes at the least, if there are as many."""
+FLOOR = 0.002
+"""Added to the loss of an image: so often, at the least, easy ones are drawn too."""
+
+
+def epoch_sizes(n_images: int, epochs: int, hard_fraction: float) -> list[int]:
+    """Return how many images each epoch takes.
+
+    Parameters
+    ----------
+    n_images : int
+        Images to train on.
+    epochs : int
+        Number of epochs.
+    hard_fraction : float in (0, 1]
+        Share of the images that an epoch after the first two takes, but 4,096
+        or all of them at the least.
+
+    Returns
+    -------
+    list of int
+
+    Examples
+    --------
+    >>> from mnist_estimator.sampling import epoch_sizes
+    >>> epoch_sizes(60_000, 4, 0.25), epoch_sizes(1000, 3, 0.25)
+    ([60000, 60000, 15000, 15000], [1000, 1000, 1000])
+    """
+    later = max(math.ceil(hard_fraction * n_images), min(n_images, SMALLEST_EPOCH))
+    return [n_images if epoch < FULL_EPOCHS else later for epoch in range(epochs)]
+
+
+class Sampler:
+    """The images of each epoch, drawn by what the network made of them before.
+
+    Most images of an easy set are learned after an epoch or two, and a step on
+    them changes little. So later epochs draw images without replacement, with
+    chances in proportion to the loss when they were last seen (its running mean,
+    to be precise), which gives hard ones several times as many steps a second.
+
+    Attributes
+    ----------
+    losses : ndarray of shape (n,)
+        Loss of each image when last seen; NaN before.
+    right : ndarray of shape (n,), bool
+        Whether the answer was right then.
+    hardness : ndarray of shape (n,)
+        Running mean of the losses of each image, of which the last counts half.
+
+    Notes
+    -----
+    After I. Loshchilov and F. Hutter, "Online batch selection for faster training of
+    neural networks" (2015), and A. H. Jiang and others, "Accelerating deep learning by
+    focusing on the biggest losers" (2019). Drawing by exponential keys: P. S.
+    Efraimidis and P. G. Spirakis, "Weighted random sampling with a reservoir" (2006).
+    """
+
+    def __init__(self, n_images: int) -> None:
+        self.losses = np.full(n_images, math.nan)
+        self.right = np.zeros(n_images, dtype=bool)
+        self.hardness = np.full(n_images, math.nan)
+
+    def draw(self, size: int, generator: np.random.Generator) -> NDArray[np.int64]:
+        """Return positions of images, in random order.
+
+        Parameters
+        ----------
+        size : int
+            How many; all of them, or fewer once each has been seen.
+        generator : numpy.random.Generator
+            Draws.
+
+        Returns
+        -------
+        ndarray of shape (size,), int
+        """
+        n_images = len(self.losses)
+        if size == n_images:
+            return generator.permutation(n_images)
+        waiting = generator.exponential(size=n_images) / (self.hardness + FLOOR)
+        return generator.permutation(np.argpartition(waiting, size)[:size])
+
+    def note(
+        self, rows: NDArray[np.int64], losses: NDArray[np.float64], right: NDArray[np.bool_]
+    ) -> None:
+        """Note what came of a step.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (k,), int
+            Positions of its images.
+        losses : ndarray of shape (k,)
+            Their losses.
+        right : ndarray of shape (k,), bool
+            Whether their answers were right.
+        """
+        before = self.hardness[rows]
+        self.hardness[rows] = np.where(np.isnan(before), losses, (before + losses) / 2)
+        self.losses[rows], self.right[rows] = losses, right
+
+    def averages(self, weights: NDArray[np.float64]) -> dict[str, float]:
+        """Return the weighted mean loss and accuracy of the images when last seen.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n,)
+            Weights of the images.
+
+        Returns
+        -------
+        dict
+            ``loss`` and ``accuracy``, over the images seen so far.
+        """
+        seen = ~np.isnan(self.losses)
+        return {
+            "loss": float(np.average(self.losses[seen], weights=weights[seen])),
+            "accuracy": float(np.average(self.right[seen], weights=weights[seen])),
+        }
