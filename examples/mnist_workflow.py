@@ -59,7 +59,7 @@ ax.set_title("Five of each digit")
 # ## Training
 #
 # The pipeline has two steps: `scale` brings the bytes to [0, 1] and the rows to
-# images, `cnn` is the network. It holds out a tenth of what it is given, and keeps
+# images, `cnn` is the network. It holds out a twentieth of what it is given, and keeps
 # the weights of the epoch that did best there.
 
 # %%

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from .evaluation import EvaluationReport
 
+PRESETS = ("fast", "balanced", "accurate")
+"""Those of ``make_pipeline``, whose import would take seconds."""
 DEFAULT_OUTPUT = "mnist-output"
 PIPELINE_FILE = "pipeline.joblib"
 N_TRAIN = 60_000
@@ -74,7 +76,10 @@ def _parser() -> argparse.ArgumentParser:
         "Ctrl-C stops at once.",
     )
     add = parser.add_argument
-    add("--epochs", type=_count, metavar="N", help="largest number of epochs (default: 7)")
+    add("--preset", choices=PRESETS, default="balanced",
+        help="how much training: fast, balanced or accurate (default: balanced)")  # fmt: skip
+    add("--epochs", type=_count, metavar="N",
+        help="largest number of epochs (default: that of the preset)")  # fmt: skip
     add("--seed", type=_seed, metavar="N", default=0, help="random seed (default: 0)")
     add("--output", type=Path, metavar="FOLDER", default=Path(DEFAULT_OUTPUT),
         help=f"folder for the results, made if need be (default: {DEFAULT_OUTPUT})")  # fmt: skip
@@ -131,9 +136,11 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     from .pipeline import make_pipeline
 
     chosen = {} if options.epochs is None else {"epochs": options.epochs}
-    pipe = make_pipeline(random_state=options.seed, **chosen)
+    pipe = make_pipeline(options.preset, random_state=options.seed, **chosen)
     pipe.set_params(cnn__verbose=0 if options.quiet else 1)
-    console.print(f"Training on {len(X):,} images, a tenth of them held out for validation.")
+    cnn = pipe.named_steps["cnn"]
+    share = f"{cnn.validation_fraction:.0%} of them held out for validation"
+    console.print(f"Training on {len(X):,} images{', ' + share if cnn.early_stopping else ''}.")
     started = time.perf_counter()
     interrupted = _fit(pipe, X, y, console)
     seconds = time.perf_counter() - started

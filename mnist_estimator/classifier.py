@@ -94,6 +94,10 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         "shift": 0.08}``: degrees, share of the size, pixels a pixel, share of the
         side. None for images that mean another thing when turned or moved.
         Images under 8 pixels high or wide are never augmented.
+    test_time_shift : int, default=0
+        Pixels. Probabilities are the mean over the image and its shifts by so many
+        pixels up, down, left and right, which makes them better and five times as
+        dear. 0: the image alone. May be set after ``fit``.
     precision : {"auto", "float32", "bfloat16", "float64"}, default="auto"
         Arithmetic of the training steps. "auto": bfloat16, with float32 weights,
         where the processor has instructions for it, else float32. Predictions are
@@ -184,6 +188,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "hard_fraction": [Interval(Real, 0, 1, closed="right")],
         "augmentation": [StrOptions(set(AUGMENTATIONS)), Mapping, None],
+        "test_time_shift": [Interval(Integral, 0, None, closed="left")],
         "precision": [StrOptions({"auto", "float32", "bfloat16", "float64"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "early_stopping": ["boolean"],
@@ -213,6 +218,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         label_smoothing: float = 0.0,
         hard_fraction: float = 0.25,
         augmentation: str | Mapping[str, float] | None = "affine",
+        test_time_shift: int = 0,
         precision: str = "auto",
         validation_fraction: float = 0.05,
         early_stopping: bool = True,
@@ -238,6 +244,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         self.label_smoothing = label_smoothing
         self.hard_fraction = hard_fraction
         self.augmentation = augmentation
+        self.test_time_shift = test_time_shift
         self.precision = precision
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
@@ -423,7 +430,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         """
         check_is_fitted(self)
         images = check_images(self, X, reset=False)
-        logits = predict_logits(self.model_, self._architecture, images)
+        shift = min(self.test_time_shift, *self.image_shape_[:2])
+        logits = predict_logits(self.model_, self._architecture, images, shift)
         return softmax(logits.astype(np.float64), axis=1)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:

@@ -72,13 +72,16 @@ class StepOptions:
 
 
 @functools.lru_cache(maxsize=CACHE_SIZE)
-def forward_function(architecture: Architecture) -> Callable[..., tf.Tensor]:
+def forward_function(architecture: Architecture, shift: int = 0) -> Callable[..., tf.Tensor]:
     """Return ``forward(trainable, non_trainable, images) -> logits``.
 
     Parameters
     ----------
     architecture : tuple of pairs
         From :func:`freeze`.
+    shift : int, default=0
+        Pixels by which images are shifted up, down, left and right; the logits are
+        those of the mean of the five probabilities. 0: the image alone.
 
     Returns
     -------
@@ -91,13 +94,27 @@ def forward_function(architecture: Architecture) -> Callable[..., tf.Tensor]:
 
     @tf.function
     def forward(trainable: list, non_trainable: list, images: tf.Tensor) -> tf.Tensor:
-        return network.stateless_call(trainable, non_trainable, images, training=False)[0]
+        if shift == 0:
+            return network.stateless_call(trainable, non_trainable, images, training=False)[0]
+        shifted = tf.concat(_shifts(images, shift), axis=0)
+        logits = network.stateless_call(trainable, non_trainable, shifted, training=False)[0]
+        each = tf.stack(tf.split(tf.nn.log_softmax(logits), 5))
+        return tf.reduce_logsumexp(each, axis=0) - math.log(5)
 
     # Traced here, for any number of images, and never by a call: TensorFlow warns of
     # functions whose calls trace again and again, and takes all architectures for one.
     images = _batch(dtype_of(architecture), *network.input_shape[1:])
     forward.get_concrete_function(*weights_of(network), images)
     return forward
+
+
+def _shifts(images: tf.Tensor, shift: int) -> list[tf.Tensor]:
+    """Return images and what they are when shifted by some pixels in four directions."""
+    height, width = images.shape[1:3]
+    sides = [[0, 0], [shift, shift], [shift, shift], [0, 0]]
+    padded = tf.pad(images, sides, mode="SYMMETRIC")
+    corners = [(shift, shift), (0, shift), (2 * shift, shift), (shift, 0), (shift, 2 * shift)]
+    return [padded[:, y : y + height, x : x + width] for y, x in corners]
 
 
 @functools.lru_cache(maxsize=CACHE_SIZE)
@@ -218,7 +235,9 @@ def variables_of(variables: list[keras.Variable]) -> list[tf.Variable]:
     return [variable.value for variable in variables]
 
 
-def predict_logits(model: keras.Model, architecture: Architecture, images: Any) -> np.ndarray:
+def predict_logits(
+    model: keras.Model, architecture: Architecture, images: Any, shift: int = 0
+) -> np.ndarray:
     """Run a network over images, a batch at a time.
 
     Parameters
@@ -229,13 +248,15 @@ def predict_logits(model: keras.Model, architecture: Architecture, images: Any) 
         From :func:`freeze`.
     images : ndarray of shape (n, height, width, channels), or Images
         Of any numeric dtype; read batch by batch, so it may be memory-mapped.
+    shift : int, default=0
+        As for :func:`forward_function`.
 
     Returns
     -------
     ndarray of shape (n, n_classes), of the dtype of the architecture
     """
     check_process()
-    forward, dtype = forward_function(architecture), dtype_of(architecture)
+    forward, dtype = forward_function(architecture, shift), dtype_of(architecture)
     n_values = math.prod(dict(architecture)["image_shape"])
     batch_size = max(1, min(LARGEST_BATCH, BATCH_VALUES // n_values))
     weights = weights_of(model)

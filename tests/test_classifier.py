@@ -409,3 +409,20 @@ def test_no_warnings_in_an_ordinary_fit(small, digits):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         small(epochs=1).fit(*digits).predict(digits[0])
+
+
+@pytest.mark.parametrize("shift", [1, 2])
+def test_test_time_shift_is_the_mean_over_five_shifts(fitted, digits, shift):
+    images = digits[0][:50].reshape(50, 8, 8)
+    padded = np.pad(images, [(0, 0), (shift, shift), (shift, shift)], mode="symmetric")
+    places = [(shift, shift), (0, shift), (2 * shift, shift), (shift, 0), (shift, 2 * shift)]
+    five = [fitted.predict_proba(padded[:, y : y + 8, x : x + 8]) for y, x in places]
+    averaging = copy.copy(fitted).set_params(test_time_shift=shift)
+    assert_allclose(averaging.predict_proba(images), np.mean(five, axis=0), atol=1e-6)
+    assert_array_equal(averaging.predict(images), np.mean(five, axis=0).argmax(axis=1))
+
+
+def test_test_time_shift_of_tiny_images(small):
+    X, y = np.random.default_rng(0).uniform(size=(40, 3)), np.arange(40) % 2
+    proba = small(epochs=1, test_time_shift=5).fit(X, y).predict_proba(X)
+    assert_allclose(proba.sum(axis=1), 1)

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mnist_estimator import load_mnist
-from mnist_estimator.__main__ import main
+from mnist_estimator import load_mnist, pipeline
+from mnist_estimator.__main__ import PRESETS, main
 
 FILES = {
     "report.html", "metrics.json", "per_class.csv", "confusion_matrix.csv", "history.csv",
@@ -157,3 +157,9 @@ def test_quiet(tmp_path, capfd):
     captured = capfd.readouterr()
     assert captured.out == ""
     assert os.listdir(tmp_path)
+
+
+def test_presets_are_those_of_make_pipeline():
+    assert set(PRESETS) == set(pipeline.PRESETS)
+    with pytest.raises(SystemExit):
+        main(["--preset", "quick"])

@@ -30,6 +30,8 @@ BAD_PARAMETERS = [
     ({"dropout": -0.1}, "The 'dropout' parameter of CNNClassifier must be a float in the range"),
     ({"schedule": "linear"}, "The 'schedule' parameter of CNNClassifier must be a str among"),
     ({"beta_1": 1}, "The 'beta_1' parameter of CNNClassifier must be a float in the range [0.0"),
+    ({"hard_fraction": 0}, "The 'hard_fraction' parameter of CNNClassifier must be a float in the"),
+    ({"test_time_shift": -1}, "The 'test_time_shift' parameter of CNNClassifier must be an int in"),
     ({"label_smoothing": 2}, "The 'label_smoothing' parameter of CNNClassifier must be a float"),
     ({"precision": "float16"}, "The 'precision' parameter of CNNClassifier must be a str among"),
     ({"validation_fraction": 0}, "in the range (0.0, 1.0). Got 0 instead."),
@@ -243,3 +245,10 @@ def test_unknown_source():
 def test_a_parameter_of_the_scaler_is_told_its_place():
     with pytest.raises(ValueError, match=r"Set it with make_pipeline\(...\).set_params\(scale__"):
         make_pipeline(value_range=(0, 1))
+
+
+@pytest.mark.parametrize("preset", ["quick", 10, None])
+def test_a_preset_that_is_none(preset):
+    words = f"preset must be one of 'fast', 'balanced', 'accurate'; got {preset!r}. Parameters of"
+    with pytest.raises(ValueError, match=says(words)):
+        make_pipeline(preset)

@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import estimator_html_repr
 
 from mnist_estimator import CNNClassifier, ImageScaler, make_pipeline
+from mnist_estimator.pipeline import PRESETS
 
 GRID = {"cnn__learning_rate": [1e-5, 0.01], "cnn__dropout": [0.2]}
 
@@ -89,3 +90,16 @@ def test_frames_in_between_keep_the_image_shape(small_pipeline, digits):
     X, y = digits
     pipe = small_pipeline(epochs=1, image_shape=(4, 16)).set_output(transform="pandas").fit(X, y)
     assert pipe[-1].image_shape_ == pipe[0].image_shape_ == (4, 16, 1)
+
+
+@pytest.mark.parametrize("preset", ["fast", "balanced", "accurate"])
+def test_presets_are_ordinary_parameters(preset):
+    params = make_pipeline(preset, random_state=1)[-1].get_params()
+    defaults = CNNClassifier(random_state=1).get_params()
+    assert {name for name in params if params[name] != defaults[name]} == set(PRESETS[preset])
+    assert make_pipeline(preset, epochs=1)[-1].epochs == 1
+
+
+def test_balanced_is_the_default():
+    assert repr(make_pipeline()) == repr(make_pipeline("balanced"))
+    assert make_pipeline()[-1].get_params() == CNNClassifier().get_params()
