@@ -44,6 +44,15 @@ RECIPES: dict[str, dict] = {
     "with hold-out and early stopping": NARROW | {"epochs": 30},
     "a higher rate": NARROW | {"epochs": 30, "learning_rate": 0.012},
     "smaller shares, more of them": NARROW | {"epochs": 42, "hard_fraction": 0.15},
+    # Neighbours of the default.
+    "two more in the last stage": {"filters": (16, (32, 32), (64, 64)), "epochs": 30},
+    "a third more filters": {"filters": (20, (40, 40), 80), "epochs": 30},
+    "one and a half times the epochs": NARROW | {"epochs": 45},
+    "gentler shifts": NARROW
+    | {
+        "epochs": 30,
+        "augmentation": {"rotation": 10.0, "zoom": 0.1, "shear": 0.1, "shift": 0.05},
+    },
     # What did not help, tried on the narrow network at six epochs' worth.
     "no dropout": NARROW | HARD | {"epochs": 18, "dropout": 0.0},
     "Adam with betas 0.7 and 0.9": NARROW | HARD | {"epochs": 18, "beta_1": 0.7, "beta_2": 0.9},
