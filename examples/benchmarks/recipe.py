@@ -65,6 +65,7 @@ RECIPES: dict[str, dict] = {
     "two epochs and two hard ones": NARROW | HARD | {"epochs": 4},
     "two epochs at a higher rate": NARROW | ALL | {"epochs": 2, "learning_rate": 0.012},
     # Accurate.
+    "a broad network, twelve epochs": BROAD | HARD | {"epochs": 12},
     "a broad network, sixty epochs": BROAD | HARD | {"epochs": 60, "test_time_shift": 1},
     "and more dropout": BROAD | HARD | {"epochs": 60, "test_time_shift": 1, "dropout": 0.5},
     "and stronger augmentation": BROAD
