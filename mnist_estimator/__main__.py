@@ -184,6 +184,7 @@ def _facts(
     cnn = pipe[-1]
     return {
         "seed": options.seed,
+        "preset": options.preset,
         "training_images": n_images,
         "epochs": cnn.n_iter_,
         "best_epoch": cnn.best_epoch_,

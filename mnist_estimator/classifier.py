@@ -1,8 +1,9 @@
 """The classifier: a convolutional network that keeps the scikit-learn contract."""
 
+import contextlib
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -12,11 +13,16 @@ from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score
 from sklearn.utils import assert_all_finite, check_random_state, column_or_1d
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ._doc_link import DocumentationLink
+from ._version import __version__
 from .augmentation import AUGMENTATIONS, resolve_augmentation
 from .compatibility import CallbackSupportMixin, with_callbacks
 from .compilation import Architecture, StepOptions, freeze, predict_logits, resolve_precision
@@ -76,7 +82,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     learning_rate : float, default=0.007
         Largest learning rate of Adam.
     schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
-        Course of the learning rate: rising over the first quarter of the epochs
+        Course of the learning rate: rising over the first quarter of the steps
         and falling to zero; only falling; neither.
     beta_1 : float in [0, 1), default=0.9
         Decay rate of Adam's first moment, the running mean of the gradients.
@@ -87,7 +93,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     hard_fraction : float in (0, 1], default=0.25
         Share of the images that an epoch after the first two takes, but 4,096 at the
         least: drawn at random, with chances in proportion to their losses when last
-        seen. So steps go where they teach most. 1: every epoch takes all.
+        seen. So steps go where they teach most. 1: every epoch takes all; where
+        labels are uncertain or often wrong, that gives better probabilities.
     augmentation : "affine", dict or None, default="affine"
         Random rotation, zoom, shear and shift of the images in training; a dict
         gives the amounts, as ``{"rotation": 10.0, "zoom": 0.1, "shear": 0.1,
@@ -96,8 +103,9 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         Images under 8 pixels high or wide are never augmented.
     test_time_shift : int, default=0
         Pixels. Probabilities are the mean over the image and its shifts by so many
-        pixels up, down, left and right, which makes them better and five times as
-        dear. 0: the image alone. May be set after ``fit``.
+        pixels up, down, left and right (at most its side; edges are mirrored), which
+        makes them better and five times as dear. 0: the image alone. May be set
+        after ``fit``.
     precision : {"auto", "float32", "bfloat16", "float64"}, default="auto"
         Arithmetic of the training steps. "auto": bfloat16, with float32 weights,
         where the processor has instructions for it, else float32. Predictions are
@@ -107,12 +115,11 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         Share of the rows held out, class by class; classes of a few rows give none.
         Unused without early stopping or with ``X_val``.
     early_stopping : bool, default=True
-        Whether to hold out validation data, stop when the loss on them has been
-        above its lowest for ``patience`` epochs, and keep the weights of the best
-        epoch: the last one whose loss is above the lowest by no more than the
-        standard error of the difference.
+        Whether to hold out validation data, and keep the weights of the best epoch:
+        the last one whose loss on them is above the lowest by no more than the
+        standard error of the difference. Training stops ``patience`` epochs after it.
     patience : int, default=10
-        Epochs to wait. While the learning rate is high the loss jumps; with many
+        Epochs to wait for a better one. While the learning rate is high the loss jumps; with many
         epochs of "one_cycle" give it more patience.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, ``{label: weight}``; "balanced" makes them
@@ -121,7 +128,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     callbacks : sequence of keras.callbacks.Callback or None, default=None
         Instances or classes. ``fit`` works with copies of them. One that sets
         ``model.optimizer.learning_rate`` sets the largest rate, which ``schedule``
-        scales. (scikit-learn's own callbacks go to ``set_callbacks``.)
+        scales; one that restores weights when training ends has the last word.
+        (scikit-learn's own callbacks go to ``set_callbacks``.)
     warm_start : bool, default=False
         Whether ``fit`` goes on from the weights of the last fit.
     verbose : int, default=0
@@ -144,7 +152,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         The network. Images in, logits out.
     history_ : dict of lists of float
         ``loss`` and ``accuracy``, over all training images, when last seen;
-        ``learning_rate``; and, with validation data, ``val_loss`` and
+        ``learning_rate``, of the last step; and, with validation data, ``val_loss`` and
         ``val_accuracy``; one value an epoch.
     n_iter_ : int
         Epochs run.
@@ -304,7 +312,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         call = {"estimator": self, "X": X, "y": y, "metadata": metadata}
         task = self._init_callback_context(max_subtasks=self.epochs)
         task.call_on_fit_task_begin(**call)
-        with unchanged_on_failure(self):
+        with self._as_before_on_failure():
             goes_on = self.warm_start and hasattr(self, "model_")
             images, labels = self._check_data(X, y, new=not goes_on)
             training, weight_of_class = self._weigh(images, labels, sample_weight)
@@ -329,7 +337,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
             self._train(
                 training, validation, seed, epochs=self.epochs, schedule=self.schedule, tasks=tasks
             )
-        task.call_on_fit_task_end(**call, reconstruction_attributes=dict)
+            task.call_on_fit_task_end(**call, reconstruction_attributes=dict)
         return self
 
     def partial_fit(
@@ -378,7 +386,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
                 f"classes={given!r} is not the same as on the first call to partial_fit: "
                 f"{known!r}. Leave classes out, or start with a new classifier."
             )
-        with unchanged_on_failure(self):
+        with self._as_before_on_failure():
             images, labels = self._check_data(X, y, new=first, classes=given if first else known)
             training, _ = self._weigh(images, labels, sample_weight)
             seed = self._draw_seed()
@@ -402,7 +410,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         self
         """
         self._check_parameters()
-        with unchanged_on_failure(self):
+        with self._as_before_on_failure():
             images, labels = self._check_data(X, y, new=True)
             self._build(Images.all(images, labels, np.ones(len(images))), self._draw_seed())
         return self
@@ -427,11 +435,15 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         ValueError
             If X is empty, holds NaN, infinity or strings, or its images have
             another shape than those of ``fit``.
+        FloatingPointError
+            If the network's answers are not finite.
         """
         check_is_fitted(self)
         images = check_images(self, X, reset=False)
-        shift = min(self.test_time_shift, *self.image_shape_[:2])
-        logits = predict_logits(self.model_, self._architecture, images, shift)
+        allowed = {"test_time_shift": self._parameter_constraints["test_time_shift"]}
+        given = {"test_time_shift": self.test_time_shift}
+        validate_parameter_constraints(allowed, given, caller_name=type(self).__name__)
+        logits = predict_logits(self.model_, self._architecture, images, self.test_time_shift)
         return softmax(logits.astype(np.float64), axis=1)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
@@ -547,6 +559,18 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
             )
         return Images.all(images, labels, weights)
 
+    @contextlib.contextmanager
+    def _as_before_on_failure(self) -> Iterator[None]:
+        """Give back attributes, weights and moments if the block fails."""
+        restore = self._training_state.keep(self.model_) if hasattr(self, "model_") else None
+        try:
+            with unchanged_on_failure(self):
+                yield
+        except BaseException:
+            if restore is not None:
+                restore()
+            raise
+
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
@@ -577,7 +601,11 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     def _check_architecture(self) -> None:
         """Refuse to train on a network that the parameters no longer describe."""
         wanted = dict(self._wanted_architecture())
-        changed = [name for name, value in self._architecture if wanted[name] != value]
+        changed = [
+            "precision" if name == "dtype" else name
+            for name, value in self._architecture
+            if wanted[name] != value
+        ]
         if changed:
             raise ValueError(
                 f"{', '.join(changed)} changed since the network was built, and training is to go "
@@ -618,15 +646,11 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         reporter = ProgressReporter() if self.verbose else None
         if reporter is not None:
             callbacks.append(reporter)
-        restore = self._training_state.keep(self.model_)
         try:
             result = train(
                 self.model_, self._architecture, training, validation,
                 options, step_options, self._training_state, callbacks,
             )  # fmt: skip
-        except BaseException:
-            restore()
-            raise
         finally:
             if reporter is not None:
                 reporter.close()
@@ -661,6 +685,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
             state["_weights"] = [variable.numpy() for variable in model.variables]
             state["_moments"] = [(m.numpy(), v.numpy()) for m, v in training.moments]
             state["_n_steps"] = training.n_steps
+            state["_written_by"] = __version__
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -668,8 +693,15 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         state = dict(state)
         weights = state.pop("_weights", None)
         moments, n_steps = state.pop("_moments", None), state.pop("_n_steps", 0)
+        written_by = state.pop("_written_by", "a version before 0.2")
         super().__setstate__(state)
         if weights is not None:
+            if written_by != __version__:
+                raise ValueError(
+                    f"This CNNClassifier was written by {written_by} of mnist_estimator, and "
+                    f"{__version__} may build another network for its weights. Load it with that "
+                    "version, or fit again."
+                )
             self.model_ = build_cnn(**dict(self._architecture))
             for variable, value in zip(self.model_.variables, weights, strict=True):
                 variable.assign(value)

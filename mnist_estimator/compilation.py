@@ -111,9 +111,9 @@ def forward_function(architecture: Architecture, shift: int = 0) -> Callable[...
 def _shifts(images: tf.Tensor, shift: int) -> list[tf.Tensor]:
     """Return images and what they are when shifted by some pixels in four directions."""
     height, width = images.shape[1:3]
-    sides = [[0, 0], [shift, shift], [shift, shift], [0, 0]]
-    padded = tf.pad(images, sides, mode="SYMMETRIC")
-    corners = [(shift, shift), (0, shift), (2 * shift, shift), (shift, 0), (shift, 2 * shift)]
+    down, right = min(shift, height), min(shift, width)
+    padded = tf.pad(images, [[0, 0], [down, down], [right, right], [0, 0]], mode="SYMMETRIC")
+    corners = [(down, right), (0, right), (2 * down, right), (down, 0), (down, 2 * right)]
     return [padded[:, y : y + height, x : x + width] for y, x in corners]
 
 
@@ -254,17 +254,30 @@ def predict_logits(
     Returns
     -------
     ndarray of shape (n, n_classes), of the dtype of the architecture
+
+    Raises
+    ------
+    FloatingPointError
+        If a logit is not finite.
     """
     check_process()
     forward, dtype = forward_function(architecture, shift), dtype_of(architecture)
     n_values = math.prod(dict(architecture)["image_shape"])
-    batch_size = max(1, min(LARGEST_BATCH, BATCH_VALUES // n_values))
+    n_looks = 5 if shift else 1
+    batch_size = max(1, min(LARGEST_BATCH, BATCH_VALUES // n_values) // n_looks)
     weights = weights_of(model)
     batches = [
         forward(*weights, as_tensor(images[start : start + batch_size], dtype)).numpy()
         for start in range(0, len(images), batch_size)
     ]
-    return batches[0] if len(batches) == 1 else np.concatenate(batches)
+    logits = batches[0] if len(batches) == 1 else np.concatenate(batches)
+    if not np.isfinite(logits).all():
+        raise FloatingPointError(
+            "The network's answers are not finite: these images are far larger than those it "
+            "learned from, or training diverged. Scale them as X was, or fit with a lower "
+            "learning_rate."
+        )
+    return logits
 
 
 def as_tensor(values: np.ndarray, dtype: str) -> tf.Tensor:

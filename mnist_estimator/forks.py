@@ -20,8 +20,9 @@ def check_process() -> None:
     Raises
     ------
     RuntimeError
-        If this process was forked from one in which TensorFlow had run: the fork
-        has none of the threads that TensorFlow waits for.
+        If this process was forked from one in which this package had run
+        TensorFlow: the fork has none of the threads that TensorFlow waits for. (What
+        others have run there is not known here.)
     """
     global _runs_here
     if _ran_before_the_fork:

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 
 from .validation import refuse_masked
@@ -146,7 +146,15 @@ def class_weights(
         present = mass > 0
         mass[present] = mass.sum() / (present.sum() * mass[present])
         return mass
-    given = compute_class_weight(class_weight, classes=classes, y=classes)
+    if class_weight is None:
+        return np.ones(len(classes))
+    unknown = [label for label in class_weight if label not in classes.tolist()]
+    if unknown or not all(isinstance(weight, Real) for weight in class_weight.values()):
+        raise ValueError(
+            f"class_weight must be a dict of labels among the classes, {classes.tolist()}, and "
+            f"numbers from 0 up; got {dict(class_weight)!r}. Check the labels and their type."
+        )
+    given = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], dtype=float)
     if not (np.isfinite(given).all() and given.min() >= 0):
         raise ValueError(
             "class_weight must hold finite numbers from 0 up; "
@@ -171,7 +179,7 @@ def weighted_images(
             "sample_weight and class_weight leave no row with a weight above 0. "
             "Give the rows that are to count a weight."
         )
-    weights = weights[rows]
+    weights = weights[rows] / weights.max()
     return Images(X, labels[rows], weights / weights.mean(), rows)
 
 

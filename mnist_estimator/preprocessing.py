@@ -135,7 +135,7 @@ class ImageScaler(
         """Return images with the range brought to [0, 1]."""
         low, high = self.value_range_
         span = high - low if high > low else 1.0
-        if images.dtype.itemsize < 8 and abs(low) <= span:
+        if images.dtype.itemsize < 8 and abs(low) <= span <= np.finfo(np.float32).max:
             # In place, on the one copy that is returned: 60,000 images are 188 MB.
             scaled = images.astype(np.float32)
             if low:

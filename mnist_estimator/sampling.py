@@ -47,6 +47,8 @@ class Sampler:
     them changes little. So later epochs draw images without replacement, with
     chances in proportion to the loss when they were last seen (its running mean,
     to be precise), which gives hard ones several times as many steps a second.
+    The images drawn are not weighted back. So where labels are uncertain, rare
+    outcomes are learned as more probable than they are.
 
     Attributes
     ----------
@@ -87,7 +89,9 @@ class Sampler:
         n_images = len(self.losses)
         if size == n_images:
             return generator.permutation(n_images)
-        waiting = generator.exponential(size=n_images) / (self.hardness + FLOOR)
+        # Those never seen, where a callback has cut epochs short, come first.
+        hardness = np.nan_to_num(self.hardness, nan=np.inf)
+        waiting = generator.exponential(size=n_images) / (hardness + FLOOR)
         return generator.permutation(np.argpartition(waiting, size)[:size])
 
     def note(

@@ -57,7 +57,7 @@ class TrainingOptions:
         Share of the images that later epochs take; see
         :func:`~mnist_estimator.sampling.epoch_sizes`.
     patience : int or None
-        Epochs without a lower validation loss before training stops; None
+        Epochs after the best one before training stops; None
         goes on to the last.
     seed : int
         Seeds the order of the images and their augmentation.
@@ -116,12 +116,12 @@ class TrainingState:
     def keep(self, model: keras.Model) -> Callable[[], None]:
         """Return a function that brings this state and a network back to where they stand now."""
         variables = [*variables_of(model.variables), *itertools.chain(*self.moments)]
-        values = [variable.numpy() for variable in variables] if self.n_steps else []
+        values = [variable.numpy() for variable in variables]
         n_steps = self.n_steps
 
         def restore() -> None:
             self.n_steps = n_steps
-            for variable, value in zip(variables, values, strict=False):
+            for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
 
         return restore

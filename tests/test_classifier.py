@@ -26,8 +26,9 @@ from sklearn.model_selection import cross_validate
 from sklearn.utils import get_tags
 from tensorflow.python.framework.config import is_op_determinism_enabled
 
-from mnist_estimator import CNNClassifier, TrainingHistoryDisplay, evaluate
+from mnist_estimator import CNNClassifier, TrainingHistoryDisplay, evaluate, training
 from mnist_estimator.report_page import render
+from mnist_estimator.sampling import Sampler
 
 
 def test_is_a_scikeras_classifier_with_right_tags():
@@ -422,7 +423,76 @@ def test_test_time_shift_is_the_mean_over_five_shifts(fitted, digits, shift):
     assert_array_equal(averaging.predict(images), np.mean(five, axis=0).argmax(axis=1))
 
 
-def test_test_time_shift_of_tiny_images(small):
+def test_test_time_shift_of_tiny_images_ends_at_their_sides(small):
+    """A row of three pixels, mirrored: up and down it stays, left and right it turns around."""
     X, y = np.random.default_rng(0).uniform(size=(40, 3)), np.arange(40) % 2
-    proba = small(epochs=1, test_time_shift=5).fit(X, y).predict_proba(X)
-    assert_allclose(proba.sum(axis=1), 1)
+    clf = small(epochs=1).fit(X, y)
+    expected = (3 * clf.predict_proba(X) + 2 * clf.predict_proba(X[:, ::-1])) / 5
+    clf.set_params(test_time_shift=5)
+    assert_allclose(clf.predict_proba(X), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("shift", ["1", None, 1.5, -1])
+def test_a_wrong_test_time_shift_set_after_fit_is_told(fitted, digits, shift):
+    clf = copy.copy(fitted).set_params(test_time_shift=shift)
+    with pytest.raises(ValueError, match=r"'test_time_shift' parameter of CNNClassifier must be"):
+        clf.predict(digits[0])
+
+
+def test_a_fit_that_draws_hard_images_repeats_and_ignores_weightless_ones(small):
+    generator = np.random.default_rng(0)
+    y = generator.integers(0, 2, 5000)
+    X = (generator.normal(size=(5000, 4, 4)) + 0.7 * y[:, None, None]).astype(np.float32)
+    clf = small(hard_fraction=0.01, epochs=4, early_stopping=False)
+    weights = (np.arange(5000) >= 500).astype(float)
+    once = clf.fit(X, y, sample_weight=weights).predict_proba(X)
+    assert_array_equal(clf.fit(X, y, sample_weight=weights).predict_proba(X), once)
+    assert_array_equal(clf.fit(X[500:], y[500:]).predict_proba(X), once)
+
+
+def test_later_epochs_take_more_of_what_is_hard(small):
+    """A tenth of the labels is turned round: those images come more often."""
+    generator = np.random.default_rng(0)
+    y = generator.integers(0, 2, 20_000)
+    X = np.where(y[:, None], 1.0, -1.0) + generator.normal(0, 0.1, (20_000, 4))
+    turned = generator.random(20_000) < 0.1
+    taken = []
+
+    class Record(Sampler):
+        def draw(self, size, rng):
+            taken.append(super().draw(size, rng))
+            return taken[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "Sampler", Record)
+        small(epochs=4, early_stopping=False).fit(X, np.where(turned, 1 - y, y))
+    assert [len(rows) for rows in taken] == [20_000, 20_000, 5000, 5000]
+    assert turned[taken[0]].mean() == turned.mean()
+    assert turned[taken[2]].mean() > 2 * turned.mean()
+
+
+@pytest.mark.parametrize("start", ["initialize", "fit"])
+def test_a_failed_warm_fit_leaves_weights_and_moments(small, digits, start):
+    class Fail(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise OSError("disk full")
+
+    X, y = digits
+    clf = small(epochs=1, warm_start=True)
+    getattr(clf, start)(X, y)
+    before = clf.predict_proba(X)
+    moments = [moment.numpy() for pair in clf._training_state.moments for moment in pair]
+    with pytest.raises(OSError, match="disk full"):
+        clf.set_params(callbacks=[Fail]).fit(X, y)
+    assert_array_equal(clf.predict_proba(X), before)
+    after = [moment.numpy() for pair in clf._training_state.moments for moment in pair]
+    for one, other in zip(moments, after, strict=True):
+        assert_array_equal(one, other)
+
+
+def test_a_pickle_of_another_version_is_refused(fitted):
+    state = fitted.__getstate__() | {"_written_by": "0.1.0"}
+    with pytest.raises(
+        ValueError, match=r"written by 0.1.0 of mnist_estimator, and .* or fit again"
+    ):
+        CNNClassifier().__setstate__(state)

@@ -40,6 +40,8 @@ BAD_PARAMETERS = [
     ({"class_weight": "even"}, "The 'class_weight' parameter of CNNClassifier must be a str among"),
     ({"callbacks": "log"}, "The 'callbacks' parameter of CNNClassifier must be an instance of"),
     ({"callbacks": ["log"]}, "callbacks must hold instances or subclasses of keras.callbacks.C"),
+    ({"class_weight": {"x": 1}}, "a dict of labels among the classes, [0, 1, 2, 3], and numbers"),
+    ({"class_weight": {0: "a"}}, "from 0 up; got {0: 'a'}. Check the labels and their type."),
     ({"class_weight": {0: -3}}, "class_weight must hold finite numbers from 0 up; got {0: -3}."),
     ({"random_state": "seed"}, "The 'random_state' parameter of CNNClassifier must be an int in"),
     ({"augmentation": "flip"}, "The 'augmentation' parameter of CNNClassifier must be a str among"),
@@ -252,3 +254,12 @@ def test_a_preset_that_is_none(preset):
     words = f"preset must be one of 'fast', 'balanced', 'accurate'; got {preset!r}. Parameters of"
     with pytest.raises(ValueError, match=says(words)):
         make_pipeline(preset)
+
+
+def test_answers_that_are_not_finite_are_told(pipe):
+    far = (X[:3] / 255 * 3e38).astype(np.float32)
+    with pytest.raises(FloatingPointError, match="The network's answers are not finite: these"):
+        pipe[-1].predict(far)
+    remedy = "Scale them as X was, or fit with a lower learning_rate"
+    with pytest.warns(UserWarning, match="X_val"), pytest.raises(FloatingPointError, match=remedy):
+        clone(pipe[-1]).fit(X / 255, Y, X_val=far, y_val=[0, 1, 2])

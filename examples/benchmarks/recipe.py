@@ -78,7 +78,13 @@ RECIPES: dict[str, dict] = {
     },
 }
 FIELDS = ["recipe", "seed", "accuracy", "log_loss", "shifted_accuracy", "shifted_log_loss"]
-FIELDS += ["fit_seconds", "cpu_seconds", "parameters"]
+FIELDS += ["fit_seconds", "cpu_seconds", "n_train", "parameters"]
+
+
+def parameters_of(name: str) -> str:
+    """Return all parameters of a recipe, defaults included: a changed one is another recipe."""
+    params = make_pipeline(**RECIPES[name])[-1].get_params()
+    return json.dumps(params, sort_keys=True)
 
 
 def try_recipe(name: str, seed: int, n_train: int = N_TRAIN) -> dict:
@@ -95,13 +101,14 @@ def try_recipe(name: str, seed: int, n_train: int = N_TRAIN) -> dict:
         row[f"{prefix}accuracy"] = round(accuracy_score(y_held, np.argmax(proba, axis=1)), 5)
         row[f"{prefix}log_loss"] = round(log_loss(y_held, proba), 6)
     row |= {"fit_seconds": round(seconds, 1), "cpu_seconds": round(cpu, 1)}
-    return row | {"parameters": json.dumps(RECIPES[name])}
+    return row | {"n_train": n_train, "parameters": parameters_of(name)}
 
 
 def table(path: Path) -> pd.DataFrame:
     """Return mean and standard deviation of each recipe, in the order of RECIPES."""
     found = pd.read_csv(path)
-    found = found[found["parameters"] == found["recipe"].map(lambda n: json.dumps(RECIPES.get(n)))]
+    now = {name: parameters_of(name) for name in RECIPES}
+    found = found[(found["parameters"] == found["recipe"].map(now)) & (found["n_train"] == N_TRAIN)]
     shown = ["accuracy", "log_loss", "shifted_accuracy", "shifted_log_loss", "cpu_seconds"]
     by_recipe = found.groupby("recipe")[shown]
     means, sds, counts = by_recipe.mean(), by_recipe.std(), by_recipe.size()
@@ -140,10 +147,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     done = set()
     if options.output.exists():
         with options.output.open(encoding="utf-8", newline="") as file:
-            done = {(row["parameters"], row["seed"]) for row in csv.DictReader(file)}
+            rows = csv.DictReader(file)
+            done = {(row["parameters"], row["seed"], row["n_train"]) for row in rows}
     for seed in [] if options.table else options.seeds:
         for name in options.only or RECIPES:
-            if (json.dumps(RECIPES[name]), str(seed)) in done:
+            if (parameters_of(name), str(seed), str(n_train)) in done:
                 continue
             with console.status(f"{name}, seed {seed}"):
                 row = try_recipe(name, seed, n_train)
@@ -155,6 +163,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 writer.writerow(row)
             seconds = f"{row['fit_seconds']} s"
             console.print(f"{name}, seed {seed}: {row['accuracy']}, {row['log_loss']}, {seconds}")
+    if not options.output.exists():
+        parser.error(f"{options.output} is not there yet; run without --table to make it")
     console.print(table(options.output).to_string(), highlight=False, soft_wrap=True)
 
 
