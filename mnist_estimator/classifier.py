@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score
 from sklearn.utils import assert_all_finite, check_random_state, column_or_1d
@@ -25,10 +24,11 @@ from ._doc_link import DocumentationLink
 from ._version import __version__
 from .augmentation import AUGMENTATIONS, resolve_augmentation
 from .compatibility import CallbackSupportMixin, with_callbacks
-from .compilation import Architecture, StepOptions, freeze, predict_logits, resolve_precision
+from .compilation import Architecture, StepOptions, freeze, resolve_precision
 from .fit_callbacks import EpochTasks, ProgressReporter, own_callback
 from .mended_scikeras import MendedKerasClassifier
 from .network import build_cnn, check_sizes
+from .prediction import predict_probabilities, resolve_shift
 from .preparation import (
     Images,
     channel_statistics,
@@ -101,11 +101,12 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         "shift": 0.08}``: degrees, share of the size, pixels a pixel, share of the
         side. None for images that mean another thing when turned or moved.
         Images under 8 pixels high or wide are never augmented.
-    test_time_shift : int, default=0
-        Pixels. Probabilities are the mean over the image and its shifts by so many
-        pixels up, down, left and right (at most its side; edges are mirrored), which
-        makes them better and five times as dear. 0: the image alone. May be set
-        after ``fit``.
+    test_time_shift : int or "auto", default="auto"
+        Pixels. An image whose largest probability is below 0.98 gets the mean over
+        itself and its shifts by so many pixels to the eight sides (at most its side;
+        edges are mirrored); from there to 0.995 the mean counts less and less. 0: each
+        image is looked at once. "auto": 1, or 0 for images under 16 pixels high or
+        wide. May be set after ``fit``.
     precision : {"auto", "float32", "bfloat16", "float64"}, default="auto"
         Arithmetic of the training steps. "auto": bfloat16, with float32 weights,
         where the processor has instructions for it, else float32. Predictions are
@@ -196,7 +197,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "hard_fraction": [Interval(Real, 0, 1, closed="right")],
         "augmentation": [StrOptions(set(AUGMENTATIONS)), Mapping, None],
-        "test_time_shift": [Interval(Integral, 0, None, closed="left")],
+        "test_time_shift": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
         "precision": [StrOptions({"auto", "float32", "bfloat16", "float64"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "early_stopping": ["boolean"],
@@ -226,7 +227,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         label_smoothing: float = 0.0,
         hard_fraction: float = 0.25,
         augmentation: str | Mapping[str, float] | None = "affine",
-        test_time_shift: int = 0,
+        test_time_shift: int | str = "auto",
         precision: str = "auto",
         validation_fraction: float = 0.05,
         early_stopping: bool = True,
@@ -394,7 +395,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
                 self._build(training, seed)
             else:
                 self._check_architecture()
-            self._train(training, None, seed, epochs=1, schedule="constant")
+            self._train(training, None, seed, epochs=1, schedule="constant", settle=False)
         return self
 
     def initialize(self, X: ArrayLike, y: ArrayLike) -> Self:
@@ -443,8 +444,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         allowed = {"test_time_shift": self._parameter_constraints["test_time_shift"]}
         given = {"test_time_shift": self.test_time_shift}
         validate_parameter_constraints(allowed, given, caller_name=type(self).__name__)
-        logits = predict_logits(self.model_, self._architecture, images, self.test_time_shift)
-        return softmax(logits.astype(np.float64), axis=1)
+        shift = resolve_shift(self.test_time_shift, self.image_shape_)
+        return predict_probabilities(self.model_, self._architecture, images, shift)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return the most probable class labels.
@@ -620,6 +621,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         *,
         epochs: int,
         schedule: str,
+        settle: bool = True,
         tasks: EpochTasks | None = None,
     ) -> None:
         """Train the network and note how it went."""
@@ -631,6 +633,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
             label_smoothing=float(self.label_smoothing),
             hard_fraction=float(self.hard_fraction),
             patience=self.patience if self.early_stopping else None,
+            settle=settle,
             seed=seed,
         )
         amounts = resolve_augmentation(self.augmentation, self.image_shape_)

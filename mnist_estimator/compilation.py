@@ -19,7 +19,6 @@ import numpy as np
 import tensorflow as tf
 
 from .augmentation import random_affine
-from .forks import check_process
 from .network import build_cnn
 
 CACHE_SIZE = 16
@@ -72,16 +71,13 @@ class StepOptions:
 
 
 @functools.lru_cache(maxsize=CACHE_SIZE)
-def forward_function(architecture: Architecture, shift: int = 0) -> Callable[..., tf.Tensor]:
+def forward_function(architecture: Architecture) -> Callable[..., tf.Tensor]:
     """Return ``forward(trainable, non_trainable, images) -> logits``.
 
     Parameters
     ----------
     architecture : tuple of pairs
         From :func:`freeze`.
-    shift : int, default=0
-        Pixels by which images are shifted up, down, left and right; the logits are
-        those of the mean of the five probabilities. 0: the image alone.
 
     Returns
     -------
@@ -94,12 +90,7 @@ def forward_function(architecture: Architecture, shift: int = 0) -> Callable[...
 
     @tf.function
     def forward(trainable: list, non_trainable: list, images: tf.Tensor) -> tf.Tensor:
-        if shift == 0:
-            return network.stateless_call(trainable, non_trainable, images, training=False)[0]
-        shifted = tf.concat(_shifts(images, shift), axis=0)
-        logits = network.stateless_call(trainable, non_trainable, shifted, training=False)[0]
-        each = tf.stack(tf.split(tf.nn.log_softmax(logits), 5))
-        return tf.reduce_logsumexp(each, axis=0) - math.log(5)
+        return network.stateless_call(trainable, non_trainable, images, training=False)[0]
 
     # Traced here, for any number of images, and never by a call: TensorFlow warns of
     # functions whose calls trace again and again, and takes all architectures for one.
@@ -108,13 +99,46 @@ def forward_function(architecture: Architecture, shift: int = 0) -> Callable[...
     return forward
 
 
-def _shifts(images: tf.Tensor, shift: int) -> list[tf.Tensor]:
-    """Return images and what they are when shifted by some pixels in four directions."""
-    height, width = images.shape[1:3]
-    down, right = min(shift, height), min(shift, width)
-    padded = tf.pad(images, [[0, 0], [down, down], [right, right], [0, 0]], mode="SYMMETRIC")
-    corners = [(down, right), (0, right), (2 * down, right), (down, 0), (down, 2 * right)]
-    return [padded[:, y : y + height, x : x + width] for y, x in corners]
+@functools.lru_cache(maxsize=CACHE_SIZE)
+def statistics_function(architecture: Architecture) -> Callable[..., list[tf.Tensor]]:
+    """Return ``statistics(trainable, non_trainable, images)``.
+
+    Parameters
+    ----------
+    architecture : tuple of pairs
+        From :func:`freeze`.
+
+    Returns
+    -------
+    callable
+        Takes what the function of :func:`forward_function` takes; returns mean and
+        variance of what each batch normalization sees of these images, one after
+        the other, when it normalizes by them.
+    """
+    network = build_cnn(**dict(architecture))
+    places = [place for layer in normalizations(network) for place in layer]
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
+            layer.momentum = 0.0  # the running statistics are then those of the batch
+
+    @tf.function
+    def statistics(trainable: list, non_trainable: list, images: tf.Tensor) -> list[tf.Tensor]:
+        _, updates = network.stateless_call(trainable, non_trainable, images, training=True)
+        return [updates[place] for place in places]
+
+    images = _batch(dtype_of(architecture), *network.input_shape[1:])
+    statistics.get_concrete_function(*weights_of(network), images)
+    return statistics
+
+
+def normalizations(model: keras.Model) -> list[tuple[int, int]]:
+    """Return where mean and variance of each batch normalization stand in ``weights_of``."""
+    places = {id(variable): i for i, variable in enumerate(model.non_trainable_variables)}
+    return [
+        (places[id(layer.moving_mean)], places[id(layer.moving_variance)])
+        for layer in model.layers
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+    ]
 
 
 @functools.lru_cache(maxsize=CACHE_SIZE)
@@ -235,49 +259,11 @@ def variables_of(variables: list[keras.Variable]) -> list[tf.Variable]:
     return [variable.value for variable in variables]
 
 
-def predict_logits(
-    model: keras.Model, architecture: Architecture, images: Any, shift: int = 0
-) -> np.ndarray:
-    """Run a network over images, a batch at a time.
-
-    Parameters
-    ----------
-    model : keras.Model
-        From ``build_cnn`` with the arguments in ``architecture``.
-    architecture : tuple of pairs
-        From :func:`freeze`.
-    images : ndarray of shape (n, height, width, channels), or Images
-        Of any numeric dtype; read batch by batch, so it may be memory-mapped.
-    shift : int, default=0
-        As for :func:`forward_function`.
-
-    Returns
-    -------
-    ndarray of shape (n, n_classes), of the dtype of the architecture
-
-    Raises
-    ------
-    FloatingPointError
-        If a logit is not finite.
-    """
-    check_process()
-    forward, dtype = forward_function(architecture, shift), dtype_of(architecture)
+def batches_of(n_images: int, architecture: Architecture) -> list[slice]:
+    """Return slices of so many images as may go through the network at once."""
     n_values = math.prod(dict(architecture)["image_shape"])
-    n_looks = 5 if shift else 1
-    batch_size = max(1, min(LARGEST_BATCH, BATCH_VALUES // n_values) // n_looks)
-    weights = weights_of(model)
-    batches = [
-        forward(*weights, as_tensor(images[start : start + batch_size], dtype)).numpy()
-        for start in range(0, len(images), batch_size)
-    ]
-    logits = batches[0] if len(batches) == 1 else np.concatenate(batches)
-    if not np.isfinite(logits).all():
-        raise FloatingPointError(
-            "The network's answers are not finite: these images are far larger than those it "
-            "learned from, or training diverged. Scale them as X was, or fit with a lower "
-            "learning_rate."
-        )
-    return logits
+    size = max(1, min(LARGEST_BATCH, BATCH_VALUES // n_values))
+    return [slice(start, start + size) for start in range(0, n_images, size)]
 
 
 def as_tensor(values: np.ndarray, dtype: str) -> tf.Tensor:

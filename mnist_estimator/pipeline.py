@@ -11,7 +11,7 @@ from .preprocessing import ImageScaler
 PRESETS: dict[str, dict[str, Any]] = {
     "fast": {"epochs": 2, "early_stopping": False},
     "balanced": {},
-    "accurate": {"early_stopping": False, "test_time_shift": 1},
+    "accurate": {"early_stopping": False},
 }
 """Parameters of ``CNNClassifier`` that a preset sets; the others have their defaults."""
 

@@ -13,20 +13,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 
 from .compilation import (
     Architecture,
     StepOptions,
     as_tensor,
     dtype_of,
-    predict_logits,
     step_function,
     variables_of,
     weights_of,
     zero_moments,
 )
+from .early_stopping import BestEpoch, validation_losses
 from .forks import check_process
+from .normalization import settle_normalizations
 from .preparation import Images
 from .sampling import Sampler, epoch_sizes
 
@@ -59,6 +59,10 @@ class TrainingOptions:
     patience : int or None
         Epochs after the best one before training stops; None
         goes on to the last.
+    settle : bool
+        Whether each epoch ends with
+        :func:`~mnist_estimator.normalization.settle_normalizations`. Not for
+        batches too small to take statistics from.
     seed : int
         Seeds the order of the images and their augmentation.
     """
@@ -70,6 +74,7 @@ class TrainingOptions:
     label_smoothing: float
     hard_fraction: float
     patience: int | None
+    settle: bool
     seed: int
 
 
@@ -144,9 +149,7 @@ def train(
 ) -> TrainingResult:
     """Train a network in place, and leave it with the weights of its best epoch.
 
-    The best epoch is the last one whose loss on the validation images is not
-    clearly above the lowest: by no more than one standard error of the difference
-    (the rule of L. Breiman and others, "Classification and regression trees", 1984).
+    The best epoch is told by :class:`~mnist_estimator.early_stopping.BestEpoch`.
     Where nothing is held out, or ``patience`` is None, it is the last one. Ctrl-C
     ends the epoch under way early; what was learned stays.
 
@@ -179,7 +182,6 @@ def train(
         If the loss is no longer finite.
     """
     check_process()
-    patience = options.patience if validation is not None else None
     loop = _Loop(model, architecture, images, options, step_options, state)
     if callbacks:
         # Not by ``compile``: a model saved with an optimizer that never took a step cannot
@@ -190,7 +192,9 @@ def train(
     params = {"epochs": options.epochs, "total_steps": sum(loop.n_batches), "verbose": 0}
     watch.set_params(params | {"steps": loop.n_batches[0]})
     result = TrainingResult()
-    lowest, best_weights = None, None
+    best = None
+    if validation is not None and options.patience is not None:
+        best = BestEpoch(model, options.patience)
     model.stop_training = False
 
     with _interrupts() as interrupt:
@@ -207,18 +211,14 @@ def train(
                 result.history.setdefault(name, []).append(value)
             watch.on_epoch_end(epoch, logs)
 
-            if patience is None or validation is None:
-                result.best_epoch = epoch + 1
-            elif lowest is None or not is_above(losses, lowest, validation.weights):
-                if lowest is None or (losses - lowest) @ validation.weights < 0:
-                    lowest = losses
-                best_weights, result.best_epoch = model.get_weights(), epoch + 1
-            elif epoch + 1 - result.best_epoch >= patience:
+            result.best_epoch = epoch + 1
+            if validation and best and best.judge(epoch + 1, losses, validation.weights):
                 break
             if interrupt.is_set() or model.stop_training:
                 break
-        if best_weights is not None:
-            model.set_weights(best_weights)
+        if best is not None:
+            best.restore()
+            result.best_epoch = best.number
         watch.on_train_end()
     result.interrupted = interrupt.is_set()
     return result
@@ -263,6 +263,7 @@ class _Loop:
         state: TrainingState,
     ) -> None:
         self.model = model
+        self.architecture = architecture
         self.images = images
         self.options = options
         self.state = state
@@ -318,6 +319,8 @@ class _Loop:
             watch.on_train_batch_end(i, {"loss": total / seen, "accuracy": right / seen})
             if interrupt.is_set() or self.model.stop_training:
                 break
+        if options.settle:
+            settle_normalizations(self.model, self.architecture, images, generator)
         return self.sampler.averages(images.weights) | {"learning_rate": rate}
 
     def _largest_rate(self) -> float:
@@ -328,48 +331,6 @@ class _Loop:
         rate = float(self.optimizer.learning_rate.numpy())
         # Unchanged, it is the one given, not what float32 makes of it.
         return given if rate == np.float32(given) else rate
-
-
-def validation_losses(
-    model: keras.Model, architecture: Architecture, images: Images
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the cross-entropy of each held-out image, and whether the answer is right."""
-    logits = predict_logits(model, architecture, images).astype(np.float64)
-    losses = -log_softmax(logits, axis=1)[np.arange(len(logits)), images.labels]
-    return losses, logits.argmax(axis=1) == images.labels
-
-
-def is_above(
-    losses: NDArray[np.float64], others: NDArray[np.float64], weights: NDArray[np.float64]
-) -> bool:
-    """Tell whether mean losses of the same images differ by more than a standard error.
-
-    Parameters
-    ----------
-    losses, others : ndarray of shape (n,)
-        Losses of the images under two networks.
-    weights : ndarray of shape (n,)
-        Weights of the images.
-
-    Returns
-    -------
-    bool
-        Whether the weighted mean of ``losses - others`` is above its standard error.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from mnist_estimator.training import is_above
-    >>> zeros, ones = np.zeros(4), np.ones(4)
-    >>> is_above(np.array([1.0, 1.0, 1.0, 0.9]), zeros, ones)
-    True
-    >>> is_above(np.array([2.0, 1.0, -1.0, -1.0]), zeros, ones)
-    False
-    """
-    differences = losses - others
-    mean = np.average(differences, weights=weights)
-    error = math.sqrt(np.square(weights * (differences - mean)).sum()) / weights.sum()
-    return bool(mean > error)
 
 
 def rate_share(schedule: str, progress: float) -> float:

@@ -1,6 +1,7 @@
 """The classifier on small problems: labels, forms, validation, seeds, state."""
 
 import copy
+import itertools
 import pickle
 import random
 import signal
@@ -413,23 +414,41 @@ def test_no_warnings_in_an_ordinary_fit(small, digits):
 
 
 @pytest.mark.parametrize("shift", [1, 2])
-def test_test_time_shift_is_the_mean_over_five_shifts(fitted, digits, shift):
-    images = digits[0][:50].reshape(50, 8, 8)
+def test_doubtful_images_get_the_mean_over_nine_shifts(fitted, digits, shift):
+    images = digits[0].reshape(-1, 8, 8)
     padded = np.pad(images, [(0, 0), (shift, shift), (shift, shift)], mode="symmetric")
-    places = [(shift, shift), (0, shift), (2 * shift, shift), (shift, 0), (shift, 2 * shift)]
-    five = [fitted.predict_proba(padded[:, y : y + 8, x : x + 8]) for y, x in places]
+    places = itertools.product((0, shift, 2 * shift), repeat=2)
+    nine = [fitted.predict_proba(padded[:, y : y + 8, x : x + 8]) for y, x in places]
+    once, mean = nine[4], np.mean(nine, axis=0)
+    share = np.interp(once.max(axis=1), [0.98, 0.995], [1.0, 0.0])[:, np.newaxis]
+    assert {0.0, 1.0} < set(share.ravel())  # and some between
     averaging = copy.copy(fitted).set_params(test_time_shift=shift)
-    assert_allclose(averaging.predict_proba(images), np.mean(five, axis=0), atol=1e-6)
-    assert_array_equal(averaging.predict(images), np.mean(five, axis=0).argmax(axis=1))
+    expected = share * mean + (1 - share) * once
+    assert_allclose(averaging.predict_proba(images), expected, atol=1e-6)
+    assert_array_equal(averaging.predict(images), expected.argmax(axis=1))
+
+
+def test_test_time_shift_is_one_pixel_of_larger_images_only(fitted, small, digits):
+    """Images of 8 pixels a side are looked at once; those of 16 are shifted."""
+    X, y = digits
+    assert_array_equal(
+        fitted.predict_proba(X), copy.copy(fitted).set_params(test_time_shift=0).predict_proba(X)
+    )
+    large = np.kron(X.reshape(-1, 8, 8), np.ones((2, 2)))
+    clf = small(epochs=1).fit(large, y)
+    auto = clf.predict_proba(large)
+    assert_array_equal(clf.set_params(test_time_shift=1).predict_proba(large), auto)
+    assert not np.array_equal(clf.set_params(test_time_shift=0).predict_proba(large), auto)
 
 
 def test_test_time_shift_of_tiny_images_ends_at_their_sides(small):
     """A row of three pixels, mirrored: up and down it stays, left and right it turns around."""
     X, y = np.random.default_rng(0).uniform(size=(40, 3)), np.arange(40) % 2
-    clf = small(epochs=1).fit(X, y)
-    expected = (3 * clf.predict_proba(X) + 2 * clf.predict_proba(X[:, ::-1])) / 5
+    clf = small(epochs=1).fit(X, y).set_params(test_time_shift=0)
+    once, turned = clf.predict_proba(X), clf.predict_proba(X[:, ::-1])
+    assert once.max() < 0.98
     clf.set_params(test_time_shift=5)
-    assert_allclose(clf.predict_proba(X), expected, atol=1e-6)
+    assert_allclose(clf.predict_proba(X), (once + 2 * turned) / 3, atol=1e-6)
 
 
 @pytest.mark.parametrize("shift", ["1", None, 1.5, -1])

@@ -11,16 +11,18 @@ from mnist_estimator.compilation import (
     StepOptions,
     forward_function,
     freeze,
-    predict_logits,
     resolve_precision,
     step_function,
     variables_of,
     zero_moments,
 )
+from mnist_estimator.early_stopping import BestEpoch, is_above
 from mnist_estimator.network import build_cnn
-from mnist_estimator.preparation import split_validation
+from mnist_estimator.normalization import settle_normalizations
+from mnist_estimator.prediction import predict_logits
+from mnist_estimator.preparation import Images, split_validation
 from mnist_estimator.sampling import FLOOR, Sampler, epoch_sizes
-from mnist_estimator.training import is_above, rate_share
+from mnist_estimator.training import rate_share
 
 SIZES = {"image_shape": (8, 8, 1), "n_classes": 3, "filters": (4, 6), "kernel_size": 3}
 
@@ -123,6 +125,64 @@ def test_forward_is_the_network_itself():
     images = np.random.default_rng(0).normal(size=(5, 8, 8, 1)).astype(np.float32)
     ours = predict_logits(model, freeze(SIZES), images)
     assert_allclose(ours, model(images, training=False), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("n_images", [3, 600, 2000, 9000])
+def test_normalizations_settle_at_the_statistics_of_the_images(n_images):
+    """Against Keras's own layers, each normalizing by what it sees of the whole batch."""
+    architecture = freeze(SIZES)
+    model = build_cnn(**SIZES, seed=3)
+    generator = np.random.default_rng(0)
+    X = generator.normal(1.0, 2.0, size=(n_images, 8, 8, 1)).astype(np.float32)
+    weights = np.where(np.arange(n_images) % 2, 1.0, 1e-9)  # so good as only the odd ones
+    images = Images.all(X, np.zeros(n_images, dtype=np.int64), weights)
+    settle_normalizations(model, architecture, images, generator)
+
+    seen = X[1::2] if n_images > 3 else X  # three are all looked at
+    tolerance = 0.0005 if n_images == 3 else 0.3
+    for layer in model.layers:
+        if layer.name.startswith("norm"):
+            mean, variance = seen.mean(axis=(0, 1, 2)), seen.var(axis=(0, 1, 2))
+            assert_allclose(layer.moving_mean, mean, atol=tolerance * variance.max() ** 0.5)
+            assert_allclose(layer.moving_variance, variance, rtol=tolerance)
+        seen = layer(seen, training=False).numpy()
+
+
+def test_settling_leaves_a_network_without_normalization_as_it_is():
+    sizes = SIZES | {"batch_norm": False}
+    model = build_cnn(**sizes)
+    before = model.get_weights()
+    images = Images.all(np.ones((4, 8, 8, 1)), np.zeros(4, dtype=np.int64), np.ones(4))
+    settle_normalizations(model, freeze(sizes), images, np.random.default_rng(0))
+    for one, other in zip(before, model.get_weights(), strict=True):
+        assert_array_equal(one, other)
+
+
+def test_best_epoch_is_the_last_not_clearly_above_the_lowest():
+    model = build_cnn(**SIZES)
+    best, kept = BestEpoch(model, patience=2), []
+    ones, noise = np.ones(100), np.tile([1.0, -1.0], 50)
+    stops = []
+    for epoch, loss in enumerate([3.0, 1.0, 1.05, 2.0, 2.0], start=1):
+        for variable in variables_of(model.trainable_variables):
+            variable.assign(tf.fill(variable.shape, float(epoch)))
+        stops.append(best.judge(epoch, loss + (noise if epoch == 3 else 0 * noise), ones))
+        kept.append(best.number)
+    assert kept == [1, 2, 3, 3, 3]
+    assert stops == [False, False, False, False, True]
+    best.restore()
+    assert {float(np.mean(v)) for v in variables_of(model.trainable_variables)} == {3.0}
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (8, 8, 3), (1, 5, 1)])
+def test_logits_do_not_depend_on_the_batch(shape):
+    sizes = SIZES | {"image_shape": shape, "filters": (16, (32, 32))}
+    model = build_cnn(**sizes, seed=3)
+    images = np.random.default_rng(0).normal(size=(12, *shape)).astype(np.float32)
+    whole = predict_logits(model, freeze(sizes), images)
+    for n in (1, 2, 5):
+        parts = [predict_logits(model, freeze(sizes), images[i : i + n]) for i in range(0, 12, n)]
+        assert_array_equal(np.concatenate(parts), whole)
 
 
 def test_functions_are_traced_once_for_all_networks_and_batch_sizes():

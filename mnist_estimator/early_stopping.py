@@ -1,0 +1,109 @@
+"""Which epoch of a training is the best, and when no better one is to be expected."""
+
+import math
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+
+from .compilation import Architecture
+from .prediction import predict_logits
+from .preparation import Images
+
+
+class BestEpoch:
+    """The last epoch whose validation loss is not clearly above the lowest.
+
+    Not clearly: by no more than one standard error of the difference (the rule of
+    L. Breiman and others, "Classification and regression trees", 1984).
+
+    Parameters
+    ----------
+    model : keras.Model
+        What is trained.
+    patience : int
+        Epochs after the best one before training stops.
+
+    Attributes
+    ----------
+    number : int
+        The epoch, counted from 1; 0 before the first.
+    """
+
+    def __init__(self, model: keras.Model, patience: int) -> None:
+        self.number = 0
+        self._model = model
+        self._patience = patience
+        self._lowest: NDArray[np.float64] | None = None
+        self._weights: list[NDArray] = []
+
+    def judge(self, epoch: int, losses: NDArray[np.float64], weights: NDArray[np.float64]) -> bool:
+        """Note an epoch, and keep the weights of the network if it is the best.
+
+        Parameters
+        ----------
+        epoch : int
+            Its number, counted from 1.
+        losses, weights : ndarray of shape (n,)
+            Losses of the validation images, and what each counts.
+
+        Returns
+        -------
+        bool
+            Whether training should stop.
+        """
+        lowest = self._lowest
+        if lowest is not None and is_above(losses, lowest, weights):
+            return epoch - self.number >= self._patience
+        if lowest is None or (losses - lowest) @ weights < 0:
+            self._lowest = losses
+        self._weights, self.number = self._model.get_weights(), epoch
+        return False
+
+    def restore(self) -> None:
+        """Give the network the weights of the best epoch."""
+        if self.number:
+            self._model.set_weights(self._weights)
+
+
+def validation_losses(
+    model: keras.Model, architecture: Architecture, images: Images
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the cross-entropy of each held-out image, and whether the answer is right."""
+    logits = predict_logits(model, architecture, images).astype(np.float64)
+    losses = -log_softmax(logits, axis=1)[np.arange(len(logits)), images.labels]
+    return losses, logits.argmax(axis=1) == images.labels
+
+
+def is_above(
+    losses: NDArray[np.float64], others: NDArray[np.float64], weights: NDArray[np.float64]
+) -> bool:
+    """Tell whether mean losses of the same images differ by more than a standard error.
+
+    Parameters
+    ----------
+    losses, others : ndarray of shape (n,)
+        Losses of the images under two networks.
+    weights : ndarray of shape (n,)
+        Weights of the images.
+
+    Returns
+    -------
+    bool
+        Whether the weighted mean of ``losses - others`` is above its standard error.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnist_estimator.training import is_above
+    >>> zeros, ones = np.zeros(4), np.ones(4)
+    >>> is_above(np.array([1.0, 1.0, 1.0, 0.9]), zeros, ones)
+    True
+    >>> is_above(np.array([2.0, 1.0, -1.0, -1.0]), zeros, ones)
+    False
+    """
+    differences = losses - others
+    mean = np.average(differences, weights=weights)
+    error = math.sqrt(np.square(weights * (differences - mean)).sum()) / weights.sum()
+    return bool(mean > error)

@@ -1,0 +1,149 @@
+"""What a network answers: logits, and probabilities after a second look where in doubt."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from .compilation import (
+    Architecture,
+    as_tensor,
+    batches_of,
+    dtype_of,
+    forward_function,
+    weights_of,
+)
+from .forks import check_process
+
+DOUBTFUL, CERTAIN = 0.98, 0.995
+"""The second look counts fully below the one probability, and not at all above the other."""
+
+SMALLEST_SHIFTED = 16
+"""Pixels a side below which "auto" does not shift images: a pixel is too much of them."""
+
+
+def predict_logits(model: keras.Model, architecture: Architecture, images: Any) -> np.ndarray:
+    """Run a network over images, a batch at a time.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From ``build_cnn`` with the arguments in ``architecture``.
+    architecture : tuple of pairs
+        From :func:`freeze`.
+    images : ndarray of shape (n, height, width, channels), or Images
+        Of any numeric dtype; read batch by batch, so it may be memory-mapped.
+
+    Returns
+    -------
+    ndarray of shape (n, n_classes), of the dtype of the architecture
+
+    Raises
+    ------
+    FloatingPointError
+        If a logit is not finite.
+    """
+    check_process()
+    forward, dtype = forward_function(architecture), dtype_of(architecture)
+    weights = weights_of(model)
+    batches = []
+    for rows in batches_of(len(images), architecture):
+        pixels = images[rows]
+        # TensorFlow multiplies otherwise for one image than for two, with other rounding.
+        pair = pixels if len(pixels) > 1 else np.repeat(pixels, 2, axis=0)
+        batches.append(forward(*weights, as_tensor(pair, dtype)).numpy()[: len(pixels)])
+    logits = batches[0] if len(batches) == 1 else np.concatenate(batches)
+    if not np.isfinite(logits).all():
+        raise FloatingPointError(
+            "The network's answers are not finite: these images are far larger than those it "
+            "learned from, or training diverged. Scale them as X was, or fit with a lower "
+            "learning_rate."
+        )
+    return logits
+
+
+def predict_probabilities(
+    model: keras.Model, architecture: Architecture, images: NDArray[Any], shift: int = 0
+) -> NDArray[np.float64]:
+    """Return probabilities, of doubtful images the mean over small shifts of them.
+
+    An image whose largest probability is not near 1 is looked at again, shifted by
+    some pixels to each of the eight sides. These are few images, so it costs little;
+    for the others the mean would tell the same.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From ``build_cnn`` with the arguments in ``architecture``.
+    architecture : tuple of pairs
+        From :func:`~mnist_estimator.compilation.freeze`.
+    images : ndarray of shape (n, height, width, channels)
+        Of any numeric dtype.
+    shift : int, default=0
+        Pixels; at most the side counts. 0: nothing is looked at again.
+
+    Returns
+    -------
+    ndarray of shape (n, n_classes), float64
+        Rows sum to 1.
+
+    Raises
+    ------
+    FloatingPointError
+        If an answer is not finite.
+
+    Notes
+    -----
+    Averaging over shifted views: A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet
+    classification with deep convolutional neural networks" (2012).
+    """
+    probabilities = _probabilities(model, architecture, images)
+    if shift == 0:
+        return probabilities
+    largest = probabilities.max(axis=1)
+    doubtful = np.flatnonzero(largest < CERTAIN)
+    # By blocks, as the shifted images are copies.
+    for block in batches_of(len(doubtful), architecture):
+        rows = doubtful[block]
+        views = _shifts(images[rows], shift)
+        mean = np.mean([_probabilities(model, architecture, view) for view in views], axis=0)
+        # A soft threshold, so that nothing jumps where rounding decides.
+        share = np.clip((CERTAIN - largest[rows]) / (CERTAIN - DOUBTFUL), 0.0, 1.0)[:, np.newaxis]
+        probabilities[rows] = share * mean + (1.0 - share) * probabilities[rows]
+    return probabilities
+
+
+def resolve_shift(test_time_shift: int | str, image_shape: tuple[int, int, int]) -> int:
+    """Return the pixels that the ``test_time_shift`` parameter means.
+
+    "auto" is 1, or 0 for images under 16 pixels high or wide.
+
+    Examples
+    --------
+    >>> from mnist_estimator.prediction import resolve_shift
+    >>> resolve_shift("auto", (28, 28, 1)), resolve_shift("auto", (8, 8, 1))
+    (1, 0)
+    """
+    if test_time_shift == "auto":
+        return int(min(image_shape[:2]) >= SMALLEST_SHIFTED)
+    return int(test_time_shift)
+
+
+def _probabilities(
+    model: keras.Model, architecture: Architecture, images: NDArray[Any]
+) -> NDArray[np.float64]:
+    return softmax(predict_logits(model, architecture, images).astype(np.float64), axis=1)
+
+
+def _shifts(images: NDArray[Any], shift: int) -> list[NDArray[Any]]:
+    """Return images as they are and shifted to the eight sides; edges are mirrored."""
+    height, width = images.shape[1:3]
+    down, right = min(shift, height), min(shift, width)
+    padded = np.pad(images, ((0, 0), (down, down), (right, right), (0, 0)), mode="symmetric")
+    return [
+        padded[:, y : y + height, x : x + width]
+        for y in (0, down, 2 * down)
+        for x in (0, right, 2 * right)
+    ]
