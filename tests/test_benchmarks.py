@@ -1,0 +1,565 @@
+"""The benchmarks: each method runs, on few images; nothing runs twice; the numbers are right."""
+
+import dataclasses
+import importlib.util
+import io
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from sklearn.metrics import accuracy_score, f1_score, log_loss
+
+FOLDER = Path(__file__).parents[1] / "examples" / "benchmarks"
+SIZE = 200  # training images
+
+
+def load(name):
+    """Return a script as a module."""
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look there
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def compare():
+    """Return the script that compares."""
+    yield load("compare")
+    del sys.modules["compare"]
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    """Return the script that tries recipes."""
+    yield load("recipe")
+    del sys.modules["recipe"]
+
+
+@pytest.fixture
+def few_images(monkeypatch):
+    """Let the scripts train on few images."""
+    monkeypatch.setenv("MNIST_EXAMPLE_SIZE", str(SIZE))
+
+
+# -- compare.py: the methods ------------------------------------------------------------
+
+SCIKIT_LEARN = ["mlp", "svc", "boosting", "neighbors"]
+OTHERS = ["fast", "keras", "scikeras", "torch"]
+"""Those that change settings of a process, or whose import takes long."""
+
+
+def check_row(compare, row, name):
+    assert list(row) == compare.FIELDS
+    assert (row["method"], row["seed"], row["n_train"]) == (name, 0, SIZE)
+    assert 0 < row["accuracy"] < 1
+    assert 0 < row["added_mb"] < row["peak_mb"]
+    measured = ["fit_seconds", "cpu_seconds", "images_per_second"]
+    assert all(row[field] > 0 for field in measured)
+    in_epochs = compare.METHODS[name].in_epochs
+    assert row["epochs_run"] == (1 if in_epochs else None)
+    has_proba = name != "svc"
+    assert (row["log_loss"] is not None) == (row["ece"] is not None) == has_proba
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", SCIKIT_LEARN)
+def test__method__of_scikit_learn__is_measured(compare, name):
+    method = compare.METHODS[name]
+    if method.in_epochs:
+        method = dataclasses.replace(method, epochs=1)
+    check_row(compare, compare.measure(method, 0, SIZE), name)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test__method__in_a_process_of_its_own__is_measured(compare, name, few_images):
+    method = dataclasses.replace(compare.METHODS[name], epochs=1)
+    if method.missing:
+        pytest.skip(f"{method.missing} not installed")
+    row = compare.ask_run(method, 0)
+    check_row(compare, row, name)
+    # Else a run would never count as done.
+    assert row["parameters"] == compare.settings_of(method)
+
+
+def test__methods__are_all_tried_here(compare):
+    presets = {"fast", "balanced", "accurate"}  # one stands for all
+    assert {*SCIKIT_LEARN, *OTHERS} | presets == set(compare.METHODS)
+
+
+@pytest.mark.parametrize("preset", ["fast", "balanced", "accurate"])
+def test__parameters__of_ours__hold_defaults_and_version(compare, preset, capsys):
+    assert compare.main(["--parameters", preset]) == 0
+    settings = json.loads(json.loads(capsys.readouterr().out))
+    assert settings["version"] == compare.__version__
+    assert settings["random_state"] is None
+    expected = compare.make_ours(preset, 3, None)[-1].get_params()
+    assert settings["epochs"] == expected["epochs"]
+    assert {*settings} == {*expected, "version"}
+
+
+def test__keras__has_the_size_of_its_example(compare):
+    assert compare.keras_network().count_params() == 34_826
+
+
+def test__torch__has_the_size_of_its_example(compare):
+    if compare.METHODS["torch"].missing:
+        pytest.skip("torch is not installed")
+    # In a process of its own: other tests of this process take torch for not imported.
+    code = f"import runpy; make = runpy.run_path({compare.__file__!r})['torch_network']; "
+    code += "print(sum(parameter.numel() for parameter in make().parameters()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "1199882", done.stderr
+
+
+def test__quality__agrees_with_scikit_learn(compare):
+    generator = np.random.default_rng(0)
+    proba = generator.dirichlet(np.ones(10), 500)
+    y_true, y_pred = generator.integers(0, 10, 500), proba.argmax(axis=1)
+    found = compare.quality(y_true, y_pred, proba)
+    by_class = f1_score(y_true, y_pred, average=None)
+    assert found["accuracy"] == pytest.approx(accuracy_score(y_true, y_pred), abs=1e-6)
+    weighted = f1_score(y_true, y_pred, average="weighted")
+    assert found["weighted_f1"] == pytest.approx(weighted, abs=1e-6)
+    assert [found["f1_of_1"], found["f1_of_2"]] == pytest.approx(by_class[1:3], abs=1e-6)
+    assert found["log_loss"] == pytest.approx(log_loss(y_true, proba), abs=1e-6)
+    bins = np.ceil(proba.max(axis=1) * 15)
+    gaps = pd.DataFrame({"bin": bins, "gap": (y_true == y_pred) - proba.max(axis=1)})
+    assert found["ece"] == pytest.approx(
+        gaps.groupby("bin")["gap"].sum().abs().sum() / 500, abs=1e-6
+    )
+    without = compare.quality(y_true, y_pred, None)
+    assert without == found | {"log_loss": None, "ece": None}
+
+
+def test__memory__highest_so_far__is_not_below_that_of_now(compare):
+    now, highest = compare.memory()
+    assert 10 < now <= highest
+
+
+# -- compare.py: the runs ---------------------------------------------------------------
+
+
+def made_row(compare, name, seed=0, **changed):
+    """Return a line of the CSV file as a run would."""
+    epochs = compare.METHODS[name].epochs
+    row = {"method": name, "seed": seed, "n_train": compare.training_size(), "epochs": epochs}
+    row |= dict.fromkeys(compare.MEASURES, 0.9) | {"fit_seconds": 10.0, "epochs_run": epochs}
+    return row | {"parameters": "{}"} | changed
+
+
+@pytest.fixture
+def answers(compare, monkeypatch):
+    """Answer for the workers; return the runs asked for, and what to raise instead."""
+    asked, errors = [], {}
+
+    def ask_run(method, seed):
+        asked.append((method.name, seed))
+        if (method.name, seed) in errors:
+            raise errors[method.name, seed]
+        changed = {"epochs": method.epochs, "parameters": compare.ask_parameters(method)}
+        return made_row(compare, method.name, seed, **changed)
+
+    monkeypatch.setattr(compare, "ask_run", ask_run)
+    monkeypatch.setattr(compare, "ask_parameters", compare.settings_of)
+    return asked, errors
+
+
+def test__trial__from_the_command_line__is_not_repeated(
+    compare, few_images, monkeypatch, tmp_path, capsys
+):
+    paths = ["--output", str(tmp_path / "a.csv"), "--output-docs", str(tmp_path / "docs" / "a.md")]
+    (tmp_path / "docs").mkdir()
+    command = ["--only", "neighbors", "mlp", "--epochs", "1", *paths]
+    assert compare.main(command) == 0
+    first, header, *rows = (tmp_path / "a.csv").read_text("utf-8").splitlines()
+    assert first.startswith("# ")
+    assert header == ",".join(compare.FIELDS)
+    assert sorted(row.split(",")[0] for row in rows) == ["mlp", "neighbors"]
+    table = capsys.readouterr().out
+    assert "| MLPClassifier, 1 of 200 epochs |" in table
+    page = (tmp_path / "docs" / "a.md").read_text("utf-8")
+    assert page.startswith(first.removeprefix("# "))
+    assert table.strip() in page
+    assert (tmp_path / "docs" / "images" / "a.png").read_bytes().startswith(b"\x89PNG")
+
+    monkeypatch.setattr(compare, "ask_run", None)  # asked, it would raise
+    assert compare.main(command) == 0
+    assert capsys.readouterr().out == table
+
+
+def test__runs__go_seed_by_seed(compare, answers, few_images, tmp_path):
+    asked, _ = answers
+    names, output = ["fast", "keras", "svc"], tmp_path / "a.csv"
+    assert compare.main(["--only", *names, "--output", str(output)]) == 0
+    assert [seed for _, seed in asked] == sorted(seed for _, seed in asked)
+    assert asked[:5] == [("fast", 0), ("keras", 0), ("svc", 0), ("fast", 1), ("keras", 1)]
+    assert len(asked) == 10 + 3 + 1
+    assert compare.main(["--only", "svc", "--seeds", "0", "5", "--output", str(output)]) == 0
+    assert asked[14:] == [("svc", 5)]
+
+
+def test__runs__other_size_epochs_or_parameters__are_run_again(
+    compare, answers, monkeypatch, tmp_path
+):
+    asked, _ = answers
+    if compare.METHODS["torch"].missing:
+        monkeypatch.setattr(compare.Method, "missing", [])
+    base = ["--output", str(tmp_path / "a.csv"), "--output-docs", str(tmp_path / "a.md")]
+    for arguments in (["--only", "torch"], ["--only", "torch", "--epochs-torch", "14"]):
+        compare.main([*arguments, *base])
+        compare.main([*arguments, *base])
+    assert len(asked) == 2
+    monkeypatch.setenv("MNIST_EXAMPLE_SIZE", str(SIZE))
+    compare.main(["--only", "torch", *base])
+    assert len(asked) == 3
+    monkeypatch.setattr(compare, "ask_parameters", lambda method: "other")
+    compare.main(["--only", "torch", *base])
+    assert len(asked) == 4
+    assert len((tmp_path / "a.csv").read_text("utf-8").splitlines()) == 2 + 4
+
+
+def test__run__failed__others_go_on(compare, answers, few_images, tmp_path, capsys):
+    asked, errors = answers
+    errors["mlp", 0] = compare.RunError("MemoryError: [too] much")
+    command = ["--only", "mlp", "svc", "--output", str(tmp_path / "a.csv")]
+    assert compare.main(command) == 1
+    assert asked == [("mlp", 0), ("svc", 0)]
+    captured = capsys.readouterr()
+    assert "Failed: MLPClassifier, seed 0: MemoryError: [too] much" in captured.err
+    assert "| SVC |" in captured.out
+    errors.clear()
+    assert compare.main(command) == 0
+    assert asked[2:] == [("mlp", 0)]
+
+
+def test__ctrl_c__keeps_what_is_done(compare, answers, few_images, tmp_path, capsys):
+    _, errors = answers
+    errors["svc", 0] = KeyboardInterrupt()
+    path = tmp_path / "a.csv"
+    assert compare.main(["--only", "mlp", "svc", "--output", str(path)]) == 130
+    assert compare.read(path)["method"].tolist() == ["mlp"]
+    assert "the same command goes on" in capsys.readouterr().err
+
+
+def test__peer__not_installed__is_no_failure(
+    compare, answers, few_images, monkeypatch, tmp_path, capsys
+):
+    for name in ("torch", "scikeras"):
+        absent = dataclasses.replace(compare.METHODS[name], needs=("sys", "no_such_module"))
+        monkeypatch.setitem(compare.METHODS, name, absent)
+    command = ["--only", "torch", "scikeras", "--output", str(tmp_path / "a.csv")]
+    assert compare.main(command) == 0
+    said = capsys.readouterr().err
+    assert "PyTorch's example, 3 of 14 epochs: no_such_module not installed" in said
+    assert "scikeras, the same network: no_such_module not installed" in said
+    assert not (tmp_path / "a.csv").exists()
+
+
+def test__progress__in_a_terminal__names_run_and_time(compare, answers, few_images, tmp_path):
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    runs = [(compare.METHODS["svc"], 0), (compare.METHODS["svc"], 1)]
+    compare.prepare(tmp_path / "a.csv")
+    assert compare.run_all(runs, tmp_path / "a.csv", console) == []
+    shown = console.file.getvalue()
+    assert "svc, seed 1" in shown
+    assert "min left" in shown or "s left" in shown
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("raise MemoryError('what was not there')", "MemoryError: what was not there"),
+        ("", "it said nothing"),
+        ("import os, signal; os.kill(os.getpid(), 9)", "ended by signal 9"),
+    ],
+)
+def test__worker__that_ends_early__says_why(compare, monkeypatch, tmp_path, code, reason):
+    if "kill" in code and os.name == "nt":
+        pytest.skip("no signals")
+    (tmp_path / "worker.py").write_text(code, encoding="utf-8")
+    monkeypatch.setattr(compare, "__file__", str(tmp_path / "worker.py"))
+    with pytest.raises(compare.RunError, match=f"^{reason}$"):
+        compare.ask_worker("--worker", "svc", "0")
+
+
+def test__worker__sees_no_gpu_and_is_quiet(compare, monkeypatch, tmp_path):
+    names = ["TF_CPP_MIN_LOG_LEVEL", "CUDA_VISIBLE_DEVICES", "KERAS_BACKEND"]
+    code = f"import json, os; print('noise'); print(json.dumps([os.environ[n] for n in {names}]))"
+    (tmp_path / "worker.py").write_text(code, encoding="utf-8")
+    monkeypatch.setattr(compare, "__file__", str(tmp_path / "worker.py"))
+    before = {name: os.environ.get(name) for name in names}
+    assert compare.ask_worker() == ["3", "-1", "tensorflow"]
+    assert before == {name: os.environ.get(name) for name in names}
+
+
+THEN = "A processor, 2 cores; mnist_estimator 0.1, Keras 3.1, PyTorch not installed; 2026-01-01"
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        (THEN, True),
+        (THEN.replace("2026", "2027"), True),
+        (THEN.replace("0.1", "0.2"), True),
+        (THEN.replace("PyTorch not installed", "PyTorch 2.13.0+cpu"), True),
+        (THEN.replace("Keras 3.1", "Keras 3.2"), False),
+        (THEN.replace("2 cores", "4 cores"), False),
+    ],
+)
+def test__descriptions__of_two_days__are_compared(compare, now, expected):
+    assert compare.is_comparable(THEN, now) == expected
+    assert not compare.is_comparable("method,seed", now)
+
+
+def test__file__of_another_machine__is_refused_and_left(
+    compare, answers, few_images, monkeypatch, tmp_path
+):
+    path = tmp_path / "a.csv"
+    command = ["--only", "svc", "--output", str(path)]
+    assert compare.main(command) == 0
+    before = path.read_text("utf-8")
+    machine = compare.machine()
+    monkeypatch.setattr(compare, "machine", lambda: "an abacus")
+    with pytest.raises(SystemExit, match="Remove it, or write to another file with --output"):
+        compare.main([*command, "--seeds", "1"])
+    assert path.read_text("utf-8") == before
+    monkeypatch.setattr(compare, "machine", lambda: machine)
+    monkeypatch.setattr(compare, "__version__", "9.9")
+    assert compare.main([*command, "--seeds", "1"]) == 0
+    first, *lines = path.read_text("utf-8").splitlines()
+    assert "mnist_estimator 9.9" in first
+    assert lines[:2] == before.splitlines()[1:]
+    assert len(lines) == 3
+
+
+def test__page__by_default__is_of_whole_runs_only(compare, monkeypatch):
+    monkeypatch.delenv("MNIST_EXAMPLE_SIZE", raising=False)
+    assert compare.parse([]).output_docs == FOLDER.parents[1] / "docs" / "benchmark.md"
+    assert compare.parse(["--table"]).output_docs is None
+    assert compare.parse(["--epochs", "1"]).output_docs is None
+    monkeypatch.setenv("MNIST_EXAMPLE_SIZE", str(SIZE))
+    assert compare.parse([]).output_docs is None
+
+
+# -- compare.py: table, page and picture ------------------------------------------------
+
+PLAUSIBLE = {
+    "fast": (99.25, 0.06, 8.0),
+    "balanced": (99.65, 0.03, 55.0),
+    "accurate": (99.78, 0.02, 1000.0),
+    "keras": (99.1, 0.07, 200.0),
+    "scikeras": (99.1, 0.0, 205.0),
+    "torch": (98.9, 0.0, 180.0),
+    "mlp": (98.1, 0.0, 40.0),
+    "svc": (98.3, 0.0, 200.0),
+    "boosting": (98.1, 0.0, 60.0),
+    "neighbors": (97.05, 0.0, 0.1),
+}
+"""Accuracy and its spread in percent, and seconds, of each method."""
+
+
+@pytest.fixture
+def plausible(compare, monkeypatch):
+    """Return the summary of plausible runs."""
+    monkeypatch.delenv("MNIST_EXAMPLE_SIZE", raising=False)
+    rows = []
+    for name, (accuracy, sd, seconds) in PLAUSIBLE.items():
+        shifts = (-sd, 0, sd) if sd else (0,)
+        for seed, shift in enumerate(shifts):
+            right = (accuracy + shift) / 100
+            row = made_row(compare, name, seed, accuracy=right, fit_seconds=seconds + seed)
+            rows.append(row | ({"log_loss": np.nan, "ece": np.nan} if name == "svc" else {}))
+    runs = pd.DataFrame(rows).astype({"epochs": "Int64"})
+    return compare.summarize(runs, compare.METHODS.values(), compare.N_TRAIN)
+
+
+def test__summary__of_made_runs__has_mean_spread_and_share(compare, plausible):
+    assert plausible.index.tolist() == list(compare.METHODS)
+    for name, (accuracy, sd, seconds) in PLAUSIBLE.items():
+        row = plausible.loc[name]
+        several = sd > 0
+        assert row["accuracy", "mean"] == pytest.approx(accuracy / 100)
+        assert row["seeds", "count"] == (3 if several else 1)
+        assert row["share", "mean"] == pytest.approx((seconds + several) / 201)
+        if several:
+            assert row["accuracy", "std"] == pytest.approx(sd / 100)
+        else:
+            assert np.isnan(row["accuracy", "std"])
+
+
+def test__summary__several_sizes_epochs_and_parameters__takes_the_last(compare):
+    rows = [
+        made_row(compare, "mlp", n_train=60_000, accuracy=0.1),
+        made_row(compare, "mlp", n_train=60_000, accuracy=0.3, parameters="new"),
+        made_row(compare, "mlp", 1, n_train=60_000, accuracy=0.5, parameters="new"),
+        made_row(compare, "mlp", n_train=100, accuracy=0.9),
+        made_row(compare, "mlp", n_train=60_000, epochs=1, accuracy=0.9),
+        made_row(compare, "svc", n_train=60_000, accuracy=0.7),
+    ]
+    runs = pd.DataFrame(rows).astype({"epochs": "Int64"})
+    summary = compare.summarize(runs, compare.METHODS.values(), 60_000)
+    assert summary["accuracy", "mean"].to_dict() == pytest.approx({"mlp": 0.4, "svc": 0.7})
+    assert summary["share", "mean"].isna().all()  # there is no run of Keras's example
+    main, _ = compare.tables(summary, {"mlp": "MLP", "svc": "SVC"})
+    assert main["share of Keras's example"].tolist() == ["–", "–"]
+
+
+def test__page__of_made_runs__says_what_was_measured(compare, plausible):
+    methods = compare.METHODS
+    text = compare.page(plausible, methods, "A processor", "images/a.png")
+    first, _, how, *_ = text.splitlines()
+    assert first == "A processor."
+    assert how.startswith("Measured by `python examples/benchmarks/compare.py` on 60,000 training")
+    lines = {line.split(" | ")[0]: line.split(" | ")[1:] for line in text.splitlines()}
+    # The table of what else was measured comes later, and has the same labels.
+    table = text.partition("Mean ±")[0].splitlines()
+    cells = {line.split(" | ")[0]: line.strip(" |").split(" | ")[1:] for line in table}
+    assert cells['| make_pipeline("balanced")'][:2] == ["99.65 ± 0.03", "3"]
+    assert cells['| make_pipeline("balanced")'][4:6] == ["56.0 ± 1.0", "0.28"]
+    assert cells["| SVC"][:4] == ["98.30", "1", "–", "–"]
+    assert cells["| KNeighborsClassifier(3)"][4:6] == ["0.1", "0.0005"]
+    assert "| PyTorch's example, 3 of 14 epochs" in cells
+    assert "![Test accuracy against seconds of the fit](images/a.png)" in lines
+    assert "Not run" not in text
+    assert text.count("- SVC: scikit-learn's, RBF kernel") == 1
+    part = compare.page(plausible.drop(index=["torch", "svc"]), methods, "A", "b")
+    assert "Not run: PyTorch's example, 3 of 14 epochs; SVC.\n" in part
+
+
+def test__picture__of_made_runs__has_the_numbers_and_room_for_them(compare, plausible):
+    labels = {name: method.label for name, method in compare.METHODS.items()}
+    figure = compare.draw(plausible, labels)
+    (ax,) = figure.axes
+    figure.draw_without_rendering()
+    ours, others = (container.lines[0] for container in ax.containers)
+    expected = [(seconds + (sd > 0), 100 - a) for a, sd, seconds in PLAUSIBLE.values()]
+    np.testing.assert_allclose(ours.get_xydata(), expected[:3], rtol=1e-9)
+    np.testing.assert_allclose(others.get_xydata(), expected[3:], rtol=1e-9)
+    assert (ours.get_color(), ours.get_linestyle()) == (compare.TRAINING_COLOR, "-")
+    low, high = ax.get_ylim()
+    ticks = zip(ax.get_yticks(), ax.get_yticklabels(), strict=True)
+    shown = [label.get_text() for tick, label in ticks if high <= tick <= low]
+    assert shown == ["97", "98", "99", "99.5", "99.7", "99.8"]
+
+    texts = {text.get_text(): text.get_window_extent() for text in ax.texts}
+    assert sorted(texts) == sorted(labels.values())
+    for (one, box), (two, other) in itertools.combinations(texts.items(), 2):
+        assert not box.overlaps(other), (one, two)
+    points = ax.transData.transform([*ours.get_xydata(), *others.get_xydata()])
+    for label, box in texts.items():
+        assert box.count_contains(points) == 0, label
+        assert ax.bbox.fully_contains(*box.min), label
+        assert ax.bbox.fully_contains(*box.max), label
+
+
+def test__picture__no_mistake_at_all__is_drawn_all_the_same(compare):
+    rows = [made_row(compare, "svc", n_train=60_000, accuracy=1.0)]
+    runs = pd.DataFrame(rows).astype({"epochs": "Int64"})
+    summary = compare.summarize(runs, compare.METHODS.values(), 60_000)
+    (ax,) = compare.draw(summary, {"svc": "SVC"}).axes
+    _, others = (container.lines[0] for container in ax.containers)
+    assert others.get_ydata().tolist() == [compare.ONE_IMAGE]
+
+
+def test__table__without_runs__says_so(compare, few_images, tmp_path, capsys):
+    assert compare.main(["--table", "--output", str(tmp_path / "none.csv")]) == 1
+    assert "has no runs to show" in capsys.readouterr().err
+
+
+# -- recipe.py --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tiny_recipes(recipe, few_images, monkeypatch):
+    """Let the script try two tiny recipes, judged on few images; never on test images."""
+    tiny = {"filters": (8, 16), "kernel_size": 3, "epochs": 1, "augmentation": None}
+    loaded = []
+
+    def load_mnist(subset, return_X_y):
+        loaded.append(subset)
+        X, y = original(subset, return_X_y=return_X_y)
+        return X, y
+
+    original = recipe.load_mnist
+    monkeypatch.setattr(recipe, "load_mnist", load_mnist)
+    monkeypatch.setattr(recipe, "N_TRAIN", 59_900)
+    monkeypatch.setattr(recipe, "RECIPES", {"tiny": tiny, "two epochs": tiny | {"epochs": 2}})
+    yield recipe
+    assert set(loaded) <= {"train"}
+
+
+def test__recipe__tried__is_written_and_not_run_again(tiny_recipes, monkeypatch, tmp_path):
+    path = tmp_path / "a.csv"
+    tiny_recipes.main(["--output", str(path)])
+    rows = pd.read_csv(path)
+    assert list(rows.columns) == tiny_recipes.FIELDS
+    assert rows["recipe"].tolist() == ["tiny", "two epochs"]
+    assert rows["n_train"].tolist() == [SIZE, SIZE]
+    assert [json.loads(text)["epochs"] for text in rows["parameters"]] == [1, 2]
+    assert rows[["accuracy", "shifted_accuracy"]].stack().between(0, 1).all()
+    assert (rows[["log_loss", "shifted_log_loss", "fit_seconds"]] > 0).all(axis=None)
+
+    monkeypatch.setattr(tiny_recipes, "try_recipe", None)  # called, it would raise
+    tiny_recipes.main(["--output", str(path)])
+    assert len(pd.read_csv(path)) == 2
+
+
+def test__recipe__changed__is_another_one(tiny_recipes, monkeypatch, tmp_path):
+    path, tried = tmp_path / "a.csv", []
+
+    def try_recipe(name, seed, n_train):
+        tried.append((name, seed))
+        row = dict.fromkeys(tiny_recipes.FIELDS, 0.5) | {"recipe": name, "seed": seed}
+        return row | {"n_train": n_train, "parameters": tiny_recipes.parameters_of(name)}
+
+    monkeypatch.setattr(tiny_recipes, "try_recipe", try_recipe)
+    command = ["--output", str(path), "--only", "tiny", "--seeds", "0", "1"]
+    tiny_recipes.main(command)
+    tiny_recipes.main(command)
+    assert tried == [("tiny", 0), ("tiny", 1)]
+    monkeypatch.setitem(tiny_recipes.RECIPES, "tiny", {"epochs": 3})
+    tiny_recipes.main(command)
+    assert len(tried) == 4
+
+
+def test__recipes__table__has_mean_and_spread_of_whole_runs(tiny_recipes, tmp_path):
+    row = dict.fromkeys(tiny_recipes.FIELDS, 0.5) | {"recipe": "tiny", "n_train": 59_900}
+    row["parameters"] = tiny_recipes.parameters_of("tiny")
+    rows = [
+        row | {"seed": 0, "accuracy": 0.98},
+        row | {"seed": 1, "accuracy": 0.99},
+        row | {"seed": 2, "accuracy": 0.1, "n_train": SIZE},
+        row | {"seed": 3, "accuracy": 0.1, "parameters": "other"},
+        row | {"recipe": "forgotten"},
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False)
+    table = tiny_recipes.table(tmp_path / "a.csv")
+    assert table.index.tolist() == ["tiny"]
+    assert table.loc["tiny", "accuracy %"] == "98.50 ± 0.71"
+    assert table.loc["tiny", "log loss"] == "0.5000 ± 0.0000"
+    assert table.loc["tiny", "seeds"] == 2
+
+
+def test__recipes__all__are_parameters_of_the_classifier(recipe):
+    texts = [recipe.parameters_of(name) for name in recipe.RECIPES]
+    assert all("learning_rate" in text for text in texts)
+
+
+def test__recipes__no_file__says_how_to_make_it(recipe, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        recipe.main(["--table", "--output", str(tmp_path / "none.csv")])
+    assert "run without --table to make it" in capsys.readouterr().err
+
+
+def test__recipes__results_that_ship__can_be_read(recipe):
+    path = FOLDER / "recipe.csv"
+    assert list(pd.read_csv(path, nrows=1).columns) == recipe.FIELDS
+    assert set(recipe.table(path).index) <= set(recipe.RECIPES)
