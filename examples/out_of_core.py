@@ -117,7 +117,7 @@ def predict_in_parts(clf, images, size=1000):
     )
 
 
-clf = CNNClassifier(filters=(16, (32, 32), 64), random_state=0)
+clf = CNNClassifier(random_state=0)
 generator = np.random.default_rng(0)
 held_out_images, held_out_labels = read("held_out")
 seen, rates, accuracies = [0], [], []

@@ -1,3 +1,3 @@
 """The version, a literal that the build reads without importing the package."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

@@ -62,7 +62,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     image_shape : None, (height, width) or (height, width, channels), default=None
         Shape of one image, for X given as flat rows that are not square grey
         images. None takes it from X.
-    filters : sequence of int or of sequences of int, default=(16, (32, 32), 64)
+    filters : sequence of int or of sequences of int, default=(32, 64, 128)
         One entry a stage: the number of filters of its convolution, or of each of
         several convolutions. Pooling halves the image after each stage.
     kernel_size : int or sequence of int, default=(5, 3)
@@ -70,16 +70,16 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         stage, the last number for all that follow.
     dense_units : sequence of int, default=()
         Units of the hidden dense layers.
-    dropout : float in [0, 1), default=0.2
+    dropout : float in [0, 1), default=0.3
         Share of the activations dropped before each dense layer in training.
     batch_norm : bool, default=True
         Whether convolutions are followed by batch normalization.
     epochs : int, default=30
-        Largest number of epochs. The first two take all training images, later ones
+        Largest number of epochs. The first takes all training images, later ones
         ``hard_fraction`` of them.
     batch_size : int or "auto", default="auto"
-        Images a training step. "auto": 128, less for fewer than 4,096 images.
-    learning_rate : float, default=0.007
+        Images a training step. "auto": 256, less for fewer than 8,192 images.
+    learning_rate : float, default=0.01
         Largest learning rate of Adam.
     schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
         Course of the learning rate: rising over the first quarter of the steps
@@ -91,10 +91,11 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     label_smoothing : float in [0, 1), default=0.0
         Share of the target spread evenly over the classes.
     hard_fraction : float in (0, 1], default=0.25
-        Share of the images that an epoch after the first two takes, but 4,096 at the
+        Share of the images that an epoch after the first takes, but 4,096 at the
         least: drawn at random, with chances in proportion to their losses when last
-        seen. So steps go where they teach most. 1: every epoch takes all; where
-        labels are uncertain or often wrong, that gives better probabilities.
+        seen. So steps go where they teach most. Images whose loss stays high count as
+        mislabelled, and are drawn like easy ones. 1: every epoch takes all; where labels
+        are uncertain, that gives better probabilities.
     augmentation : "affine", dict or None, default="affine"
         Random rotation, zoom, shear and shift of the images in training; a dict
         gives the amounts, as ``{"rotation": 10.0, "zoom": 0.1, "shear": 0.1,
@@ -120,8 +121,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         the last one whose loss on them is above the lowest by no more than the
         standard error of the difference. Training stops ``patience`` epochs after it.
     patience : int, default=10
-        Epochs to wait for a better one. While the learning rate is high the loss jumps; with many
-        epochs of "one_cycle" give it more patience.
+        Epochs to wait for a better one. While the learning rate is high the loss
+        jumps; with many epochs of "one_cycle" give it more patience.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, ``{label: weight}``; "balanced" makes them
         inversely proportional to their frequencies, in which ``sample_weight``
@@ -213,14 +214,14 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         self,
         *,
         image_shape: Sequence[int] | None = None,
-        filters: Sequence[int | Sequence[int]] = (16, (32, 32), 64),
+        filters: Sequence[int | Sequence[int]] = (32, 64, 128),
         kernel_size: int | Sequence[int] = (5, 3),
         dense_units: Sequence[int] = (),
-        dropout: float = 0.2,
+        dropout: float = 0.3,
         batch_norm: bool = True,
         epochs: int = 30,
         batch_size: int | str = "auto",
-        learning_rate: float = 0.007,
+        learning_rate: float = 0.01,
         schedule: str = "one_cycle",
         beta_1: float = 0.9,
         beta_2: float = 0.99,

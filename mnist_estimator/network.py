@@ -44,10 +44,10 @@ def build_cnn(
     image_shape: tuple[int, int, int],
     n_classes: int,
     *,
-    filters: Sequence[int | Sequence[int]] = (16, (32, 32), 64),
+    filters: Sequence[int | Sequence[int]] = (32, 64, 128),
     kernel_size: int | Sequence[int] = (5, 3),
     dense_units: Sequence[int] = (),
-    dropout: float = 0.2,
+    dropout: float = 0.3,
     batch_norm: bool = True,
     dtype: str = "float32",
     fused: bool = False,
@@ -75,7 +75,7 @@ def build_cnn(
         Shape of one image, at least (1, 1, 1).
     n_classes : int
         Number of logits, at least 1.
-    filters : sequence of int or of sequences of int, default=(16, (32, 32), 64)
+    filters : sequence of int or of sequences of int, default=(32, 64, 128)
         The stages: the number of filters of the convolution, or of each of
         several convolutions.
     kernel_size : int or sequence of int, default=(5, 3)
@@ -83,7 +83,7 @@ def build_cnn(
         the last number for all that follow.
     dense_units : sequence of int, default=()
         Units of the hidden dense layers before the logits.
-    dropout : float in [0, 1), default=0.2
+    dropout : float in [0, 1), default=0.3
         Share of the activations dropped, before each dense layer.
     batch_norm : bool, default=True
         Whether convolutions are followed by batch normalization.

@@ -9,9 +9,21 @@ from .classifier import CNNClassifier
 from .preprocessing import ImageScaler
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "fast": {"epochs": 2, "early_stopping": False},
+    "fast": {
+        "filters": (16, (32, 32), 64),
+        "dropout": 0.2,
+        "epochs": 3,
+        "batch_size": 128,
+        "learning_rate": 0.012,
+        "early_stopping": False,
+    },
     "balanced": {},
-    "accurate": {"early_stopping": False},
+    "accurate": {
+        "filters": (64, (128, 128), 256),
+        "dropout": 0.5,
+        "epochs": 40,
+        "early_stopping": False,
+    },
 }
 """Parameters of ``CNNClassifier`` that a preset sets; the others have their defaults."""
 
@@ -24,9 +36,9 @@ def make_pipeline(
     Parameters
     ----------
     preset : {"fast", "balanced", "accurate"}, default="balanced"
-        Parameters to start from. "balanced" has those of ``CNNClassifier()``. "fast"
-        takes two epochs and holds nothing out. "accurate" learns from all images,
-        holding nothing out, and averages probabilities over small shifts.
+        Parameters to start from. "balanced" has those of ``CNNClassifier()``. "fast" is
+        a narrower network trained for three epochs, "accurate" one of five times as
+        many parameters for 40; both hold nothing out.
         ``mnist_estimator.pipeline.PRESETS`` has them as dicts.
     memory : str, joblib.Memory or None, default=None
         Where the pipeline caches the fitted transformer.

@@ -5,12 +5,14 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-FULL_EPOCHS = 2
+FULL_EPOCHS = 1
 """Epochs that take every image, before those that choose."""
 SMALLEST_EPOCH = 4096
 """Images that an epoch takes at the least, if there are as many."""
 FLOOR = 0.002
 """Added to the loss of an image: so often, at the least, easy ones are drawn too."""
+HOPELESS, HOPE = 1.5, 0.02
+"""Above the first mean loss, an image is drawn as if its loss were the second share of it."""
 
 
 def epoch_sizes(n_images: int, epochs: int, hard_fraction: float) -> list[int]:
@@ -23,8 +25,8 @@ def epoch_sizes(n_images: int, epochs: int, hard_fraction: float) -> list[int]:
     epochs : int
         Number of epochs.
     hard_fraction : float in (0, 1]
-        Share of the images that an epoch after the first two takes, but 4,096
-        or all of them at the least.
+        Share of the images that an epoch after the first takes, but 4,096 or
+        all of them at the least.
 
     Returns
     -------
@@ -34,7 +36,7 @@ def epoch_sizes(n_images: int, epochs: int, hard_fraction: float) -> list[int]:
     --------
     >>> from mnist_estimator.sampling import epoch_sizes
     >>> epoch_sizes(60_000, 4, 0.25), epoch_sizes(1000, 3, 0.25)
-    ([60000, 60000, 15000, 15000], [1000, 1000, 1000])
+    ([60000, 15000, 15000, 15000], [1000, 1000, 1000])
     """
     later = max(math.ceil(hard_fraction * n_images), min(n_images, SMALLEST_EPOCH))
     return [n_images if epoch < FULL_EPOCHS else later for epoch in range(epochs)]
@@ -43,12 +45,17 @@ def epoch_sizes(n_images: int, epochs: int, hard_fraction: float) -> list[int]:
 class Sampler:
     """The images of each epoch, drawn by what the network made of them before.
 
-    Most images of an easy set are learned after an epoch or two, and a step on
-    them changes little. So later epochs draw images without replacement, with
-    chances in proportion to the loss when they were last seen (its running mean,
-    to be precise), which gives hard ones several times as many steps a second.
-    The images drawn are not weighted back. So where labels are uncertain, rare
-    outcomes are learned as more probable than they are.
+    Most images of an easy set are learned after an epoch, and a step on them
+    changes little. So later epochs draw images without replacement, with chances in
+    proportion to the loss when they were last seen (its running mean, to be
+    precise), which gives hard ones several times as many steps a second. Images
+    whose loss stays high are mislabelled or unreadable rather than hard, and are
+    drawn like ordinary ones.
+
+    The images drawn are not weighted back. So where outcomes are uncertain, rare
+    ones are learned as more probable than they are. Weighing each image by the
+    inverse of its chance would mend that, and lose most of what the choice gains
+    on images that can be told for certain.
 
     Attributes
     ----------
@@ -90,7 +97,8 @@ class Sampler:
         if size == n_images:
             return generator.permutation(n_images)
         # Those never seen, where a callback has cut epochs short, come first.
-        hardness = np.nan_to_num(self.hardness, nan=np.inf)
+        hardness = np.where(self.hardness > HOPELESS, HOPE * self.hardness, self.hardness)
+        hardness = np.nan_to_num(hardness, nan=np.inf)
         waiting = generator.exponential(size=n_images) / (hardness + FLOOR)
         return generator.permutation(np.argpartition(waiting, size)[:size])
 
