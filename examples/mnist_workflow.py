@@ -72,7 +72,7 @@ history = TrainingHistoryDisplay.from_estimator(pipe)
 history.figure_.suptitle("Training")
 
 # %% [markdown]
-# The first two epochs take all images. Each of the others takes a quarter of them, those
+# The first epoch takes all images. Each of the others takes a quarter of them, those
 # with a large loss more often, and so passes in a quarter of the time. The training curve
 # counts every image as it was last seen: turned, shifted and stretched at random, with
 # part of the activations dropped. So it starts above the validation loss, and ends

@@ -96,7 +96,7 @@ def is_above(
     Examples
     --------
     >>> import numpy as np
-    >>> from mnist_estimator.training import is_above
+    >>> from mnist_estimator.early_stopping import is_above
     >>> zeros, ones = np.zeros(4), np.ones(4)
     >>> is_above(np.array([1.0, 1.0, 1.0, 0.9]), zeros, ones)
     True

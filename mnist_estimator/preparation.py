@@ -74,7 +74,7 @@ def resolve_batch_size(batch_size: int | str, n_samples: int) -> int:
     --------
     >>> from mnist_estimator.preparation import resolve_batch_size
     >>> [resolve_batch_size("auto", n) for n in (60_000, 1_797, 100)]
-    [128, 57, 8]
+    [256, 57, 8]
     """
     if batch_size == "auto":
         return min(LARGEST_BATCH, max(8, math.ceil(n_samples / STEPS_AN_EPOCH)))

@@ -176,7 +176,7 @@ def test_weights_are_those_of_the_best_epoch(small, digits):
 
 def test_patience_ends_training(small, digits):
     X, y = digits
-    clf = small(epochs=40, schedule="constant", learning_rate=0.3, patience=1).fit(X, y)
+    clf = small(epochs=40, schedule="constant", learning_rate=1.0, patience=1).fit(X, y)
     assert clf.n_iter_ < 40
     assert clf.n_iter_ == clf.best_epoch_ + 1
 
@@ -470,11 +470,12 @@ def test_a_fit_that_draws_hard_images_repeats_and_ignores_weightless_ones(small)
 
 
 def test_later_epochs_take_more_of_what_is_hard(small):
-    """A tenth of the labels is turned round: those images come more often."""
+    """A tenth of the images is faint and comes more often, mislabelled ones do not."""
     generator = np.random.default_rng(0)
     y = generator.integers(0, 2, 20_000)
-    X = np.where(y[:, None], 1.0, -1.0) + generator.normal(0, 0.1, (20_000, 4))
-    turned = generator.random(20_000) < 0.1
+    faint, turned = generator.random((2, 20_000)) < [[0.1], [0.02]]
+    X = np.where(y, 1.0, -1.0) * np.where(faint, 0.1, 1.0)
+    X = X[:, None] + generator.normal(0, 0.1, (20_000, 4))
     taken = []
 
     class Record(Sampler):
@@ -485,9 +486,11 @@ def test_later_epochs_take_more_of_what_is_hard(small):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "Sampler", Record)
         small(epochs=4, early_stopping=False).fit(X, np.where(turned, 1 - y, y))
-    assert [len(rows) for rows in taken] == [20_000, 20_000, 5000, 5000]
-    assert turned[taken[0]].mean() == turned.mean()
-    assert turned[taken[2]].mean() > 2 * turned.mean()
+    assert [len(rows) for rows in taken] == [20_000, 5000, 5000, 5000]
+    for marked in (faint, turned):
+        assert marked[taken[0]].mean() == marked.mean()
+    assert faint[taken[2]].mean() > 2 * faint.mean()
+    assert (turned & ~faint)[taken[3]].mean() < 2 * (turned & ~faint).mean()
 
 
 @pytest.mark.parametrize("start", ["initialize", "fit"])
