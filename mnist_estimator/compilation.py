@@ -92,10 +92,7 @@ def forward_function(architecture: Architecture) -> Callable[..., tf.Tensor]:
     def forward(trainable: list, non_trainable: list, images: tf.Tensor) -> tf.Tensor:
         return network.stateless_call(trainable, non_trainable, images, training=False)[0]
 
-    # Traced here, for any number of images, and never by a call: TensorFlow warns of
-    # functions whose calls trace again and again, and takes all architectures for one.
-    images = _batch(dtype_of(architecture), *network.input_shape[1:])
-    forward.get_concrete_function(*weights_of(network), images)
+    _trace(forward, network, dtype_of(architecture))
     return forward
 
 
@@ -126,9 +123,17 @@ def statistics_function(architecture: Architecture) -> Callable[..., list[tf.Ten
         _, updates = network.stateless_call(trainable, non_trainable, images, training=True)
         return [updates[place] for place in places]
 
-    images = _batch(dtype_of(architecture), *network.input_shape[1:])
-    statistics.get_concrete_function(*weights_of(network), images)
+    _trace(statistics, network, dtype_of(architecture))
     return statistics
+
+
+def _trace(function: Any, network: keras.Model, dtype: str) -> None:
+    """Trace a function of weights and images for any number of images.
+
+    Never by a call: TensorFlow warns of functions whose calls trace again and again,
+    and takes all architectures for one.
+    """
+    function.get_concrete_function(*weights_of(network), _batch(dtype, *network.input_shape[1:]))
 
 
 def normalizations(model: keras.Model) -> list[tuple[int, int]]:

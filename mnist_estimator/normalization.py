@@ -16,6 +16,7 @@ from .compilation import (
     weights_of,
 )
 from .preparation import Images
+from .sampling import weighted_draw
 
 SHARE = 8
 FEWEST_ROWS, MOST_ROWS = 128, 512
@@ -70,6 +71,4 @@ def _drawn(images: Images, generator: np.random.Generator) -> NDArray[np.int64]:
     """Draw images without replacement, with chances in proportion to their weights."""
     n_images = len(images)
     n_rows = min(n_images, max(FEWEST_ROWS, min(MOST_ROWS, n_images // SHARE)))
-    # By exponential keys, as in ``Sampler.draw``.
-    waiting = generator.exponential(size=n_images) / images.weights
-    return np.sort(np.argsort(waiting, kind="stable")[:n_rows])
+    return np.sort(weighted_draw(images.weights, n_rows, generator))

@@ -42,6 +42,36 @@ def epoch_sizes(n_images: int, epochs: int, hard_fraction: float) -> list[int]:
     return [n_images if epoch < FULL_EPOCHS else later for epoch in range(epochs)]
 
 
+def weighted_draw(
+    weights: NDArray[np.float64], size: int, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw positions without replacement, one after the other in proportion to weights.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n,)
+        Above 0, or infinite for those that come first.
+    size : int
+        How many; at most n.
+    generator : numpy.random.Generator
+        Draws.
+
+    Returns
+    -------
+    ndarray of shape (size,), int
+        In no order to rely on.
+
+    Notes
+    -----
+    By exponential keys: P. S. Efraimidis and P. G. Spirakis, "Weighted random sampling
+    with a reservoir" (2006).
+    """
+    waiting = generator.exponential(size=len(weights)) / weights
+    if size == len(weights):
+        return np.arange(size)
+    return np.argpartition(waiting, size)[:size]
+
+
 class Sampler:
     """The images of each epoch, drawn by what the network made of them before.
 
@@ -70,8 +100,7 @@ class Sampler:
     -----
     After I. Loshchilov and F. Hutter, "Online batch selection for faster training of
     neural networks" (2015), and A. H. Jiang and others, "Accelerating deep learning by
-    focusing on the biggest losers" (2019). Drawing by exponential keys: P. S.
-    Efraimidis and P. G. Spirakis, "Weighted random sampling with a reservoir" (2006).
+    focusing on the biggest losers" (2019).
     """
 
     def __init__(self, n_images: int) -> None:
@@ -99,8 +128,7 @@ class Sampler:
         # Those never seen, where a callback has cut epochs short, come first.
         hardness = np.where(self.hardness > HOPELESS, HOPE * self.hardness, self.hardness)
         hardness = np.nan_to_num(hardness, nan=np.inf)
-        waiting = generator.exponential(size=n_images) / (hardness + FLOOR)
-        return generator.permutation(np.argpartition(waiting, size)[:size])
+        return generator.permutation(weighted_draw(hardness + FLOOR, size, generator))
 
     def note(
         self, rows: NDArray[np.int64], losses: NDArray[np.float64], right: NDArray[np.bool_]

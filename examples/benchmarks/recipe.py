@@ -30,7 +30,6 @@ from mnist_estimator.pipeline import PRESETS
 
 N_TRAIN = 50_000
 NARROW = {"filters": (16, (32, 32), 64), "dropout": 0.2}
-BROAD = {"filters": (64, (128, 128), 256), "dropout": 0.5}
 SMALL_STEPS = {"batch_size": 128, "learning_rate": 0.007}
 WHOLE = {"early_stopping": False}
 
@@ -62,9 +61,9 @@ RECIPES: dict[str, dict] = {
     "fast: batches of 256": PRESETS["fast"] | {"batch_size": 256},
     "fast: not augmented": PRESETS["fast"] | {"augmentation": None},
     # Accurate.
-    "accurate: sixteen epochs": BROAD | WHOLE | {"epochs": 16},
+    "accurate: sixteen epochs": PRESETS["accurate"] | {"epochs": 16},
     "accurate: forty epochs": PRESETS["accurate"],
-    "accurate: eighty epochs": BROAD | WHOLE | {"epochs": 80},
+    "accurate: eighty epochs": PRESETS["accurate"] | {"epochs": 80},
 }
 FIELDS = ["recipe", "seed", "accuracy", "log_loss", "shifted_accuracy", "shifted_log_loss"]
 FIELDS += ["fit_seconds", "cpu_seconds", "n_train", "parameters"]
