@@ -12,34 +12,76 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .classifier import CNNClassifier as CNNClassifier
     from .datasets import load_mnist as load_mnist
+    from .digit_normalization import DigitNormalizer as DigitNormalizer
     from .evaluation import EvaluationReport as EvaluationReport
     from .evaluation import evaluate as evaluate
+    from .images import DigitReading as DigitReading
+    from .images import read_digits as read_digits
+    from .label_errors import find_label_errors as find_label_errors
+    from .novelty import NoveltyDetector as NoveltyDetector
+    from .occlusion import OcclusionDisplay as OcclusionDisplay
+    from .onnx_export import to_onnx as to_onnx
+    from .persistence import load as load
+    from .persistence import save as save
     from .pipeline import make_pipeline as make_pipeline
     from .plotting import ImageGridDisplay as ImageGridDisplay
     from .plotting import TrainingHistoryDisplay as TrainingHistoryDisplay
     from .preprocessing import ImageScaler as ImageScaler
+    from .recognition import Recognition as Recognition
+    from .recognition import recognize as recognize
+    from .rejection import RejectingClassifier as RejectingClassifier
+    from .reliability import CoverageAccuracyDisplay as CoverageAccuracyDisplay
+    from .reliability import ReliabilityDisplay as ReliabilityDisplay
 
 _MODULE_OF = {
     "CNNClassifier": "classifier",
+    "CoverageAccuracyDisplay": "reliability",
+    "DigitNormalizer": "digit_normalization",
+    "DigitReading": "images",
     "EvaluationReport": "evaluation",
     "ImageGridDisplay": "plotting",
     "ImageScaler": "preprocessing",
+    "NoveltyDetector": "novelty",
+    "OcclusionDisplay": "occlusion",
+    "Recognition": "recognition",
+    "RejectingClassifier": "rejection",
+    "ReliabilityDisplay": "reliability",
     "TrainingHistoryDisplay": "plotting",
     "evaluate": "evaluation",
+    "find_label_errors": "label_errors",
+    "load": "persistence",
     "load_mnist": "datasets",
     "make_pipeline": "pipeline",
+    "read_digits": "images",
+    "recognize": "recognition",
+    "save": "persistence",
+    "to_onnx": "onnx_export",
 }
 
 __all__ = [
     "CNNClassifier",
+    "CoverageAccuracyDisplay",
+    "DigitNormalizer",
+    "DigitReading",
     "EvaluationReport",
     "ImageGridDisplay",
     "ImageScaler",
+    "NoveltyDetector",
+    "OcclusionDisplay",
+    "Recognition",
+    "RejectingClassifier",
+    "ReliabilityDisplay",
     "TrainingHistoryDisplay",
     "__version__",
     "evaluate",
+    "find_label_errors",
+    "load",
     "load_mnist",
     "make_pipeline",
+    "read_digits",
+    "recognize",
+    "save",
+    "to_onnx",
 ]
 
 

@@ -1,33 +1,40 @@
-"""The command line: MNIST from the data to the report, in one command."""
+"""The command line: train on MNIST; predict, evaluate, export and draw with a pipeline."""
 
 import argparse
-import json
+import importlib
 import os
-import signal
 import sys
-import tempfile
-import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from rich.console import Console
+from typing import Any
 
 from ._version import __version__
-
-if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
-
-    from .evaluation import EvaluationReport
 
 PRESETS = ("fast", "balanced", "accurate")
 """Those of ``make_pipeline``, whose import would take seconds."""
 DEFAULT_OUTPUT = "mnist-output"
-PIPELINE_FILE = "pipeline.joblib"
+DRAWING_PORT = 8028
 N_TRAIN = 60_000
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+
+COMMANDS = {
+    "train": ("workflow", "train a network on MNIST and report how well it reads (the default)"),
+    "predict": ("commands", "read images from files, and write labels as CSV"),
+    "evaluate": ("commands", "report how well a model does on images with labels"),
+    "export": ("commands", "write a model as an ONNX file"),
+    "draw": ("commands", "serve a page where a model reads what is drawn"),
+}
+"""Where each command's function is, and what it does."""
+
+ERROR, INTERRUPTED, BROKEN_PIPE = 1, 130, 141
+EXIT_CODES = """\
+exit codes:
+  0    done
+  1    something is wrong with the data, the model or a file; one line on stderr tells what
+  2    wrong arguments
+  3    evaluate: the accuracy is below --min-accuracy
+  130  Ctrl-C; 0 for draw, once the page is there, as that is how it ends
+  141  nobody reads the output any more, as in "| head"
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,45 +43,111 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, default=None
-        Arguments; None takes those of the process.
+        Arguments; None takes those of the process. Without a command they are those
+        of ``train``.
 
     Returns
     -------
     int
-        Exit code: 0, 1 after an error, 2 for wrong arguments, 130 after Ctrl-C
-        (what was learned until then is kept).
+        Exit code: 0; 1 after an error; 2 for wrong arguments; 3 if an accuracy is below the
+        one asked for; 130 after Ctrl-C; 141 if nobody reads the output any more.
     """
     # Before TensorFlow is imported, or its start fills the terminal.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    options = _parser().parse_args(arguments)
-    options.fitted = False
-    plain: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
-    console, errors = Console(quiet=options.quiet, **plain), Console(stderr=True, **plain)
+    # Its fast kernels are off by default on processors without AVX-512, where they help as well.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     try:
-        return _run(options, console)
+        try:
+            return _run(list(sys.argv[1:] if arguments is None else arguments))
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+        return BROKEN_PIPE
     except KeyboardInterrupt:
-        kept = options.output / PIPELINE_FILE
-        errors.print(
-            f"Interrupted; the fitted pipeline is in {kept}."
-            if options.fitted
-            else "Interrupted before anything was learned; nothing was written."
-        )
+        _complain("interrupted.")
         return INTERRUPTED
-    except (OSError, ValueError, TypeError, FloatingPointError) as error:
-        errors.print(f"mnist-estimator: {error}")
-        return 1
+    except MemoryError:
+        _complain("the memory does not suffice. Take fewer images at once, or .npy files.")
+    except OSError as error:
+        if error.filename is not None or error.strerror is None:
+            place = "" if error.filename is None else f"{error.filename}: "
+            _complain(f"{place}{error.strerror or error}")
+        else:  # such as a full disk behind stdout
+            _complain(error.strerror)
+            _discard_output()
+    except (ValueError, TypeError, ImportError, FloatingPointError) as error:
+        _complain(str(error))
+    return ERROR
+
+
+def _run(arguments: list[str]) -> int:
+    own = ("-h", "--help", "--version")
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in own):
+        arguments = ["train", *arguments]
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "evaluate" and options.data is not None and options.source is not None:
+        parser.error("--source tells where MNIST comes from; give it or DATA, not both")
+    module = importlib.import_module(f".{COMMANDS[options.command][0]}", __package__)
+    code: int = getattr(module, options.command)(options)
+    return code
+
+
+def _complain(text: str) -> None:
+    """Print one line on stderr."""
+    print(f"mnist-estimator: {' '.join(text.split())}", file=sys.stderr)
+
+
+def _discard_output() -> None:
+    """Send what is left of the output nowhere: Python would complain of it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mnist-estimator",
-        description="Train a convolutional network on MNIST and report how well it reads the "
-        "10,000 test images.",
-        epilog="The output folder gets report.html (one page with everything), the plots as PNG, "
-        "metrics.json, per_class.csv, confusion_matrix.csv, history.csv and pipeline.joblib, the "
-        "fitted pipeline. Ctrl-C ends the training and keeps what was learned; a second "
-        "Ctrl-C stops at once.",
+        usage="mnist-estimator [train] [options]\n"
+        "       mnist-estimator {predict,evaluate,export,draw} MODEL ... [options]",
+        description="Train a convolutional network on MNIST, and use it. "
+        '"mnist-estimator COMMAND --help" tells the options of a command.',
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"mnist-estimator {__version__}")
+    commands = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", prog="mnist-estimator"
+    )
+    describe = {
+        "train": _describe_train,
+        "predict": _describe_predict,
+        "evaluate": _describe_evaluate,
+        "export": _describe_export,
+        "draw": _describe_draw,
+    }
+    for name, (_, summary) in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        describe[name](command)
+    # For the help alone: options without a command are handed to train.
+    _add_train_options(parser.add_argument_group("options of train"))
+    return parser
+
+
+def _describe_train(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = """\
+The output folder gets report.html (one page with everything), the plots as PNG, metrics.json,
+per_class.csv, confusion_matrix.csv, history.csv and digits.pipeline, the fitted pipeline, which
+the other commands take. Ctrl-C ends the training and keeps what was learned; a second Ctrl-C
+stops at once."""
+    _add_train_options(parser)
+
+
+def _add_train_options(parser: Any) -> None:
     add = parser.add_argument
     add("--preset", choices=PRESETS, default="balanced",
         help="how much training: fast, balanced or accurate (default: balanced)")  # fmt: skip
@@ -82,16 +155,101 @@ def _parser() -> argparse.ArgumentParser:
         help="largest number of epochs (default: that of the preset)")  # fmt: skip
     add("--seed", type=_seed, metavar="N", default=0, help="random seed (default: 0)")
     add("--output", type=Path, metavar="FOLDER", default=Path(DEFAULT_OUTPUT),
-        help=f"folder for the results, made if need be (default: {DEFAULT_OUTPUT})")  # fmt: skip
+        help="folder for the results, made if need be: report.html, plots, tables and the "
+        f"fitted pipeline (default: {DEFAULT_OUTPUT})")  # fmt: skip
     add("--source", metavar="SOURCE", default="bundled",
         help='where MNIST comes from: "bundled" with the package, "keras", "openml", or the path '
         "of an mnist.npz or of a folder of IDX files (default: bundled)")  # fmt: skip
     add("--train-size", type=_train_size, metavar="N", default=N_TRAIN,
         help="train on N images only, chosen at random with the classes in proportion "
         "(default: all 60,000)")  # fmt: skip
-    add("--quiet", action="store_true", help="print nothing but errors")
-    add("--version", action="version", version=f"mnist-estimator {__version__}")
-    return parser
+    add("--checkpoint-dir", type=Path, metavar="FOLDER",
+        help="folder, made if need be, where the state of the training is kept after each epoch; "
+        "after a kill the same command goes on from there (default: nothing is kept)")  # fmt: skip
+    _add_quiet(parser)
+
+
+def _describe_predict(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = """\
+The CSV has the columns source, index (of the image in its source, from 0), label and confidence
+(the probability of the label). A picture must have the size that the model reads; it is taken
+as grey where the model is, and must look like the images that the model learned from: MNIST's are
+28×28, light on dark, and centred. Of a picture with several pages or frames each is read.
+A CSV file has one image a row, with or without a header; a column named label is left out, and
+so is the first of a file without header that has one column too many."""
+    add = parser.add_argument
+    _add_model(parser)
+    add("inputs", metavar="INPUT", nargs="+",
+        help="a picture (PNG, JPEG, BMP, GIF, TIFF, WebP, PPM), a folder of them, an IDX file, "
+        ".npy, .npz or .csv (IDX and CSV may be gzipped), or - for CSV on stdin")  # fmt: skip
+    add("--output", type=Path, metavar="FILE",
+        help="file for the CSV, which appears whole or not at all (default: stdout)")  # fmt: skip
+    add("--probabilities", action="store_true",
+        help="add a column for each class, named probability_LABEL")  # fmt: skip
+    _add_reading(parser)
+    _add_quiet(parser)
+
+
+def _describe_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = """\
+DATA may be an .npz archive; a .csv with a column of labels; an IDX file of images with its labels
+beside it (as train-images-idx3-ubyte and train-labels-idx1-ubyte) or named by --labels; an .npy
+file with --labels; or a folder that has a folder of pictures for each label. A file without
+header has the label first."""
+    add = parser.add_argument
+    _add_model(parser)
+    add("data", metavar="DATA", nargs="?",
+        help="images with labels (default: the test set of MNIST)")  # fmt: skip
+    add("--source", metavar="SOURCE",
+        help='where MNIST comes from, without DATA: "bundled", "keras", "openml" or a path '
+        "(default: bundled)")  # fmt: skip
+    add("--labels", metavar="NAME",
+        help="the labels: a column of a .csv, an array of an .npz, or a file (IDX, .npy, or CSV of "
+        "one column) for images in IDX or .npy")  # fmt: skip
+    _add_reading(parser)
+    add("--json", type=Path, metavar="FILE", help="write the metrics as JSON")
+    add("--html", type=Path, metavar="FILE", help="write the report as an HTML page")
+    add("--min-accuracy", type=_share, metavar="SHARE",
+        help="end with the exit code 3 if the accuracy is below, such as 0.99")  # fmt: skip
+    _add_quiet(parser)
+
+
+def _describe_export(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = 'Needs the extra "onnx": pip install "mnist_estimator[onnx]".'
+    _add_model(parser)
+    parser.add_argument("file", type=Path, metavar="FILE", help="the ONNX file to write")
+    _add_quiet(parser)
+
+
+def _describe_draw(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = """\
+The page can be opened on this computer only, and needs no network. Ctrl-C ends it.
+Needs the extra "images": pip install "mnist_estimator[images]"."""
+    add = parser.add_argument
+    _add_model(parser)
+    add("--port", type=_port, metavar="N", default=DRAWING_PORT,
+        help=f"port of the page; 0 takes any that is free (default: {DRAWING_PORT})")  # fmt: skip
+    add("--open", action="store_true", help="open the page in the browser")
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "model", type=Path, metavar="MODEL",
+        help="a saved pipeline, or the folder that train wrote to",
+    )  # fmt: skip
+
+
+def _add_quiet(parser: Any) -> None:
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--key", metavar="NAME",
+        help="the array of images in an .npz (default: x_test, X, images or another usual name, "
+        "or the only one)")  # fmt: skip
+    add("--invert", action="store_true",
+        help="swap dark and light, for images dark on light")  # fmt: skip
 
 
 def _count(text: str) -> int:
@@ -109,6 +267,12 @@ def _seed(text: str) -> int:
     return int(text)
 
 
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 65535, got {text!r}")
+    return int(text)
+
+
 def _train_size(text: str) -> int:
     number = _count(text)
     if not 100 <= number <= N_TRAIN:
@@ -116,177 +280,14 @@ def _train_size(text: str) -> int:
     return number
 
 
-def _run(options: argparse.Namespace, console: Console) -> int:
-    """Load, train, evaluate, write."""
-    from .datasets import load_mnist
-
-    _check_folder(options.output)
-    X, y = load_mnist("train", source=options.source, return_X_y=True)
-    X_test, y_test = load_mnist("test", source=options.source, return_X_y=True)
-    console.print(f"MNIST ({options.source}): {len(X):,} training and {len(X_test):,} test images.")
-    if options.train_size < len(X):
-        from sklearn.model_selection import train_test_split
-
-        X, _, y, _ = train_test_split(
-            X, y, train_size=options.train_size, stratify=y, random_state=options.seed
-        )
-
-    _import_tensorflow()
-    from .evaluation import evaluate
-    from .pipeline import make_pipeline
-
-    chosen = {} if options.epochs is None else {"epochs": options.epochs}
-    pipe = make_pipeline(options.preset, random_state=options.seed, **chosen)
-    pipe.set_params(cnn__verbose=0 if options.quiet else 1)
-    cnn = pipe.named_steps["cnn"]
-    share = f"{cnn.validation_fraction:.0%} of them held out for validation"
-    console.print(f"Training on {len(X):,} images{', ' + share if cnn.early_stopping else ''}.")
-    started = time.perf_counter()
-    interrupted = _fit(pipe, X, y, console)
-    seconds = time.perf_counter() - started
-    _save(pipe, options.output / PIPELINE_FILE)  # at once, since it is what took the time
-    options.fitted = True
-    cnn = pipe[-1]
-    console.print(
-        f"Trained {cnn.n_iter_} epochs in {seconds:.0f} s; "
-        f"kept the weights of epoch {cnn.best_epoch_}.\n"
-    )
-    report = evaluate(pipe, X_test, y_test)
-    console.print(str(report))
-    facts = _facts(options, pipe, len(X), seconds)
-    _write_results(options.output, pipe, report, X_test, facts)
-    console.print(f"\nWritten to {options.output}: open {options.output / 'report.html'}")
-    return INTERRUPTED if interrupted else 0
-
-
-def _fit(pipe: "Pipeline", X: Any, y: Any, console: Console) -> bool:
-    """Fit, and tell whether Ctrl-C cut it short."""
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConvergenceWarning)
-        pipe.fit(X, y)
-    for warning in caught:
-        console.print(str(warning.message))
-    return any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
-
-
-def _facts(
-    options: argparse.Namespace, pipe: "Pipeline", n_images: int, seconds: float
-) -> dict[str, Any]:
-    """Return how the numbers came about."""
-    import platform
-
-    import keras
-    import sklearn
-    import tensorflow
-
-    cnn = pipe[-1]
-    return {
-        "seed": options.seed,
-        "preset": options.preset,
-        "training_images": n_images,
-        "epochs": cnn.n_iter_,
-        "best_epoch": cnn.best_epoch_,
-        "fit_seconds": round(seconds, 2),
-        "parameters": cnn.model_.count_params(),
-        "versions": {
-            "mnist_estimator": __version__,
-            "python": platform.python_version(),
-            "tensorflow": tensorflow.__version__,
-            "keras": keras.__version__,
-            "scikit-learn": sklearn.__version__,
-        },
-    }
-
-
-def _import_tensorflow() -> None:
-    """Import TensorFlow, with its greeting muted and Ctrl-C put off.
-
-    TensorFlow 2.21 tells at import, on the process's own stderr and whatever
-    TF_CPP_MIN_LOG_LEVEL says, that there is oneDNN and no GPU. A Ctrl-C that comes
-    meanwhile is lost somewhere in the import.
-    """
-    pressed: list[int] = []
-    previous = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
-    sys.stderr.flush()
-    kept = os.dup(2)
+def _share(text: str) -> float:
     try:
-        with tempfile.TemporaryFile() as sink:
-            os.dup2(sink.fileno(), 2)
-            import tensorflow  # noqa: F401
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        signal.signal(signal.SIGINT, previous)
-    if pressed:
-        raise KeyboardInterrupt
-
-
-def _check_folder(folder: Path) -> None:
-    """Make the output folder and see that it takes files, before anything is trained."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OSError(
-            f"--output {folder} cannot be written to ({error.strerror or error}); "
-            "give a folder that can be made or written."
-        ) from error
-
-
-def _save(pipe: "Pipeline", path: Path) -> None:
-    """Write the pipeline whole or not at all."""
-    import joblib
-
-    partial = path.with_suffix(".partial")
-    try:
-        joblib.dump(pipe, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _write_results(
-    folder: Path,
-    pipe: "Pipeline",
-    report: "EvaluationReport",
-    X_test: Any,
-    facts: dict[str, Any],
-) -> None:
-    """Write the report, its numbers and its pictures."""
-    import pandas as pd
-    from matplotlib.figure import Figure
-    from sklearn.metrics import ConfusionMatrixDisplay
-
-    from .plotting import ImageGridDisplay, TrainingHistoryDisplay
-
-    metrics = json.dumps(report.to_dict() | {"training": facts}, indent=2)
-    (folder / "metrics.json").write_text(metrics + "\n", encoding="utf-8")
-    report.per_class.to_csv(folder / "per_class.csv", index_label="class")
-    report.confusion.to_csv(folder / "confusion_matrix.csv", index_label="true")
-    history = pd.DataFrame(pipe[-1].history_)
-    history.index += 1
-    history.to_csv(folder / "history.csv", index_label="epoch")
-    report.to_html(folder / "report.html", title="MNIST: how well the network reads digits")
-
-    def save(display: Any, name: str) -> None:
-        display.figure_.savefig(folder / name, dpi=150, bbox_inches="tight")
-
-    axes = Figure(figsize=(10, 4), layout="constrained").subplots(1, 2)
-    save(TrainingHistoryDisplay.from_estimator(pipe, ax=axes), "training_history.png")
-    matrix = ConfusionMatrixDisplay(report.confusion.to_numpy(), display_labels=report.classes)
-    axes = Figure(figsize=(7, 6), layout="constrained").subplots()
-    save(matrix.plot(ax=axes, cmap="Blues", colorbar=False), "confusion_matrix.png")
-    grid = ImageGridDisplay.from_predictions(
-        X_test,
-        report.y_true,
-        report.y_pred,
-        confidence=report.confidence,
-        ax=Figure(figsize=(9, 10), layout="constrained").subplots(),
-    )
-    save(grid, "mistakes.png")
+        share = float(text)
+    except ValueError:
+        share = -1
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, got {text!r}")
+    return share
 
 
 if __name__ == "__main__":

@@ -1,15 +1,24 @@
 """Random changes of a batch of images, inside the TensorFlow graph."""
 
 import math
+import sys
 from collections.abc import Mapping
 from numbers import Real
 
 import tensorflow as tf
 
+AFFINE = {"rotation": 10.0, "zoom": 0.1, "shear": 0.1, "shift": 0.08}
+
 AUGMENTATIONS: dict[str, dict[str, float]] = {
-    "affine": {"rotation": 10.0, "zoom": 0.1, "shear": 0.1, "shift": 0.08},
+    "affine": AFFINE,
+    "robust": AFFINE | {"disturbed": 0.2},
 }
-"""Names that the ``augmentation`` parameter takes, with their amounts for ``random_affine``."""
+"""Names that the ``augmentation`` parameter takes, with their amounts: those of
+``random_affine``, and the share of images for ``random_disturbance``."""
+
+LARGEST = sys.float_info.max
+LIMITS = dict.fromkeys(AFFINE, LARGEST) | {"zoom": math.nextafter(1.0, 0.0), "disturbed": 1.0}
+"""The names of all amounts, and how large each may be."""
 
 SMALLEST_SIDE = 8
 """Pixels a side below which images are not augmented: digits of 8×8 still gain by it."""
@@ -19,7 +28,7 @@ def resolve_augmentation(
     augmentation: str | Mapping[str, float] | None,
     image_shape: tuple[int, int, int] | None = None,
 ) -> dict[str, float] | None:
-    """Return the arguments of ``random_affine`` that the ``augmentation`` parameter means.
+    """Return the amounts that the ``augmentation`` parameter means.
 
     Parameters
     ----------
@@ -36,25 +45,28 @@ def resolve_augmentation(
     Raises
     ------
     ValueError
-        If an amount has an unknown name or is negative, or zoom is 1 or more.
+        If an amount has an unknown name or is negative, zoom is 1 or more, or disturbed
+        above 1.
     TypeError
         If an amount is not a number.
     """
     amounts = AUGMENTATIONS[augmentation] if isinstance(augmentation, str) else augmentation
     if amounts is None:
         return None
-    known = AUGMENTATIONS["affine"]
-    allowed = f"augmentation takes the amounts {list(known)}, numbers from 0 up (zoom below 1)"
+    allowed = (
+        f"augmentation takes the amounts {list(LIMITS)}, numbers from 0 up (zoom below 1, "
+        "disturbed up to 1)"
+    )
     for name, amount in amounts.items():
-        if name not in known:
+        if name not in LIMITS:
             raise ValueError(f"{allowed}; got {name!r}. Check the spelling.")
         if not isinstance(amount, Real):
             raise TypeError(f"{allowed}; got {name}={amount!r}. Pass a number.")
-        if not 0 <= amount < (1 if name == "zoom" else math.inf):
+        if not 0 <= amount <= LIMITS[name]:
             raise ValueError(f"{allowed}; got {name}={amount!r}. Pass a number in that range.")
     if image_shape is not None and min(image_shape[:2]) < SMALLEST_SIDE:
         return None
-    return {name: float(amounts.get(name, 0.0)) for name in known}
+    return {name: float(amounts.get(name, 0.0)) for name in LIMITS}
 
 
 def random_affine(

@@ -1,7 +1,9 @@
 """The classifier: a convolutional network that keeps the scikit-learn contract."""
 
 import contextlib
+import inspect
 import math
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral, Real
@@ -23,6 +25,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from ._doc_link import DocumentationLink
 from ._version import __version__
 from .augmentation import AUGMENTATIONS, resolve_augmentation
+from .checkpoints import Checkpoint, identity_of, open_checkpoint
 from .compatibility import CallbackSupportMixin, with_callbacks
 from .compilation import Architecture, StepOptions, freeze, resolve_precision
 from .fit_callbacks import EpochTasks, ProgressReporter, own_callback
@@ -38,6 +41,7 @@ from .preparation import (
     split_validation,
     weighted_images,
 )
+from .state import NETWORK_STATE, REMEDY, check_version, network_state, restore_network
 from .training import SCHEDULES, History, TrainingOptions, TrainingState, train
 from .validation import (
     check_classes,
@@ -96,16 +100,19 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         seen. So steps go where they teach most. Images whose loss stays high count as
         mislabelled, and are drawn like easy ones. 1: every epoch takes all; where labels
         are uncertain, that gives better probabilities.
-    augmentation : "affine", dict or None, default="affine"
+    augmentation : "affine", "robust", dict or None, default="affine"
         Random rotation, zoom, shear and shift of the images in training; a dict
         gives the amounts, as ``{"rotation": 10.0, "zoom": 0.1, "shear": 0.1,
         "shift": 0.08}``: degrees, share of the size, pixels a pixel, share of the
         side. None for images that mean another thing when turned or moved.
+        "robust" also disturbs a fifth of the images, as ``"disturbed": 0.2`` in a dict does:
+        their light, by noise, filters, inverted patches, lines, strong distortion, or by
+        leaving the outlines alone. That is for digits from elsewhere, which may look otherwise.
         Images under 8 pixels high or wide are never augmented.
     test_time_shift : int or "auto", default="auto"
-        Pixels. An image whose largest probability is below 0.98 gets the mean over
+        Pixels. An image whose largest probability is below 0.8 gets the mean over
         itself and its shifts by so many pixels to the eight sides (at most its side;
-        edges are mirrored); from there to 0.995 the mean counts less and less. 0: each
+        edges are mirrored); from there to 0.9 the mean counts less and less. 0: each
         image is looked at once. "auto": 1, or 0 for images under 16 pixels high or
         wide. May be set after ``fit``.
     precision : {"auto", "float32", "bfloat16", "float64"}, default="auto"
@@ -132,6 +139,14 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         ``model.optimizer.learning_rate`` sets the largest rate, which ``schedule``
         scales; one that restores weights when training ends has the last word.
         (scikit-learn's own callbacks go to ``set_callbacks``.)
+    checkpoint_dir : str, os.PathLike or None, default=None
+        An existing folder for this fit alone. ``fit`` writes ``checkpoint.npz`` there
+        after each epoch, and deletes it when it is done. Killed and called again with
+        the same arguments, it goes on from the last finished epoch and ends with the
+        same weights, to the bit. The checkpoint of a fit on other data, with other
+        parameters or by other versions is refused. With ``random_state=None`` the seed
+        is that of the checkpoint. Not for ``callbacks`` with a memory of their own, which
+        begin anew, and not for searches and cross-validation, whose fits would share it.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the weights of the last fit.
     verbose : int, default=0
@@ -185,6 +200,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
 
     classes_: NDArray[Any]
     image_shape_: tuple[int, int, int]
+    _training_state: TrainingState
 
     _parameter_constraints: dict[str, list] = {  # noqa: RUF012  scikit-learn's own form
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -206,6 +222,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         "class_weight": [StrOptions({"balanced"}), Mapping, None],
         "warm_start": ["boolean"],
         "callbacks": [list, tuple, None],
+        "checkpoint_dir": [str, os.PathLike, None],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
@@ -235,6 +252,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         patience: int = 10,
         class_weight: Mapping[Any, float] | str | None = None,
         callbacks: Sequence[Any] | None = None,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
         warm_start: bool = False,
         verbose: int = 0,
         random_state: Any = None,
@@ -261,6 +279,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         self.patience = patience
         self.class_weight = class_weight
         self.callbacks = callbacks
+        self.checkpoint_dir = checkpoint_dir
         self.warm_start = warm_start
         self.verbose = verbose
         self.random_state = random_state
@@ -277,7 +296,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         """Train a network on images.
 
         Ctrl-C ends the training after the step under way; the classifier is then
-        fitted with what was learned so far, and a warning says so.
+        fitted with what was learned so far, and a warning says so. A checkpoint stays
+        as it was after the last finished epoch, and the same call goes on from there.
 
         Parameters
         ----------
@@ -300,11 +320,15 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         ValueError
             If X is empty, holds NaN, infinity or strings, or its rows form no
             image; if y holds one class, continuous values or another number of
-            rows; if weights are negative; if a parameter is out of range.
+            rows; if weights are negative; if a parameter is out of range; if
+            ``checkpoint_dir`` holds the checkpoint of another fit, or a damaged one.
         TypeError
             If a parameter is of a wrong kind, or X is sparse.
         FloatingPointError
             If training diverges.
+        OSError
+            Before training, if ``checkpoint_dir`` does not exist, cannot be written to,
+            is full, or is in use by another fit.
         """
         self._check_parameters()
         if (X_val is None) != (y_val is None):
@@ -314,11 +338,13 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         call = {"estimator": self, "X": X, "y": y, "metadata": metadata}
         task = self._init_callback_context(max_subtasks=self.epochs)
         task.call_on_fit_task_begin(**call)
-        with self._as_before_on_failure():
+        with self._as_before_on_failure(), open_checkpoint(self.checkpoint_dir) as checkpoint:
             goes_on = self.warm_start and hasattr(self, "model_")
             images, labels = self._check_data(X, y, new=not goes_on)
             training, weight_of_class = self._weigh(images, labels, sample_weight)
             seed = self._draw_seed()
+            if checkpoint and checkpoint.seed is not None and self.random_state is None:
+                seed = checkpoint.seed
             if len(np.unique(training.labels)) < 2:
                 raise ValueError(
                     "sample_weight leaves fewer than two classes with a weight above 0; "
@@ -335,11 +361,25 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
                 self._check_architecture()
             else:
                 self._build(training, seed)
-            tasks = EpochTasks(task, call, self._learned)
-            self._train(
-                training, validation, seed, epochs=self.epochs, schedule=self.schedule, tasks=tasks
-            )
+            if checkpoint:
+                data = {
+                    "X": [images],
+                    "y": [labels, np.array(repr(self.classes_.tolist()))],
+                    "sample_weight": [] if sample_weight is None else [np.asarray(sample_weight)],
+                    "X_val": [validation.X] if X_val is not None and validation else [],
+                    "y_val": [validation.labels] if X_val is not None and validation else [],
+                }
+                start = self._training_state.variables(self.model_)
+                checkpoint.identify(identity_of(self, seed, data, start))
+            finished = self._train(
+                training, validation, seed, epochs=self.epochs, schedule=self.schedule,
+                tasks=EpochTasks(task, call, self._learned), checkpoint=checkpoint,
+            )  # fmt: skip
+            if not self.warm_start:  # what goes on later starts anew, here as in a copy
+                self._training_state = TrainingState.start(self.model_)
             task.call_on_fit_task_end(**call, reconstruction_attributes=dict)
+            if checkpoint and finished:
+                checkpoint.remove()
         return self
 
     def partial_fit(
@@ -624,8 +664,9 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         schedule: str,
         settle: bool = True,
         tasks: EpochTasks | None = None,
-    ) -> None:
-        """Train the network and note how it went."""
+        checkpoint: Checkpoint | None = None,
+    ) -> bool:
+        """Train the network and note how it went; return whether to the end."""
         options = TrainingOptions(
             epochs=epochs,
             batch_size=resolve_batch_size(self.batch_size, len(training)),
@@ -647,13 +688,21 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         callbacks = [own_callback(callback) for callback in self.callbacks or ()]
         if tasks is not None:
             callbacks.append(tasks)
+        if self.callbacks and checkpoint and checkpoint.n_epochs:
+            warnings.warn(
+                f"The fit goes on from its checkpoint, but callbacks begin anew in epoch "
+                f"{checkpoint.n_epochs + 1}: one that remembers earlier epochs may act otherwise. "
+                f"To train from the start, delete {str(checkpoint.path)!r}.",
+                UserWarning,
+                stacklevel=3,
+            )
         reporter = ProgressReporter() if self.verbose else None
         if reporter is not None:
             callbacks.append(reporter)
         try:
             result = train(
                 self.model_, self._architecture, training, validation,
-                options, step_options, self._training_state, callbacks,
+                options, step_options, self._training_state, callbacks, checkpoint,
             )  # fmt: skip
         finally:
             if reporter is not None:
@@ -661,12 +710,20 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         for name, value in self._learned(result.history, result.best_epoch).items():
             setattr(self, name, value)
         if result.interrupted:
+            best = ", the best so far" if validation and options.patience else ""
+            after = "With warm_start=True, fit goes on."
+            if checkpoint:
+                after = (
+                    f"{str(checkpoint.path)!r} stays as of {checkpoint.n_epochs} finished epochs; "
+                    "the same fit goes on from there."
+                )
             warnings.warn(
                 f"Training was interrupted in epoch {self.n_iter_}; the classifier is fitted with "
-                f"the weights of epoch {self.best_epoch_}. With warm_start=True, fit goes on.",
+                f"the weights of epoch {self.best_epoch_}{best}. {after}",
                 ConvergenceWarning,
                 stacklevel=3,
             )
+        return not result.interrupted
 
     def _learned(self, history: History, best_epoch: int | None = None) -> dict[str, Any]:
         """Return the attributes that tell how training went, after epochs of the given history."""
@@ -686,30 +743,38 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         state = super().__getstate__().copy()
         model, training = state.pop("model_", None), state.pop("_training_state", None)
         if model is not None:
-            state["_weights"] = [variable.numpy() for variable in model.variables]
-            state["_moments"] = [(m.numpy(), v.numpy()) for m, v in training.moments]
-            state["_n_steps"] = training.n_steps
-            state["_written_by"] = __version__
-        return state
+            state |= network_state(model, training)
+        return state | {"_written_by": __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Rebuild the network from a state that ``__getstate__`` gave."""
+        """Rebuild the network from a state that ``__getstate__`` gave, in this version or before.
+
+        Raises
+        ------
+        ValueError
+            If a newer version wrote the state, or the weights do not fit the network.
+        """
         state = dict(state)
-        weights = state.pop("_weights", None)
-        moments, n_steps = state.pop("_moments", None), state.pop("_n_steps", 0)
-        written_by = state.pop("_written_by", "a version before 0.2")
-        super().__setstate__(state)
-        if weights is not None:
-            if written_by != __version__:
+        check_version(state.pop("_written_by", "0"))
+        network = {name: state.pop(name) for name in NETWORK_STATE if name in state}
+        parameters = inspect.signature(type(self)).parameters
+        defaults = {  # an older version did not have them all
+            name: parameter.default
+            for name, parameter in parameters.items()
+            if parameter.default is not parameter.empty
+        }
+        super().__setstate__(defaults | state)
+        if "_weights" in network:
+            self._architecture, self.model_, self._training_state = restore_network(
+                state.get("_architecture"), network
+            )
+            known = dict(self._architecture)
+            wanted = (known["n_classes"], known["image_shape"])
+            if (len(self.classes_), self.image_shape_) != wanted:
                 raise ValueError(
-                    f"This CNNClassifier was written by {written_by} of mnist_estimator, and "
-                    f"{__version__} may build another network for its weights. Load it with that "
-                    "version, or fit again."
+                    "The state names other classes or another image shape than its network has. "
+                    f"{REMEDY}"
                 )
-            self.model_ = build_cnn(**dict(self._architecture))
-            for variable, value in zip(self.model_.variables, weights, strict=True):
-                variable.assign(value)
-            self._training_state = TrainingState.of(moments, n_steps)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -9,6 +9,7 @@ caller's stays. That makes the functions safe to share between threads.
 import functools
 import math
 import platform
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from .augmentation import random_affine
+from .disturbance import random_disturbance
 from .network import build_cnn
 
 CACHE_SIZE = 16
@@ -26,7 +28,10 @@ CACHE_SIZE = 16
 
 LARGEST_BATCH = 1000
 BATCH_VALUES = 2**20
-"""Images, and values of pixels, that go through the network at once in prediction, at most."""
+"""Images, and values of pixels, that go through the network at once outside training, at most."""
+
+SMALL_SIDE = 16
+"""Pixels a side below which predictions are computed in float64."""
 
 Architecture = tuple[tuple[str, Any], ...]
 """The arguments of ``build_cnn`` as sorted pairs, hashable."""
@@ -61,7 +66,7 @@ class StepOptions:
     beta_1, beta_2 : float in [0, 1)
         Decay rates of Adam's two moments.
     augmentation : tuple of (str, float) pairs or None
-        Arguments of ``random_affine``; None leaves the images as they are.
+        The amounts that ``resolve_augmentation`` returns; None leaves the images as they are.
     """
 
     bfloat16: bool
@@ -71,8 +76,8 @@ class StepOptions:
 
 
 @functools.lru_cache(maxsize=CACHE_SIZE)
-def forward_function(architecture: Architecture) -> Callable[..., tf.Tensor]:
-    """Return ``forward(trainable, non_trainable, images) -> logits``.
+def forward_function(architecture: Architecture) -> Callable[[keras.Model, tf.Tensor], tf.Tensor]:
+    """Return ``forward(model, images) -> logits``.
 
     Parameters
     ----------
@@ -82,18 +87,54 @@ def forward_function(architecture: Architecture) -> Callable[..., tf.Tensor]:
     Returns
     -------
     callable
-        Takes two lists of variables, those of a network that ``build_cnn``
-        built, and images (n, height, width, channels) of the dtype of the
-        architecture; returns logits (n, n_classes) of the same dtype.
+        Takes a network that ``build_cnn`` built, and images (n, height, width,
+        channels) of the dtype that :func:`prediction_dtype` gives; returns logits (n,
+        n_classes) of the same dtype.
     """
-    network = build_cnn(**dict(architecture))
+    kept, dtype = dtype_of(architecture), prediction_dtype(architecture)
+    network = build_cnn(**dict(architecture) | {"dtype": dtype}, pooled=True)
+    variables = network.variables
+    at = {id(variable): i for i, variable in enumerate(variables)}
 
-    @tf.function
-    def forward(trainable: list, non_trainable: list, images: tf.Tensor) -> tf.Tensor:
-        return network.stateless_call(trainable, non_trainable, images, training=False)[0]
+    @tf.function(autograph=False)
+    def forward(*handles_and_images: tf.Tensor) -> tf.Tensor:
+        *handles, images = handles_and_images
+        values = []
+        for handle, variable in zip(handles, variables, strict=True):
+            # Beside the weights there are the seeds of the dropout, which are whole numbers.
+            read = kept if variable.dtype == dtype else variable.dtype
+            value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=read)
+            value.set_shape(variable.shape)
+            values.append(tf.cast(value, variable.dtype))
+        parts = (network.trainable_variables, network.non_trainable_variables)
+        weights = [[values[at[id(variable)]] for variable in part] for part in parts]
+        return network.stateless_call(*weights, images, training=False)[0]
 
-    _trace(forward, network, dtype_of(architecture))
-    return forward
+    handles = [tf.TensorSpec([], tf.resource)] * len(variables)
+    traced = forward.get_concrete_function(*handles, _batch(dtype, *network.input_shape[1:]))
+
+    def run(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
+        # Not ``traced(...)``: for one image that takes twice as long, to check its arguments.
+        return tf.raw_ops.StatefulPartitionedCall(
+            args=[*handles_of(model), images], Tout=[dtype], f=traced
+        )[0]
+
+    return run
+
+
+_handles: weakref.WeakKeyDictionary[keras.Model, list[tf.Tensor]] = weakref.WeakKeyDictionary()
+
+
+def handles_of(model: keras.Model) -> list[tf.Tensor]:
+    """Return the handles of a network's variables, which stand for what they hold at the time.
+
+    They are collected once: Keras goes through all layers each time it is asked for variables.
+    """
+    handles = _handles.get(model)
+    if handles is None:
+        handles = [variable.handle for variable in variables_of(model.variables)]
+        _handles[model] = handles
+    return handles
 
 
 @functools.lru_cache(maxsize=CACHE_SIZE)
@@ -173,7 +214,8 @@ def step_function(
     # TensorFlow's fused kernel knows no float64.
     arguments = dict(architecture) | {"dtype": policy, "fused": kept == "float32"}
     network = build_cnn(**arguments)
-    augmentation = None if options.augmentation is None else dict(options.augmentation)
+    affine = None if options.augmentation is None else dict(options.augmentation)
+    disturbed = 0.0 if affine is None else affine.pop("disturbed")
 
     @tf.function
     def step(
@@ -187,8 +229,10 @@ def step_function(
         seed: tf.Tensor,
         learning_rate: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        if augmentation is not None:
-            images = random_affine(images, tf.stack([seed, number]), **augmentation)
+        if affine is not None:
+            images = random_affine(images, tf.stack([seed, number]), **affine)
+        if disturbed > 0.0:
+            images = random_disturbance(images, tf.stack([seed, -number]), disturbed)
         values = [tf.convert_to_tensor(variable) for variable in trainable]
         with tf.GradientTape() as tape:
             tape.watch(values)
@@ -218,6 +262,16 @@ def weights_of(model: keras.Model) -> tuple[list[tf.Variable], list[tf.Variable]
 def dtype_of(architecture: Architecture) -> str:
     """Return the dtype of the weights and of what goes in and out, "float32" or "float64"."""
     return str(dict(architecture).get("dtype", "float32"))
+
+
+def prediction_dtype(architecture: Architecture) -> str:
+    """Return the dtype in which a network predicts: float64 for images of few pixels.
+
+    Where the processor has no AVX-512, a sum of TensorFlow's depends in its last digit on
+    where an image stands in the batch. Small images take no time, so they get more digits.
+    """
+    height, width, _ = dict(architecture)["image_shape"]
+    return "float64" if min(height, width) < SMALL_SIDE else dtype_of(architecture)
 
 
 def _batch(dtype: str, *shape: int) -> tf.TensorSpec:
@@ -264,10 +318,12 @@ def variables_of(variables: list[keras.Variable]) -> list[tf.Variable]:
     return [variable.value for variable in variables]
 
 
-def batches_of(n_images: int, architecture: Architecture) -> list[slice]:
+def batches_of(
+    n_images: int, architecture: Architecture, largest: int = LARGEST_BATCH
+) -> list[slice]:
     """Return slices of so many images as may go through the network at once."""
     n_values = math.prod(dict(architecture)["image_shape"])
-    size = max(1, min(LARGEST_BATCH, BATCH_VALUES // n_values))
+    size = max(1, min(largest, BATCH_VALUES // n_values))
     return [slice(start, start + size) for start in range(0, n_images, size)]
 
 

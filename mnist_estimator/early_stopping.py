@@ -1,6 +1,8 @@
 """Which epoch of a training is the best, and when no better one is to be expected."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -24,6 +26,8 @@ class BestEpoch:
         What is trained.
     patience : int
         Epochs after the best one before training stops.
+    n_images : int
+        Validation images.
 
     Attributes
     ----------
@@ -31,12 +35,12 @@ class BestEpoch:
         The epoch, counted from 1; 0 before the first.
     """
 
-    def __init__(self, model: keras.Model, patience: int) -> None:
+    def __init__(self, model: keras.Model, patience: int, n_images: int) -> None:
         self.number = 0
         self._model = model
         self._patience = patience
-        self._lowest: NDArray[np.float64] | None = None
-        self._weights: list[NDArray] = []
+        self._lowest = np.zeros(n_images)
+        self._weights = model.get_weights()
 
     def judge(self, epoch: int, losses: NDArray[np.float64], weights: NDArray[np.float64]) -> bool:
         """Note an epoch, and keep the weights of the network if it is the best.
@@ -53,10 +57,9 @@ class BestEpoch:
         bool
             Whether training should stop.
         """
-        lowest = self._lowest
-        if lowest is not None and is_above(losses, lowest, weights):
+        if self.number and is_above(losses, self._lowest, weights):
             return epoch - self.number >= self._patience
-        if lowest is None or (losses - lowest) @ weights < 0:
+        if not self.number or (losses - self._lowest) @ weights < 0:
             self._lowest = losses
         self._weights, self.number = self._model.get_weights(), epoch
         return False
@@ -65,6 +68,16 @@ class BestEpoch:
         """Give the network the weights of the best epoch."""
         if self.number:
             self._model.set_weights(self._weights)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what :meth:`resume` needs, as arrays of the same shapes from the start."""
+        weights = {f"best_weight_{i}": weight for i, weight in enumerate(self._weights)}
+        return {"best_number": np.array(self.number), "best_losses": self._lowest} | weights
+
+    def resume(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from where ``state`` was taken."""
+        self.number, self._lowest = int(state["best_number"]), state["best_losses"]
+        self._weights = [state[f"best_weight_{i}"] for i in range(len(self._weights))]
 
 
 def validation_losses(

@@ -5,7 +5,7 @@ Any fitted scikit-learn classifier or pipeline will do.
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from scipy.stats import binomtest
 from sklearn.metrics import classification_report, precision_recall_fscore_support
 
@@ -28,8 +29,14 @@ from ._inspection import (
     predict,
     take_rows,
 )
+from .label_errors import suspect_labels
+from .occlusion import occlusion_map
+from .reliability import calibration_table, coverage_table
 
 _KEPT_IMAGES = 100
+_SHOWN_PAIRS, _IMAGES_A_PAIR = 10, 8
+_SHOWN_LABEL_ERRORS = 12
+_MOST_MAPS = 40
 _SMALLEST_SIDE = 8  # pixels: below it, square flat rows are more likely a table than an image
 
 
@@ -43,7 +50,12 @@ class Averages(NamedTuple):
 
 
 def evaluate(
-    estimator: Any, X: Any, y: ArrayLike, *, image_shape: Sequence[int] | None = None
+    estimator: Any,
+    X: Any,
+    y: ArrayLike,
+    *,
+    image_shape: Sequence[int] | None = None,
+    n_occlusion_maps: int = 0,
 ) -> "EvaluationReport":
     """Evaluate a fitted classifier on data it has not seen.
 
@@ -62,6 +74,9 @@ def evaluate(
         mistakes. None takes the estimator's `image_shape_` if it has one, else
         takes rows of at least 8 × 8 pixels as square; if they cannot be, the
         report has no images.
+    n_occlusion_maps : int, default=0
+        For so many of the most confident mistakes, at most 40, the report has a map of
+        what the classifier looks at. Each takes about as long as to predict 1,000 images.
 
     Returns
     -------
@@ -75,8 +90,8 @@ def evaluate(
         If `estimator` is no classifier.
     ValueError
         If `X` is empty, `y` has another length than `X`, missing labels, or
-        labels of another kind than the estimator's; or if `image_shape` does
-        not fit `X`.
+        labels of another kind than the estimator's; if `image_shape` does
+        not fit `X`; or if `n_occlusion_maps` is out of range.
 
     Examples
     --------
@@ -91,6 +106,7 @@ def evaluate(
     >>> report.top_confusions[["true", "predicted"]].iloc[0].tolist()
     [1, 9]
     """
+    check_count(n_occlusion_maps, "n_occlusion_maps", 0, _MOST_MAPS)
     y_true = check_labels(X, y)
     y_pred, proba, seen, confidence = predict(estimator, X)
     check_same_kind(y_true, y_pred if seen is None else seen)
@@ -101,7 +117,7 @@ def evaluate(
         aligned[:, np.searchsorted(classes, seen)] = proba
     mistakes = most_confident_first(np.flatnonzero(y_true != y_pred), confidence)
     history, best_epoch = find_history(estimator) or (None, None)
-    return EvaluationReport(
+    report = EvaluationReport(
         y_true=y_true,
         y_pred=y_pred,
         classes=classes,
@@ -112,6 +128,29 @@ def evaluate(
         model_name=type(final_estimator(estimator)).__name__,
         model_description=repr(estimator),
     )
+    if report.images is None:
+        return report
+    shown = _shown_rows(report)
+    examples = _images_of(estimator, X, shown, image_shape)
+    maps = {}
+    if proba is not None:
+        for row in mistakes[:n_occlusion_maps].tolist():
+            sample = take_rows(X, np.array([row]))
+            sample = sample.toarray() if issparse(sample) else sample
+            sample = sample if hasattr(sample, "iloc") else sample[0]
+            maps[row] = occlusion_map(estimator, sample, image_shape=image_shape)
+    return replace(
+        report,
+        examples={} if examples is None else dict(zip(shown.tolist(), examples, strict=True)),
+        occlusion_maps=maps,
+    )
+
+
+def _shown_rows(report: "EvaluationReport") -> NDArray[np.intp]:
+    """Return the rows whose images a page shows beside the most confident mistakes."""
+    rows = [report.examples_of(*pair) for pair in report._shown_pairs()]
+    rows.append(report._shown_label_errors()["row"].to_numpy())
+    return np.unique(np.concatenate([*rows, np.empty(0, dtype=np.intp)]))
 
 
 def _images_of(
@@ -170,24 +209,10 @@ def expected_calibration_error(
     >>> round(expected_calibration_error([True, True, False, True], [0.9, 0.9, 0.9, 0.9]), 3)
     0.15
     """
-    right, sure = np.asarray(correct, dtype=bool), np.asarray(confidence, dtype=float)
-    if right.shape != sure.shape or right.ndim != 1 or right.size == 0:
-        raise ValueError(
-            "correct and confidence must be one-dimensional, of one length, at least 1; "
-            f"got the shapes {right.shape} and {sure.shape}."
-        )
-    # Probabilities in float32 may exceed 1 by a rounding error.
-    if not ((sure >= 0) & (sure <= 1 + 1e-6)).all():
-        raise ValueError(
-            f"confidence must lie in [0, 1]; got values from {sure.min()} to {sure.max()}. "
-            "Pass probabilities, not scores."
-        )
-    if n_bins < 1:
-        raise ValueError(f"n_bins must be at least 1; got {n_bins}.")
-    inner_edges = np.linspace(0, 1, n_bins + 1)[1:-1]
-    bins = np.searchsorted(inner_edges, sure, side="left")
-    gaps = np.bincount(bins, weights=right - sure, minlength=n_bins)
-    return float(np.abs(gaps).sum() / len(sure))
+    table = calibration_table(correct, confidence, n_bins=n_bins)
+    filled = table[table["count"] > 0]
+    gaps = (filled["accuracy"] - filled["confidence"]).abs()
+    return float((gaps * filled["count"]).sum() / filled["count"].sum())
 
 
 def _pick(rows: NDArray[Any], columns: NDArray[np.intp]) -> NDArray[Any]:
@@ -213,6 +238,12 @@ class EvaluationReport:
         does not know. None without `predict_proba`.
     images : ndarray of shape (n_images, height, width[, channels]) or None
         The first 100 of `mistakes` as images. None if the samples are no images.
+    examples : dict of int to ndarray of shape (height, width[, channels])
+        By their row in `X`, images of the most confused pairs and of samples with
+        suspected labels; empty if the samples are no images.
+    occlusion_maps : dict of int to ndarray of shape (height, width)
+        By their row in `X`, what counts for the predicted label of the most confident
+        mistakes, from :func:`~mnist_estimator.occlusion.occlusion_map`; empty unless asked for.
     history : dict of str to list of float, or None
         The estimator's `history_`, if it has one.
     best_epoch : int or None
@@ -230,6 +261,8 @@ class EvaluationReport:
     best_epoch: int | None = None
     model_name: str = "Classifier"
     model_description: str = ""
+    examples: dict[int, NDArray[Any]] = field(default_factory=dict)
+    occlusion_maps: dict[int, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def n_samples(self) -> int:
@@ -358,6 +391,67 @@ class EvaluationReport:
         """Rows of `X` with a wrong prediction, the most confident first."""
         return most_confident_first(np.flatnonzero(self.y_true != self.y_pred), self.confidence)
 
+    @cached_property
+    def calibration(self) -> pd.DataFrame | None:
+        """Confidence and accuracy over 15 bins of confidence; None without `proba`.
+
+        The columns: low, high, count, confidence, accuracy. See
+        :func:`~mnist_estimator.reliability.calibration_table`.
+        """
+        if self.confidence is None:
+            return None
+        return calibration_table(self.y_true == self.y_pred, self.confidence)
+
+    @cached_property
+    def coverage(self) -> pd.DataFrame | None:
+        """Accuracy among the samples that each threshold accepts; None without `proba`.
+
+        The columns: threshold, coverage, accuracy. See
+        :func:`~mnist_estimator.reliability.coverage_table`.
+        """
+        if self.confidence is None:
+            return None
+        return coverage_table(self.y_true == self.y_pred, self.confidence)
+
+    @cached_property
+    def label_errors(self) -> pd.DataFrame | None:
+        """Samples whose true label is suspected to be wrong; None without `proba`.
+
+        The most suspicious first. The columns: row, label, suggested, label_probability,
+        suggested_probability, confident; see :func:`~mnist_estimator.find_label_errors`.
+        It takes for granted that the estimator has not learned from these samples.
+        """
+        if self.proba is None:
+            return None
+        return suspect_labels(self.y_true, self.proba, self.classes)
+
+    def _shown_pairs(self) -> list[tuple[Any, Any]]:
+        """Return the most confused pairs of labels, (true, predicted), at most 10."""
+        pairs = self.top_confusions[["true", "predicted"]].head(_SHOWN_PAIRS)
+        return list(pairs.itertuples(index=False, name=None))
+
+    def _shown_label_errors(self) -> pd.DataFrame:
+        """Return the rows of `label_errors` that a page shows."""
+        if self.label_errors is None:
+            return pd.DataFrame({"row": np.empty(0, dtype=np.intp)})
+        return self.label_errors.head(_SHOWN_LABEL_ERRORS)
+
+    def examples_of(self, true: Any, predicted: Any) -> NDArray[np.intp]:
+        """Return the rows of `X` that show a confused pair best, at most 8.
+
+        Parameters
+        ----------
+        true, predicted : object
+            Two labels.
+
+        Returns
+        -------
+        ndarray of int
+            Rows with this true and this predicted label, the most confident first.
+        """
+        of_pair = (self.y_true == true) & (self.y_pred == predicted)
+        return most_confident_first(np.flatnonzero(of_pair), self.confidence)[:_IMAGES_A_PAIR]
+
     def __repr__(self) -> str:
         return f"EvaluationReport(accuracy={self.accuracy:.4f}, n_samples={self.n_samples})"
 
@@ -420,8 +514,10 @@ class EvaluationReport:
         """Write the report as one page that needs nothing beside it.
 
         The page holds the numbers, the table of classes, the learning curves
-        if the estimator has a history, the confusion matrix, the most confused
-        pairs and the most confident mistakes. The file appears whole or not at all.
+        if the estimator has a history, how far its confidence can be trusted, the
+        confusion matrix, the most confused pairs with examples, the most confident
+        mistakes, what the classifier looked at in some, and suspected label errors.
+        The file appears whole or not at all.
 
         Parameters
         ----------

@@ -59,7 +59,6 @@ class EpochTasks(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.context, self.call, self.learned = context, call, learned
-        self.history: dict[str, list[float]] = {}
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Begin a task."""
@@ -68,10 +67,8 @@ class EpochTasks(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """End the task; stop if a callback asks for it."""
-        for name, value in (logs or {}).items():
-            self.history.setdefault(name, []).append(value)
         if self.task.call_on_fit_task_end(
-            **self.call, reconstruction_attributes=lambda: self.learned(self.history)
+            **self.call, reconstruction_attributes=lambda: self.learned(self.params["history"])
         ):
             self.model.stop_training = True
 
@@ -95,9 +92,9 @@ class ProgressReporter(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Start the clock and the bar."""
-        steps = self.params["total_steps"]
+        total, done = self.params["total_steps"], self.params["steps_done"]
         self.started = time.perf_counter()
-        self.task = self.bar.add_task(self._label(1), total=steps)
+        self.task = self.bar.add_task(self._label(1), total=total, completed=done)
         self.bar.start()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:

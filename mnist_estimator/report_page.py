@@ -5,27 +5,31 @@ import io
 import math
 import os
 import re
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ._inspection import scale_to_unit
 from ._version import __version__
+from .occlusion import overlay
+from .output_files import file_path, whole_file
 from .plotting import (
     BEST_EPOCH_COLOR,
     TRAINING_COLOR,
     VALIDATION_COLOR,
     TrainingHistoryDisplay,
 )
+from .reliability import CoverageAccuracyDisplay, ReliabilityDisplay
 
 if TYPE_CHECKING:
     from .evaluation import EvaluationReport
 
 _N_PAIRS = 10
+_COVERAGES = (1.0, 0.99, 0.95, 0.9)
 _LONG_LABEL = 5  # characters; longer ones stand upright over the confusion matrix
 _TEXT_COLOR = "#010203"  # a stand-in that occurs nowhere else in a drawing
 _GRID_COLOR = "#040506"
@@ -101,6 +105,12 @@ def render(report: "EvaluationReport", *, title: str, n_images: int) -> str:
         long_labels=max(len(str(label)) for label in report.classes) > _LONG_LABEL,
         pairs=report.top_confusions.head(_N_PAIRS).to_dict("records"),
         pictures=_mistake_pictures(report, n_images),
+        trust=_trust_charts(report),
+        operating=_operating_points(report),
+        confused=_confused_pictures(report),
+        maps=_occlusion_pictures(report),
+        suspects=_suspect_pictures(report),
+        n_suspects=0 if report.label_errors is None else len(report.label_errors),
     )
 
 
@@ -126,23 +136,10 @@ def write_atomically(path: str | os.PathLike[str], make_text: Callable[[], str])
     IsADirectoryError
         If `path` is a folder.
     """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"path must name a file in a folder that exists; got {str(path)!r}, and there is no "
-            f"folder {str(path.parent)!r}. Create it first, e.g. with Path.mkdir(parents=True)."
-        )
-    if path.is_dir():
-        raise IsADirectoryError(
-            f"path must name a file; got the folder {str(path)!r}. Add a name, e.g. report.html."
-        )
+    path = file_path(path, example="report.html")
     text = make_text()
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
     return path
 
 
@@ -160,6 +157,15 @@ def _learning_curves(
     """Return a chart each for loss and accuracy: what it shows in words, and its SVG."""
     if history is None:
         return []
+    drawings = _draw(
+        2, lambda axes: TrainingHistoryDisplay(history, best_epoch=best_epoch).plot(axes)
+    )
+    texts = [_in_words(metric, history) for metric in ("loss", "accuracy")]
+    return [{"text": text, "svg": svg} for text, svg in zip(texts, drawings, strict=True)]
+
+
+def _draw(n_charts: int, plot: Callable[[Any], Any]) -> list[Any]:
+    """Return the drawings that `plot` makes in a list of so many Axes, as SVG."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -167,12 +173,53 @@ def _learning_curves(
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_CHART_STYLE)
-        figures = [Figure(figsize=(4.6, 3.1), layout="constrained") for _ in range(2)]
-        axes = [figure.subplots() for figure in figures]
-        TrainingHistoryDisplay(history, best_epoch=best_epoch).plot(axes)
-        drawings = [_svg(figure) for figure in figures]
-    texts = [_in_words(metric, history) for metric in ("loss", "accuracy")]
+        figures = [Figure(figsize=(4.6, 3.1), layout="constrained") for _ in range(n_charts)]
+        plot([figure.subplots() for figure in figures])
+        return [_svg(figure) for figure in figures]
+
+
+def _trust_charts(report: "EvaluationReport") -> list[dict[str, Any]]:
+    """Return the charts of calibration and of accuracy by coverage."""
+    if report.calibration is None or report.coverage is None or report.ece is None:
+        return []
+    calibration, coverage = report.calibration, _thinned(report.coverage)
+
+    def plot(axes: Any) -> None:
+        ReliabilityDisplay(calibration).plot(axes[0])
+        CoverageAccuracyDisplay(coverage).plot(axes[1])
+
+    drawings = _draw(2, plot)
+    texts = [
+        f"Accuracy by confidence in 15 bins; they differ by {_percent(report.ece)} on average.",
+        "Accuracy by coverage: "
+        + ", ".join(
+            f"{_percent(point['accuracy'])} of the most confident {_percent(point['coverage'], 0)}"
+            for point in _operating_points(report)
+        )
+        + ".",
+    ]
     return [{"text": text, "svg": svg} for text, svg in zip(texts, drawings, strict=True)]
+
+
+def _thinned(coverage: pd.DataFrame, n_points: int = 400) -> pd.DataFrame:
+    """Leave out points of the curve that lie closer than the eye can tell apart."""
+    step = (coverage["coverage"] * n_points).astype(int)
+    steep = coverage["accuracy"].diff().abs() > 0.001
+    return coverage[~step.duplicated(keep="last") | steep]
+
+
+def _operating_points(report: "EvaluationReport") -> list[dict[str, Any]]:
+    """Return coverage, accuracy, mistakes and threshold at some round coverages."""
+    if report.coverage is None:
+        return []
+    points: list[dict[str, Any]] = []
+    for coverage in _COVERAGES:
+        reached = report.coverage[report.coverage["coverage"] <= coverage + 1e-9]
+        if len(reached):
+            point: dict[Any, Any] = reached.iloc[-1].to_dict()
+            accepted = point["coverage"] * report.n_samples
+            points.append(point | {"mistakes": round(accepted * (1 - point["accuracy"]))})
+    return points
 
 
 def _in_words(metric: str, history: Mapping[str, Sequence[float]]) -> str:
@@ -238,6 +285,52 @@ def _mistake_pictures(report: "EvaluationReport", n_images: int) -> list[dict[st
             "confidence": None if report.confidence is None else float(report.confidence[row]),
         }
         for image, row in shown
+    ]
+
+
+def _confused_pictures(report: "EvaluationReport") -> list[dict[str, Any]]:
+    """Return the most confused pairs of which there are images."""
+    groups = []
+    for true, predicted in report._shown_pairs():
+        rows = [
+            row for row in report.examples_of(true, predicted).tolist() if row in report.examples
+        ]
+        if rows:
+            pictures = _pictures_of(report, rows)
+            groups.append({"true": true, "predicted": predicted, "pictures": pictures})
+    return groups
+
+
+def _suspect_pictures(report: "EvaluationReport") -> list[dict[str, Any]]:
+    """Return the samples of suspected labels of which there are images."""
+    shown: list[dict[Any, Any]] = report._shown_label_errors().to_dict("records")
+    records = [record for record in shown if record["row"] in report.examples]
+    pictures = _pictures_of(report, [record["row"] for record in records])
+    return [record | picture for record, picture in zip(records, pictures, strict=True)]
+
+
+def _pictures_of(report: "EvaluationReport", rows: list[int]) -> list[dict[str, Any]]:
+    if not rows:
+        return []
+    pixels = scale_to_unit(np.stack([report.examples[row] for row in rows]))
+    return [{"source": _png(image), "row": row} for image, row in zip(pixels, rows, strict=True)]
+
+
+def _occlusion_pictures(report: "EvaluationReport") -> list[dict[str, Any]]:
+    if report.images is None:
+        return []
+    place = {row: i for i, row in enumerate(report.mistakes[: len(report.images)].tolist())}
+    pixels = scale_to_unit(report.images)
+    return [
+        {
+            "source": _png(pixels[place[row]]),
+            "map": _png(overlay(pixels[place[row]], importance)),
+            "row": row,
+            "true": report.y_true[row],
+            "predicted": report.y_pred[row],
+        }
+        for row, importance in report.occlusion_maps.items()
+        if row in place
     ]
 
 

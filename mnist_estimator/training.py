@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from .checkpoints import Arrays, Checkpoint
 from .compilation import (
     Architecture,
     StepOptions,
@@ -118,9 +119,13 @@ class TrainingState:
         """Return the state before the first step."""
         return cls(zero_moments(model))
 
+    def variables(self, model: keras.Model) -> list[tf.Variable]:
+        """Return all variables that training changes: the network's and the moments."""
+        return [*variables_of(model.variables), *itertools.chain(*self.moments)]
+
     def keep(self, model: keras.Model) -> Callable[[], None]:
         """Return a function that brings this state and a network back to where they stand now."""
-        variables = [*variables_of(model.variables), *itertools.chain(*self.moments)]
+        variables = self.variables(model)
         values = [variable.numpy() for variable in variables]
         n_steps = self.n_steps
 
@@ -146,12 +151,14 @@ def train(
     step_options: StepOptions,
     state: TrainingState,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint: Checkpoint | None = None,
 ) -> TrainingResult:
     """Train a network in place, and leave it with the weights of its best epoch.
 
     The best epoch is told by :class:`~mnist_estimator.early_stopping.BestEpoch`.
     Where nothing is held out, or ``patience`` is None, it is the last one. Ctrl-C
-    ends the epoch under way early; what was learned stays.
+    ends the epoch under way early; what was learned stays. All that an epoch needs of
+    those before it, random numbers included, is in ``checkpoint`` after each epoch.
 
     Parameters
     ----------
@@ -170,7 +177,10 @@ def train(
     callbacks : sequence of keras.callbacks.Callback, default=()
         Called at every step and epoch, as by ``keras.Model.fit``. They find the
         largest learning rate in ``model.optimizer.learning_rate`` and may set it;
-        the optimizer is there for that only.
+        the optimizer is there for that only. ``params`` has, beside what Keras puts
+        there, the ``history`` so far, the ``total_steps`` and the ``steps_done``.
+    checkpoint : Checkpoint or None, default=None
+        Where to go on from, and what to write after each epoch.
 
     Returns
     -------
@@ -180,6 +190,8 @@ def train(
     ------
     FloatingPointError
         If the loss is no longer finite.
+    OSError, ValueError
+        If there is no room for a checkpoint, or it cannot be used.
     """
     check_process()
     loop = _Loop(model, architecture, images, options, step_options, state)
@@ -188,19 +200,28 @@ def train(
         # be loaded.
         model.optimizer = keras.optimizers.Adam(options.learning_rate, name="adam")
         loop.optimizer = model.optimizer
-    watch = keras.callbacks.CallbackList(list(callbacks), model=model)
-    params = {"epochs": options.epochs, "total_steps": sum(loop.n_batches), "verbose": 0}
-    watch.set_params(params | {"steps": loop.n_batches[0]})
     result = TrainingResult()
     best = None
     if validation is not None and options.patience is not None:
-        best = BestEpoch(model, options.patience)
+        best = BestEpoch(model, options.patience, len(validation))
+    progress = _Progress(loop, best, result.history)
+    if checkpoint is not None:
+        found = checkpoint.begin(progress.state())
+        if found is not None:
+            progress.resume(found)
+    watch = keras.callbacks.CallbackList(list(callbacks), model=model)
+    params = {
+        "epochs": options.epochs, "verbose": 0, "history": result.history,
+        "total_steps": sum(loop.n_batches), "steps_done": sum(loop.n_batches[: progress.n_epochs]),
+    }  # fmt: skip
+    watch.set_params(params | {"steps": loop.n_batches[0]})
     model.stop_training = False
 
     with _interrupts() as interrupt:
         watch.on_train_begin()
-        for epoch, n_batches in enumerate(loop.n_batches):
-            watch.set_params(params | {"steps": n_batches})
+        while not progress.over:
+            epoch = progress.n_epochs
+            watch.set_params(params | {"steps": loop.n_batches[epoch]})
             watch.on_epoch_begin(epoch)
             logs = loop.run_epoch(epoch, watch, interrupt)
             if validation is not None:
@@ -209,13 +230,17 @@ def train(
                 logs["val_accuracy"] = float(np.average(hits, weights=validation.weights))
             for name, value in logs.items():
                 result.history.setdefault(name, []).append(value)
+            progress.n_epochs += 1
             watch.on_epoch_end(epoch, logs)
 
-            result.best_epoch = epoch + 1
-            if validation and best and best.judge(epoch + 1, losses, validation.weights):
+            if validation and best:
+                progress.over = best.judge(progress.n_epochs, losses, validation.weights)
+            progress.over |= model.stop_training or progress.n_epochs == options.epochs
+            if interrupt.is_set():  # perhaps in the midst of the epoch: that is no checkpoint
                 break
-            if interrupt.is_set() or model.stop_training:
-                break
+            if checkpoint is not None:
+                checkpoint.save(progress.state())
+        result.best_epoch = progress.n_epochs
         if best is not None:
             best.restore()
             result.best_epoch = best.number
@@ -293,7 +318,7 @@ class _Loop:
         for i, rows in enumerate(np.array_split(order, self.n_batches[epoch])):
             self.state.n_steps += 1
             share = rate_share(options.schedule, (n_before + i + 0.5) / n_steps)
-            rate = self._largest_rate() * share
+            rate = self.largest_rate() * share
             watch.on_train_batch_begin(i)
             weights = images.weights[rows]
             losses, hits = self.step(
@@ -323,7 +348,7 @@ class _Loop:
             settle_normalizations(self.model, self.architecture, images, generator)
         return self.sampler.averages(images.weights) | {"learning_rate": rate}
 
-    def _largest_rate(self) -> float:
+    def largest_rate(self) -> float:
         """Return the largest learning rate, which callbacks may change."""
         given = self.options.learning_rate
         if self.optimizer is None:
@@ -331,6 +356,63 @@ class _Loop:
         rate = float(self.optimizer.learning_rate.numpy())
         # Unchanged, it is the one given, not what float32 makes of it.
         return given if rate == np.float32(given) else rate
+
+
+@dataclass
+class _Progress:
+    """How far a training has come: all that its next epoch depends on.
+
+    Attributes
+    ----------
+    loop : _Loop
+        With the network, its moments and what is known of the images.
+    best : BestEpoch or None
+        The best epoch so far.
+    history : dict of lists of float
+        One value an epoch.
+    n_epochs : int
+        Epochs done.
+    over : bool
+        Whether the last one was the last.
+    """
+
+    loop: _Loop
+    best: BestEpoch | None
+    history: History
+    n_epochs: int = 0
+    over: bool = False
+
+    def state(self) -> Arrays:
+        """Return all of it as arrays, whose shapes stay the same but for the history."""
+        loop = self.loop
+        variables = loop.state.variables(loop.model)
+        return {
+            "n_epochs": np.array(self.n_epochs),
+            "n_steps": np.array(loop.state.n_steps),
+            "over": np.array(self.over),
+            "learning_rate": np.array(loop.largest_rate()),
+            **{f"variable_{i}": variable.numpy() for i, variable in enumerate(variables)},
+            **{f"sampler_{name}": values for name, values in vars(loop.sampler).items()},
+            **(self.best.state() if self.best else {}),
+            **{f"history_{name}": np.array(values) for name, values in self.history.items()},
+        }
+
+    def resume(self, state: Arrays) -> None:
+        """Go on from where ``state`` was taken."""
+        loop = self.loop
+        self.n_epochs, self.over = int(state["n_epochs"]), bool(state["over"])
+        loop.state.n_steps = int(state["n_steps"])
+        if loop.optimizer is not None:
+            loop.optimizer.learning_rate.assign(float(state["learning_rate"]))
+        for i, variable in enumerate(loop.state.variables(loop.model)):
+            variable.assign(state[f"variable_{i}"])
+        for name in vars(loop.sampler):
+            setattr(loop.sampler, name, state[f"sampler_{name}"])
+        if self.best is not None:
+            self.best.resume(state)
+        for name, values in state.items():
+            if name.startswith("history_"):
+                self.history[name.removeprefix("history_")] = values.tolist()
 
 
 def rate_share(schedule: str, progress: float) -> float:

@@ -15,6 +15,9 @@ from sklearn.utils.validation import validate_data
 SMALLEST_IMAGE = 64
 """Flat rows of fewer values that form no square are taken as signals, one pixel high."""
 
+LARGEST = 1e18
+"""Values up to here have squares, and sums of squares, that float32 still holds."""
+
 
 def check_image_shape(image_shape: Any) -> tuple[int, int, int] | None:
     """Bring the ``image_shape`` parameter to (height, width, channels).
@@ -250,9 +253,11 @@ def check_images(
     Raises
     ------
     ValueError
-        If X is empty, holds NaN, infinity or strings, has another number of
-        rows than y, or images of another shape than those of ``fit``.
+        If X is empty, holds NaN, infinity, strings or numbers too large for float32,
+        has another number of rows than y, or images of another shape than those of ``fit``.
     """
+    if not reset and isinstance(y, str) and _is_plain(X, estimator):
+        return X.reshape(len(X), *estimator.image_shape_)
     owner = type(estimator).__name__
     flat, sample_shape = _flatten(X, owner)
     if not reset:
@@ -275,13 +280,12 @@ def check_images(
         estimator.image_shape_ = infer_image_shape(
             estimator._sample_shape, check_image_shape(image_shape)
         )
-    if rows.dtype.kind == "f" and rows.dtype.itemsize > 4:
-        largest = max(rows.max(), -rows.min())
-        if largest > np.finfo(np.float32).max:
-            raise ValueError(
-                f"X reaches {largest:g}; {owner} works in float32, which ends at "
-                f"{np.finfo(np.float32).max:g}. Bring the images to a range such as [0, 1]."
-            )
+    if rows.dtype.kind == "f" and not _is_moderate(rows):
+        raise ValueError(
+            f"X must hold numbers from -{LARGEST:g} to {LARGEST:g}, as {owner} computes in "
+            f"float32; got {max(rows.max(), -rows.min()):g}. Bring the images to a range such as "
+            "[0, 1]."
+        )
     images = rows.reshape(len(rows), *estimator.image_shape_)
     return (images, *rest) if rest else images
 
@@ -302,6 +306,27 @@ def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+def _is_plain(X: Any, estimator: Any) -> bool:
+    """Tell whether X is an array that every check would let pass as it is.
+
+    So are most in prediction, and the checks take as long as the network for one image.
+    """
+    if type(X) is not np.ndarray or X.size == 0 or hasattr(estimator, "feature_names_in_"):
+        return False
+    shape = estimator.image_shape_
+    plane = shape[:2] if shape[2] == 1 else shape
+    if X.shape[1:] not in (shape, plane, (estimator.n_features_in_,)):
+        return False
+    if X.dtype != np.float32:
+        return X.dtype.kind in "iu"
+    return _is_moderate(X)
+
+
+def _is_moderate(X: NDArray[np.floating]) -> bool:
+    """Tell whether all numbers are such that float32 computes with them; NaN is not."""
+    return float(X.min()) >= -LARGEST and float(X.max()) <= LARGEST
 
 
 def _flatten(X: Any, owner: str) -> tuple[Any, tuple[int, ...] | None]:

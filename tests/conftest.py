@@ -5,6 +5,8 @@ import sys
 
 # Before SciPy is imported: without it scikit-learn skips its check of array API input.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+# Before TensorFlow is: its fast kernels, as the command has them, on every processor.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import numpy as np
 import pytest

@@ -16,12 +16,16 @@ import pytest
 from rich.console import Console
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
+import mnist_estimator
+
 FOLDER = Path(__file__).parents[1] / "examples" / "benchmarks"
 SIZE = 200  # training images
 
 
 def load(name):
     """Return a script as a module."""
+    if str(FOLDER) not in sys.path:  # as Python has it when it runs the script
+        sys.path.append(str(FOLDER))
     spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look there
@@ -113,7 +117,8 @@ def test__torch__has_the_size_of_its_example(compare):
     if compare.METHODS["torch"].missing:
         pytest.skip("torch is not installed")
     # In a process of its own: other tests of this process take torch for not imported.
-    code = f"import runpy; make = runpy.run_path({compare.__file__!r})['torch_network']; "
+    code = f"import runpy, sys; sys.path.append({str(FOLDER)!r}); "
+    code += f"make = runpy.run_path({compare.__file__!r})['torch_network']; "
     code += "print(sum(parameter.numel() for parameter in make().parameters()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "1199882", done.stderr
@@ -332,7 +337,7 @@ def test__file__of_another_machine__is_refused_and_left(
         compare.main([*command, "--seeds", "1"])
     assert path.read_text("utf-8") == before
     monkeypatch.setattr(compare, "machine", lambda: machine)
-    monkeypatch.setattr(compare, "__version__", "9.9")
+    monkeypatch.setattr(sys.modules["reporting"], "__version__", "9.9")
     assert compare.main([*command, "--seeds", "1"]) == 0
     first, *lines = path.read_text("utf-8").splitlines()
     assert "mnist_estimator 9.9" in first
@@ -562,4 +567,64 @@ def test__recipes__no_file__says_how_to_make_it(recipe, tmp_path, capsys):
 def test__recipes__results_that_ship__can_be_read(recipe):
     path = FOLDER / "recipe.csv"
     assert list(pd.read_csv(path, nrows=1).columns) == recipe.FIELDS
-    assert set(recipe.table(path).index) <= set(recipe.RECIPES)
+    shown = recipe.table(path).index
+    assert len(shown)
+    assert set(shown) <= set(recipe.RECIPES)
+
+
+# -- prediction.py ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def prediction():
+    """Return the script that times predictions."""
+    yield load("prediction")
+    del sys.modules["prediction"]
+
+
+@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # of Keras
+def test__prediction__measures_each_way_and_writes_a_page(prediction, tmp_path):
+    X, y = mnist_estimator.load_mnist("train", return_X_y=True)
+    pipe = mnist_estimator.make_pipeline(filters=(4, 8), epochs=1, random_state=0)
+    model = tmp_path / "digits.pipeline"
+    mnist_estimator.save(pipe.fit(X[:300], y[:300]), model)
+    files = {name: tmp_path / f"found.{name}" for name in ("csv", "page")}
+    options = [f"--{name}={path}" for name, path in files.items()]
+    prediction.main([f"--model={model}", "--images=20", "--rounds=1", "--calls=50", *options])
+    described, *_ = files["csv"].read_text("utf-8").splitlines()
+    found = pd.read_csv(files["csv"], comment="#").set_index("what")
+    times = found.loc["call"]
+    expected = {"predict", "predict_proba", "keras", "bare", "onnx"}
+    assert set(zip(times["name"], times["images"], strict=True)) == set(
+        itertools.product(expected, (1, 20))
+    )
+    assert (times["median_ms"] > 0).all()
+    starts = found.loc["start", "name"]
+    programs = ("pipeline", "Keras", "ONNX Runtime")
+    assert set(starts) == {f"{p}: {part}" for p in programs for part in ("import", "load", "first")}
+    assert (found.loc["peak", "mb"] > 30).all()
+    page = files["page"].read_text("utf-8")
+    assert described.removeprefix("# ") in page
+    mean = times[(times["name"] == "predict") & (times["images"] == 1)]["mean_ms"].item()
+    assert f"| `pipe.predict` | {mean:,.2f} |" in page
+
+
+@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # of Keras
+def test__prediction__the_calls_that_are_compared_give_the_same(prediction, tmp_path):
+    X, y = mnist_estimator.load_mnist("train", return_X_y=True)
+    pipe = mnist_estimator.make_pipeline(
+        filters=(4, 8), epochs=1, test_time_shift=0, random_state=0
+    )
+    mnist_estimator.save(pipe.fit(X[:300], y[:300]), tmp_path / "a.pipeline")
+    prediction.prepare(tmp_path, tmp_path / "a.pipeline")
+    probabilities = pipe.predict_proba(X[:300])
+    scaled = (X[:300] / 255).astype(np.float32).reshape(-1, 28, 28, 1)
+    calls = prediction.calls(tmp_path)
+    found = {name: call(scaled if scales else X[:300]) for name, (call, scales) in calls.items()}
+    np.testing.assert_allclose(found["predict_proba"], probabilities, atol=1e-6)
+    np.testing.assert_array_equal(found["predict"], probabilities.argmax(axis=1))
+    for logits in (found["keras"], np.concatenate(found["bare"])):
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        shares = powers / powers.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(shares, probabilities, atol=1e-5)
+    np.testing.assert_allclose(found["onnx"][1], probabilities, atol=1e-5)

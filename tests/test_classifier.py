@@ -420,7 +420,7 @@ def test_doubtful_images_get_the_mean_over_nine_shifts(fitted, digits, shift):
     places = itertools.product((0, shift, 2 * shift), repeat=2)
     nine = [fitted.predict_proba(padded[:, y : y + 8, x : x + 8]) for y, x in places]
     once, mean = nine[4], np.mean(nine, axis=0)
-    share = np.interp(once.max(axis=1), [0.98, 0.995], [1.0, 0.0])[:, np.newaxis]
+    share = np.interp(once.max(axis=1), [0.8, 0.9], [1.0, 0.0])[:, np.newaxis]
     assert {0.0, 1.0} < set(share.ravel())  # and some between
     averaging = copy.copy(fitted).set_params(test_time_shift=shift)
     expected = share * mean + (1 - share) * once
@@ -444,9 +444,13 @@ def test_test_time_shift_is_one_pixel_of_larger_images_only(fitted, small, digit
 def test_test_time_shift_of_tiny_images_ends_at_their_sides(small):
     """A row of three pixels, mirrored: up and down it stays, left and right it turns around."""
     X, y = np.random.default_rng(0).uniform(size=(40, 3)), np.arange(40) % 2
-    clf = small(epochs=1).fit(X, y).set_params(test_time_shift=0)
+    clf = (
+        small(epochs=1, learning_rate=1e-4, batch_norm=False)
+        .fit(X, y)
+        .set_params(test_time_shift=0)
+    )
     once, turned = clf.predict_proba(X), clf.predict_proba(X[:, ::-1])
-    assert once.max() < 0.98
+    assert once.max() < 0.8
     clf.set_params(test_time_shift=5)
     assert_allclose(clf.predict_proba(X), (once + 2 * turned) / 3, atol=1e-6)
 
@@ -510,11 +514,3 @@ def test_a_failed_warm_fit_leaves_weights_and_moments(small, digits, start):
     after = [moment.numpy() for pair in clf._training_state.moments for moment in pair]
     for one, other in zip(moments, after, strict=True):
         assert_array_equal(one, other)
-
-
-def test_a_pickle_of_another_version_is_refused(fitted):
-    state = fitted.__getstate__() | {"_written_by": "0.1.0"}
-    with pytest.raises(
-        ValueError, match=r"written by 0.1.0 of mnist_estimator, and .* or fit again"
-    ):
-        CNNClassifier().__setstate__(state)

@@ -7,17 +7,17 @@ import subprocess
 import sys
 import time
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
 
-from mnist_estimator import load_mnist, pipeline
-from mnist_estimator.__main__ import PRESETS, main
+from mnist_estimator import __version__, load_mnist, pipeline
+from mnist_estimator.__main__ import COMMANDS, PRESETS, main
+from mnist_estimator.persistence import load
 
 FILES = {
     "report.html", "metrics.json", "per_class.csv", "confusion_matrix.csv", "history.csv",
-    "pipeline.joblib", "training_history.png", "confusion_matrix.png", "mistakes.png",
+    "digits.pipeline", "training_history.png", "confusion_matrix.png", "mistakes.png",
 }  # fmt: skip
 
 
@@ -33,6 +33,17 @@ def process():
     yield start
     with started[0] as last:  # closes its pipes and waits
         last.kill()
+
+
+@pytest.fixture
+def few_test_images(monkeypatch):
+    """Leave 100 test images: a network that has learned little looks at each of them often."""
+
+    def load_few(subset, **options):
+        X, y = load_mnist(subset, **options)
+        return (X[:100], y[:100]) if subset == "test" else (X, y)
+
+    monkeypatch.setattr("mnist_estimator.datasets.load_mnist", load_few)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +86,7 @@ def test_output_folder_holds_every_result(run):
 def test_results_agree_with_each_other_and_with_the_pipeline(run):
     folder, out, _ = run
     X, y = load_mnist("test", return_X_y=True)
-    accuracy = joblib.load(folder / "pipeline.joblib").score(X, y)
+    accuracy = load(folder / "digits.pipeline").score(X, y)
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["accuracy"] == pytest.approx(accuracy)
     assert metrics["training"]["training_images"] == 300
@@ -135,7 +146,8 @@ def test_help_tells_everything(capsys):
         main(["--help"])
     assert exit_.value.code == 0
     text = capsys.readouterr().out
-    for word in ("--epochs", "--seed", "--output", "--source", "--train-size", "report.html"):
+    options = ("--epochs", "--seed", "--output", "--source", "--train-size", "report.html")
+    for word in (*options, *COMMANDS, "exit codes", "130", "141"):
         assert word in text
 
 
@@ -152,11 +164,57 @@ def test_folder_that_cannot_be_made_is_told_before_training(tmp_path, capsys):
     assert "cannot be written to" in capsys.readouterr().err
 
 
-def test_quiet(tmp_path, capfd):
+def test_quiet(tmp_path, capfd, few_test_images):
     assert main(["--train-size", "100", "--epochs", "1", "--quiet", "--output", str(tmp_path)]) == 0
     captured = capfd.readouterr()
     assert captured.out == ""
     assert os.listdir(tmp_path)
+
+
+def test_train_is_the_command_without_a_name(tmp_path, capfd, few_test_images):
+    arguments = ["--preset=fast", "--train-size=100", "--epochs=1", "--quiet", "--output"]
+    assert main(["train", *arguments, str(tmp_path / "named")]) == 0
+    assert main([*arguments, str(tmp_path / "bare")]) == 0
+    named, bare = (load(tmp_path / name / "digits.pipeline") for name in ("named", "bare"))
+    X, _ = load_mnist("test", return_X_y=True)
+    np.testing.assert_array_equal(named.predict_proba(X[:100]), bare.predict_proba(X[:100]))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help_without_an_import_that_takes_seconds(command):
+    code = (
+        "import sys\nfrom mnist_estimator.__main__ import main\n"
+        f"try: main([{command!r}, '--help'])\nexcept SystemExit as end: assert end.code == 0\n"
+        "print([name for name in ('numpy', 'pandas', 'sklearn') if name in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert f"usage: mnist-estimator {command} " in out.stdout
+    assert out.stdout.endswith("[]\n")
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["--version"])
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out == f"mnist-estimator {__version__}\n"
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path, process, few_test_images):
+    usual = ["--preset", "fast", "--train-size", "2000", "--epochs", "4"]
+    arguments = [*usual, "--checkpoint-dir", tmp_path / "states"]
+    killed = process(*arguments, "--output", tmp_path / "out")
+    for line in killed.stdout:
+        if line.startswith("Epoch 2/4"):
+            break
+    killed.kill()
+    assert any((tmp_path / "states").iterdir())
+    whole = [*usual, "--quiet", "--output", tmp_path / "whole"]
+    assert main([*map(str, arguments), "--quiet", "--output", str(tmp_path / "out")]) == 0
+    assert main([str(argument) for argument in whole]) == 0
+    resumed, once = (load(tmp_path / name / "digits.pipeline") for name in ("out", "whole"))
+    X, _ = load_mnist("test", return_X_y=True)
+    np.testing.assert_array_equal(resumed.predict_proba(X[:100]), once.predict_proba(X[:100]))
 
 
 def test_presets_are_those_of_make_pipeline():

@@ -30,6 +30,7 @@ from sklearn.svm import LinearSVC
 
 from mnist_estimator import report_page
 from mnist_estimator.evaluation import EvaluationReport, evaluate, expected_calibration_error
+from mnist_estimator.occlusion import occlusion_map
 
 HISTORY = {"loss": [0.9, 0.5], "accuracy": [0.7, 0.8], "val_loss": [0.8, 0.6]}
 HISTORY["val_accuracy"] = [0.72, 0.81]
@@ -469,7 +470,7 @@ def test_page_holds_the_numbers(report, tmp_path):
         assert f"{number:.4f}" in page.text
     assert "LogisticRegression" in page.text
     assert "Learning curves" not in page.text
-    assert page.tags.count("table") == 3
+    assert page.tags.count("table") == 4
     first = report.top_confusions.to_dict("records")[0]
     assert f"{first['true']} {first['predicted']} {first['count']}" in page.text
 
@@ -492,7 +493,7 @@ def test_page_shows_learning_curves_in_its_own_colours(tmp_path):
     report = evaluate(fixed(proba, [0, 1], history=HISTORY), proba, np.zeros(30, int))
     text = report.to_html(tmp_path / "page.html").read_text("utf-8")
     page = Page(text)
-    assert page.tags.count("svg") == 2
+    assert page.tags.count("svg") == 4
     assert "The weights of epoch 2 of 2 were kept." in page.text
     assert "best epoch (2)" in page.text
     labels = [
@@ -506,18 +507,101 @@ def test_page_shows_learning_curves_in_its_own_colours(tmp_path):
 
 def test_page_shows_mistakes_as_images(digits, model, report, tmp_path):
     page = Page(report.to_html(tmp_path / "page.html", n_images=7).read_text("utf-8"))
-    assert page.tags.count("img") == 7
+    captions = [alt for alt in page.values_of("img", "alt") if "true label" in alt]
+    assert len(captions) == 7
     assert f"7 of {len(report.mistakes):,}, by falling confidence" in page.text
     first = report.mistakes[0]
-    assert page.values_of("img", "alt")[0] == (
+    assert captions[0] == (
         f"Row {first} of the test data: true label {report.y_true[first]}, "
         f"predicted {report.y_pred[first]}"
     )
     assert f"{100 * report.confidence[first]:.1f}" in page.text
-    source = page.values_of("img", "src")[0]
+    sources = zip(page.values_of("img", "alt"), page.values_of("img", "src"), strict=True)
+    source = next(source for alt, source in sources if alt == captions[0])
     pixels = matplotlib.image.imread(io.BytesIO(base64.b64decode(source.split(",")[1])))
     expected = report.images[0] / report.images.max()
     assert np.allclose(pixels[..., 0], expected, atol=1 / 255)
+
+
+def test_page_shows_how_far_confidence_can_be_trusted(report, tmp_path):
+    page = Page(report.to_html(tmp_path / "page.html").read_text("utf-8"))
+    assert page.tags.count("svg") == 2
+    labels = page.values_of("figure", "aria-label")
+    assert labels[0].startswith("Accuracy by confidence in 15 bins; they differ by ")
+    at_90 = report.coverage[report.coverage["coverage"] <= 0.9].iloc[-1]
+    assert f"{100 * at_90['accuracy']:.2f}" in labels[1]
+    assert f"{at_90['threshold']:.4f}" in page.text
+
+
+def test_page_shows_examples_of_confused_pairs(report, tmp_path):
+    page = Page(report.to_html(tmp_path / "page.html", n_images=0).read_text("utf-8"))
+    assert "Examples of the most confused pairs" in page.text
+    true, predicted = report._shown_pairs()[0]
+    rows = report.examples_of(true, predicted)
+    assert (report.y_true[rows] == true).all()
+    assert (report.y_pred[rows] == predicted).all()
+    assert len(rows) == min(8, report.top_confusions.loc[0, "count"])
+    assert (np.diff(report.confidence[rows]) <= 0).all()
+    titles = page.values_of("img", "title")
+    assert titles[: len(rows)] == [f"row {row}" for row in rows]
+    assert f"true {true} , predicted {predicted}" in page.text
+
+
+def test_page_shows_suspected_label_errors(digits, model, tmp_path):
+    X, y = digits[0][300:], digits[1][300:].copy()
+    planted = np.flatnonzero(model.predict_proba(X).max(axis=1) > 0.9)[:9]
+    y[planted] = (y[planted] + 1) % 10
+    report = evaluate(model, X, y)
+    found = report.label_errors
+    assert set(planted) <= set(found["row"])
+    row = int(found.loc[0, "row"])
+    assert np.array_equal(report.examples[row], X[row].reshape(8, 8))
+    page = Page(report.to_html(tmp_path / "page.html").read_text("utf-8"))
+    first = found.iloc[0]
+    words = (
+        f"Row {first['row']} of the test data: labelled {first['label']}, "
+        f"perhaps {first['suggested']}"
+    )
+    assert words in page.values_of("img", "alt")
+    assert len([alt for alt in page.values_of("img", "alt") if "labelled" in alt]) == 12
+    assert f"12 of {len(found)} samples" in page.text
+
+
+def test_page_shows_what_was_looked_at(digits, model, tmp_path):
+    X, y = digits[0][300:], digits[1][300:]
+    report = evaluate(model, X, y, n_occlusion_maps=3)
+    assert list(report.occlusion_maps) == report.mistakes[:3].tolist()
+    row = int(report.mistakes[0])
+    assert np.array_equal(report.occlusion_maps[row], occlusion_map(model, X[row]))
+    page = Page(report.to_html(tmp_path / "page.html").read_text("utf-8"))
+    shown = [alt for alt in page.values_of("img", "alt") if alt.startswith("What speaks for")]
+    assert shown == [
+        f"What speaks for {label} in it" for label in report.y_pred[report.mistakes[:3]]
+    ]
+    assert "What was looked at" in page.text
+    with pytest.raises(ValueError, match="n_occlusion_maps must be a whole number from 0 to 40"):
+        evaluate(model, X, y, n_occlusion_maps=41)
+
+
+@pytest.mark.parametrize("form", [pd.DataFrame, csr_matrix], ids=["frame", "sparse"])
+def test_maps_of_samples_of_every_form(digits, model, form):
+    X, y = digits
+    if form is pd.DataFrame:
+        model = LogisticRegression(tol=1e-2).fit(form(X[:300]), y[:300])
+    report = evaluate(model, form(X[300:]), y[300:], n_occlusion_maps=1)
+    ((row, found),) = report.occlusion_maps.items()
+    plain = LogisticRegression(tol=1e-2).fit(X[:300], y[:300])
+    assert np.allclose(found, occlusion_map(plain, X[300 + row]))
+
+
+def test_page_stays_small(tmp_path):
+    """10,000 samples with 2,000 mistakes: what is shown does not grow with them."""
+    generator = np.random.default_rng(0)
+    X = generator.random((10_000, 784))
+    model = fixed(X, range(10))
+    y = np.where(generator.random(10_000) < 0.2, 0, model.predict(X))
+    report = evaluate(model, X, y, n_occlusion_maps=2)
+    assert report.to_html(tmp_path / "page.html").stat().st_size < 1_000_000
 
 
 def test_page_escapes_labels_and_title(tmp_path):

@@ -27,7 +27,13 @@ CASES = {
             "the test images: 0.",
         ],
     ),
+    "resume_training.py": (
+        300,
+        ["Killed after", "holds the checkpoint of another fit", "The same to the bit: True"],
+    ),
+    "photo.py": (2000, ["40 digits found of 40, in 4 lines", "written 3141592653: "]),
     "other_pipelines.py": (100, ["Accuracy in five folds", "CNN and SVC", "CNN, calibrated"]),
+    "serve_onnx.py": (100, ["Labels other than the pipeline's: 0", "ONNX Runtime", "one image"]),
 }
 
 

@@ -67,7 +67,7 @@ def test_doctests(name):
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("name", ["CNNClassifier", "ImageScaler"])
+@pytest.mark.parametrize("name", ["CNNClassifier", "DigitNormalizer", "ImageScaler"])
 def test_documented_defaults_are_those_of_the_code(name):
     class_ = getattr(mnist_estimator, name)
     documented = _documented_defaults(inspect.getdoc(class_))

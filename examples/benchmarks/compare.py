@@ -22,20 +22,18 @@ import importlib
 import importlib.util
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from reporting import ABSENT, machine, memory, to_markdown, versions
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -454,21 +452,6 @@ FIELDS += ["log_loss", "ece", "fit_seconds", "cpu_seconds", "epochs_run", "image
 FIELDS += ["peak_mb", "added_mb", "parameters"]
 
 
-def memory() -> tuple[float, float]:
-    """Return the memory of this process that is resident, now and at its highest, in MB."""
-    status = Path("/proc/self/status")
-    if status.exists():  # not getrusage: under Linux its peak begins at that of the parent
-        lines = dict(line.split(":", 1) for line in status.read_text("utf-8").splitlines())
-        now, highest = (int(lines[key].split()[0]) * 1024 / 1e6 for key in ("VmRSS", "VmHWM"))
-        return now, highest
-    try:
-        import resource
-    except ImportError:  # Windows
-        return np.nan, np.nan
-    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes under macOS
-    return highest, highest
-
-
 def measure(method: Method, seed: int, n_train: int) -> dict[str, Any]:
     """Train a method, judge it on the test images, and return its line of the CSV file."""
     for module in method.needs:
@@ -559,47 +542,6 @@ def ask_parameters(method: Method) -> str:
 def ask_run(method: Method, seed: int) -> dict[str, Any]:
     """Run a method with a seed in a process of its own."""
     return ask_worker("--worker", method.name, str(seed), *epoch_options(method))
-
-
-def machine() -> str:
-    """Name the processor, the cores that may be used, the memory and the system."""
-    cpu = platform.processor() or platform.machine()
-    with suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        cpu = names[0] if names else cpu
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    parts = [cpu, f"{cores} cores"]
-    if hasattr(os, "sysconf"):
-        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        parts.append(f"{size / 2**30:.0f} GiB of memory")
-    try:
-        parts.append(platform.freedesktop_os_release()["PRETTY_NAME"])
-    except OSError:
-        parts.append(platform.platform(terse=True))
-    return ", ".join(parts).replace(";", ",")
-
-
-PACKAGES = {
-    "TensorFlow": "tensorflow",
-    "Keras": "keras",
-    "scikit-learn": "scikit-learn",
-    "NumPy": "numpy",
-    "scikeras": "scikeras",
-    "PyTorch": "torch",
-}
-ABSENT = "not installed"
-
-
-def versions() -> dict[str, str]:
-    """Return the installed versions."""
-    found = {"mnist_estimator": __version__, "Python": platform.python_version()}
-    for title, package in PACKAGES.items():
-        try:
-            found[title] = version(package)
-        except PackageNotFoundError:
-            found[title] = ABSENT
-    return found
 
 
 def describe(today: str) -> str:
@@ -841,16 +783,6 @@ def tables(summary: pd.DataFrame, labels: Mapping[str, str]) -> tuple[pd.DataFra
         "MB added": write_mean(summary, "added_mb"),
     }
     return pd.DataFrame(main, index=index), pd.DataFrame(others, index=index)
-
-
-def to_markdown(table: pd.DataFrame) -> str:
-    """Write a table in Markdown."""
-    rows = [
-        [str(table.index.name), *table.columns],
-        ["---", *["---:"] * len(table.columns)],
-        *([label, *row] for label, row in zip(table.index, table.to_numpy(), strict=True)),
-    ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def page(

@@ -1,0 +1,271 @@
+"""How fast a fitted pipeline predicts, and how fast a program that uses it starts.
+
+Beside it, with the same network: `keras.Model.predict`, a bare `tf.function` of the Keras
+model, and ONNX Runtime with the file that `to_onnx` writes (left out where onnxruntime is
+not installed). Each call is timed many times, in turn with the others, so that what else
+the machine does falls on all of them alike; the table has medians, for one image means over
+many test images too, since doubtful ones are looked at nine times.
+
+    python examples/benchmarks/prediction.py                          # trains the default first
+    python examples/benchmarks/prediction.py --model digits.pipeline  # or takes a saved one
+
+Writes prediction.csv beside the script and docs/prediction.md. Start-up is measured in
+processes of their own: importing, loading the model, the first image.
+"""
+
+import argparse
+import inspect
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from datetime import date
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from reporting import ABSENT, machine, memory, to_markdown, versions
+from rich.console import Console
+from rich.progress import track
+
+from mnist_estimator import load, load_mnist, make_pipeline, save
+
+HERE = Path(__file__).parent
+PIPELINE, KERAS, ONNX = "digits.pipeline", "network.keras", "digits.onnx"
+FLAT_CALLS = 10_000
+"""Calls over which the memory is watched."""
+
+STARTS = {
+    "pipeline": (
+        PIPELINE,
+        "import mnist_estimator.classifier",
+        "pipe = mnist_estimator.load(path)",
+        "pipe.predict_proba(X)",
+    ),
+    "Keras": (
+        KERAS,
+        "import keras",
+        "model = keras.models.load_model(path)",
+        "model.predict((X / 255).astype('float32').reshape(-1, 28, 28, 1), verbose=0)",
+    ),
+    "ONNX Runtime": (
+        ONNX,
+        "import onnxruntime",
+        "session = onnxruntime.InferenceSession(path)",
+        "session.run(None, {'X': X})",
+    ),
+}
+"""The file that a program loads, and what it does: import, load, first image."""
+
+TITLES = {
+    "predict": "`pipe.predict`",
+    "predict_proba": "`pipe.predict_proba`",
+    "keras": "`model.predict`",
+    "bare": "bare `tf.function`",
+    "onnx": "ONNX Runtime",
+}
+Call = Callable[[np.ndarray], Any]
+
+
+def calls(folder: Path) -> dict[str, tuple[Call, bool]]:
+    """Return what is timed, and whether it takes scaled images in place of raw pixels."""
+    import tensorflow as tf
+
+    pipe = load(folder / PIPELINE)
+    model = pipe[-1].model_
+    form = tf.TensorSpec([None, 28, 28, 1], tf.float32)
+    bare = tf.function(lambda images: model(images, training=False), input_signature=[form])
+    found: dict[str, tuple[Call, bool]] = {
+        "predict": (pipe.predict, False),
+        "predict_proba": (pipe.predict_proba, False),
+        "keras": (lambda X: model.predict(X, batch_size=256, verbose=0), True),
+        "bare": (lambda X: [bare(tf.constant(X[i : i + 256])).numpy()
+                            for i in range(0, len(X), 256)], True),
+    }  # fmt: skip
+    if (folder / ONNX).exists():
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()  # its threads would spin on in the others' time
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        session = onnxruntime.InferenceSession(folder / ONNX, options)
+        found["onnx"] = (lambda X: session.run(None, {"X": X}), False)
+    return found
+
+
+def measure_calls(folder: Path, n_images: int, n_rounds: int) -> list[dict[str, Any]]:
+    """Time calls with one image and with many."""
+    X, _ = load_mnist("test", return_X_y=True)
+    X = X[:n_images]
+    scaled = (X / 255).astype(np.float32).reshape(-1, 28, 28, 1)
+    timed = calls(folder)
+    rows = []
+    for size, n_times in ((1, n_rounds * 20), (len(X), n_rounds)):
+        seconds: dict[str, list[float]] = {name: [] for name in timed}
+        for i in range(-2, n_times):  # the first two are warm-up
+            start = i % (len(X) - size + 1)
+            for j in range(len(timed)):  # in another order each time: what runs before counts
+                name = list(timed)[(j + i) % len(timed)]
+                call, takes_scaled = timed[name]
+                images = (scaled if takes_scaled else X)[start : start + size]
+                started = time.perf_counter()
+                call(images)
+                if i >= 0:
+                    seconds[name].append(time.perf_counter() - started)
+        for name, values in seconds.items():
+            summary = {"median_ms": np.median(values) * 1e3, "mean_ms": np.mean(values) * 1e3}
+            rows.append({"what": "call", "name": name, "images": size, **summary})
+    doubtful = np.mean(timed["predict_proba"][0](X).max(axis=1) < 0.9)
+    rows.append({"what": "doubtful", "name": "predict_proba", "images": len(X), "share": doubtful})
+    return rows
+
+
+def measure_memory(folder: Path, n_calls: int) -> list[dict[str, Any]]:
+    """Watch the memory over many calls with one image."""
+    X, _ = load_mnist("test", return_X_y=True)
+    pipe = load(folder / PIPELINE)
+    for i in range(n_calls // 5):
+        pipe.predict(X[i % 10_000][np.newaxis])
+    before, _ = memory()
+    for i in range(n_calls):
+        pipe.predict(X[i % 10_000][np.newaxis])
+    grown = memory()[0] - before
+    return [{"what": "memory", "name": "predict", "images": n_calls, "mb": grown}]
+
+
+def measure_start(folder: Path, name: str) -> list[dict[str, Any]]:
+    """Time import, load and first image, in a process that does nothing else."""
+    file, *statements = STARTS[name]
+    lines = ["import sys, time, numpy as np", "X, path = np.zeros((1, 784), 'uint8'), sys.argv[1]"]
+    lines.append("times = [time.perf_counter()]")
+    for statement in statements:
+        lines += [statement, "times.append(time.perf_counter())"]
+    lines.append("print(*(after - before for before, after in zip(times, times[1:])))")
+    lines += [inspect.getsource(memory), "from pathlib import Path", "print(memory()[1])"]
+    command = [sys.executable, "-c", "\n".join(lines), str(folder / file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    seconds, peak = done.stdout.splitlines()[-2:]
+    times = [
+        {"what": "start", "name": f"{name}: {part}", "images": 1, "median_ms": float(value) * 1e3}
+        for part, value in zip(("import", "load", "first"), seconds.split(), strict=True)
+    ]
+    return [*times, {"what": "peak", "name": name, "images": 1, "mb": float(peak)}]
+
+
+PARTS: dict[str, Callable[..., list[dict[str, Any]]]] = {
+    "calls": measure_calls,
+    "memory": measure_memory,
+    "start": measure_start,
+}
+
+
+def in_process(part: str, folder: Path, *arguments: Any) -> list[dict[str, Any]]:
+    """Measure a part in a process of its own."""
+    request = json.dumps([part, str(folder), *arguments])
+    command = [sys.executable, __file__, "--part", request]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{part} failed:\n{done.stderr}")
+    rows: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return rows
+
+
+def prepare(folder: Path, model: Path | None) -> None:
+    """Write the network in the three forms that are measured."""
+    if model is None:
+        X, y = load_mnist("train", return_X_y=True)
+        pipe = make_pipeline(random_state=0, verbose=True).fit(X, y)
+    else:
+        pipe = load(model)
+    save(pipe, folder / PIPELINE)
+    pipe[-1].model_.save(folder / KERAS)
+    if find_spec("onnx") and find_spec("onnxruntime"):
+        from mnist_estimator import to_onnx
+
+        to_onnx(pipe, folder / ONNX)
+
+
+def page(rows: pd.DataFrame, described: str) -> str:
+    """Return the tables as Markdown."""
+    made = rows[rows["what"] == "call"]
+    parts = []
+    for size, by_size in made.groupby("images"):
+        times = by_size.set_index("name")["mean_ms" if size == 1 else "median_ms"]
+        table = pd.DataFrame(
+            {
+                "milliseconds": [f"{times[name]:,.2f}" if size == 1 else f"{times[name]:,.0f}"
+                                 for name in times.index],
+                "model.predict takes": [f"{times['keras'] / value:.2f} ×" for value in times],
+                "of a bare tf.function": [f"{value / times['bare']:.2f} ×" for value in times],
+            },
+            index=pd.Index([TITLES[name] for name in times.index], name=""),
+        )  # fmt: skip
+        unit = "One image, mean over test images" if size == 1 else f"{size:,} images, median"
+        parts += [f"## {unit}", to_markdown(table)]
+    share = rows.loc[rows["what"] == "doubtful", "share"].iloc[0]
+    grown = rows.loc[rows["what"] == "memory"].iloc[0]
+    parts += [
+        f"{share:.1%} of the test images have a largest probability below 0.9, and are looked at "
+        f"again. Over {grown['images']:,} calls with one image the memory grew by "
+        f"{max(grown['mb'], 0.0):.1f} MB.",
+        "## Start-up: a new process",
+    ]
+    starts = rows[rows["what"] == "start"].copy()
+    starts[["program", "part"]] = starts["name"].str.split(": ", expand=True)
+    table = starts.pivot_table(
+        index="program", columns="part", values="median_ms", aggfunc="median"
+    )
+    table = table[["import", "load", "first"]]
+    table["together"] = table.sum(axis=1)
+    peaks = rows[rows["what"] == "peak"].groupby("name")["mb"].median()
+    shown = table.map(lambda value: f"{value:,.0f} ms")
+    shown["peak memory"] = [f"{peaks[name]:,.0f} MB" for name in shown.index]
+    shown = shown.rename(columns={"first": "first image"}).rename_axis(index="", columns=None)
+    shown = shown.loc[[name for name in STARTS if name in shown.index]]
+    parts.append(to_markdown(shown))
+    title, source = "# Prediction and start-up", "Written by `examples/benchmarks/prediction.py`."
+    return "\n\n".join([title, described, source, *parts])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, and write the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", type=Path, help="a pipeline written by save")
+    parser.add_argument("--images", type=int, default=10_000, help="default: 10,000")
+    parser.add_argument("--rounds", type=int, default=10, help="default: 10")
+    parser.add_argument("--calls", type=int, default=FLAT_CALLS, help=f"default: {FLAT_CALLS}")
+    parser.add_argument("--csv", type=Path, default=HERE / "prediction.csv")
+    parser.add_argument("--page", type=Path, default=HERE.parents[1] / "docs" / "prediction.md")
+    parser.add_argument("--part", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.part:
+        name, folder, *rest = json.loads(options.part)
+        print(json.dumps(PARTS[name](Path(folder), *rest)))
+        return
+    console = Console()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        console.print("Preparing the network")
+        prepare(folder, options.model)
+        present = [start for start, (file, *_) in STARTS.items() if (folder / file).exists()]
+        jobs = [("calls", options.images, options.rounds), ("memory", options.calls)]
+        jobs += [("start", start) for _ in range(min(3, options.rounds)) for start in present]
+        rows = []
+        for part, *rest in track(jobs, description="Measuring", console=console):
+            rows += in_process(part, folder, *rest)
+    frame = pd.DataFrame(rows)
+    numbers = ", ".join(f"{k} {v}" for k, v in versions().items() if v != ABSENT)
+    described = f"{machine()}; {numbers}; {date.today().isoformat()}"
+    text = page(frame, described)
+    options.csv.write_text(f"# {described}\n" + frame.round(4).to_csv(index=False), "utf-8")
+    options.page.write_text(text + "\n", encoding="utf-8")
+    console.print(text, markup=False, highlight=False)
+
+
+if __name__ == "__main__":
+    main()

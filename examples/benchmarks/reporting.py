@@ -1,0 +1,79 @@
+"""What the benchmarks say of the machine, the versions and the memory, and their tables."""
+
+import os
+import platform
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mnist_estimator import __version__
+
+
+def machine() -> str:
+    """Name the processor, the cores that may be used, the memory and the system."""
+    cpu = platform.processor() or platform.machine()
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        cpu = names[0] if names else cpu
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    parts = [cpu, f"{cores} cores"]
+    if hasattr(os, "sysconf"):
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        parts.append(f"{size / 2**30:.0f} GiB of memory")
+    try:
+        parts.append(platform.freedesktop_os_release()["PRETTY_NAME"])
+    except OSError:
+        parts.append(platform.platform(terse=True))
+    return ", ".join(parts).replace(";", ",")
+
+
+PACKAGES = {
+    "TensorFlow": "tensorflow",
+    "Keras": "keras",
+    "scikit-learn": "scikit-learn",
+    "NumPy": "numpy",
+    "scikeras": "scikeras",
+    "PyTorch": "torch",
+    "ONNX Runtime": "onnxruntime",
+}
+ABSENT = "not installed"
+
+
+def versions() -> dict[str, str]:
+    """Return the installed versions."""
+    found = {"mnist_estimator": __version__, "Python": platform.python_version()}
+    for title, package in PACKAGES.items():
+        try:
+            found[title] = version(package)
+        except PackageNotFoundError:
+            found[title] = ABSENT
+    return found
+
+
+def memory() -> tuple[float, float]:
+    """Return the memory of this process that is resident, now and at its highest, in MB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # not getrusage: under Linux its peak begins at that of the parent
+        lines = dict(line.split(":", 1) for line in status.read_text("utf-8").splitlines())
+        now, highest = (int(lines[key].split()[0]) * 1024 / 1e6 for key in ("VmRSS", "VmHWM"))
+        return now, highest
+    try:
+        import resource
+    except ImportError:  # Windows
+        return np.nan, np.nan
+    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes under macOS
+    return highest, highest
+
+
+def to_markdown(table: pd.DataFrame) -> str:
+    """Write a table in Markdown."""
+    rows = [
+        [str(table.index.name), *table.columns],
+        ["---", *["---:"] * len(table.columns)],
+        *([label, *row] for label, row in zip(table.index, table.to_numpy(), strict=True)),
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

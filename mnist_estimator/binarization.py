@@ -1,0 +1,187 @@
+"""Ink and paper told apart: uneven light taken out, noise left behind, ruled lines removed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+WORKING_PIXELS = 4_000_000
+"""Larger pictures are scaled down to that many pixels: digits on a page keep 30 rows or more."""
+COARSE_SIDE = 512
+"""Longer side of the picture that the background is found in."""
+LARGE_SIDE = 160
+"""Pictures with a longer side than this are photos or scans: they have noise to be smoothed."""
+FAINTEST = 0.1
+"""Ink takes at least this share of the light that the paper gives back."""
+
+
+WINDOW = 10
+"""In strokes: what is dark and narrower is ink."""
+DARKEST = 0.02
+"""Share of full light below which nothing can be told apart."""
+EDGE = 0.35
+"""Share of the most ink nearby that a pixel has at least, if it is part of the stroke."""
+
+
+@dataclass
+class Ink:
+    """What is ink on a page.
+
+    Parameters
+    ----------
+    amount : ndarray of shape (height, width), float32
+        Share of the paper's light that is missing, from 0 to 1; noise included.
+    mask : ndarray of shape (height, width), bool
+        Where ink is.
+    noise : float
+        Standard deviation of `amount` on blank paper.
+    stroke : float
+        Width of a stroke in pixels.
+    scale : float
+        Pixels of the picture for one of `amount`; 1 or more.
+    """
+
+    amount: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    noise: float
+    stroke: float
+    scale: float
+
+
+def find_ink(grey: NDArray[np.float32]) -> Ink:
+    """Tell ink from paper.
+
+    Parameters
+    ----------
+    grey : ndarray of shape (height, width), float32
+        Dark on light or light on dark, from 0 to 1.
+
+    Returns
+    -------
+    Ink
+
+    Notes
+    -----
+    1. Polarity: ink covers less than half of any neighbourhood, so that what departs
+       from the local median departs towards ink (the sign of the third moment).
+    2. The light of the blank paper: a morphological closing, which takes out what
+       is dark and narrow, and keeps the edges of shadows and of the page.
+    3. Ink is the share of that light that is missing. A pixel is ink if it has
+       more than noise and 0.35 of the most ink nearby, and is connected to one that
+       has clearly more than noise (hysteresis).
+    """
+    work, scale = _scaled_down(grey)
+    if is_light_on_dark(work):
+        work = 1.0 - work
+    large = max(work.shape) > LARGE_SIDE
+    if large:
+        work = ndimage.gaussian_filter(work, 0.8)
+    ink = _darker_than(_paper(work, np.inf), work, scale)
+    # The nearer to the strokes' width, the better the light is followed.
+    if large and ink.mask.any():
+        ink = _darker_than(_paper(work, WINDOW * ink.stroke), work, scale)
+    return ink
+
+
+def _darker_than(paper: NDArray[np.floating], work: NDArray[np.floating], scale: float) -> Ink:
+    """Return what is clearly darker than the paper."""
+    from skimage.filters import apply_hysteresis_threshold
+
+    amount = (paper - work) / np.maximum(paper, DARKEST)
+    level = float(np.median(amount))
+    noise = 1.4826 * float(np.median(np.abs(amount - level)))
+    amount = np.clip((amount - level) / max(1.0 - level, DARKEST), 0.0, 1.0).astype(np.float32)
+    seen = amount[amount > max(5.0 * noise, FAINTEST)]
+    if not seen.size:
+        return Ink(amount, np.zeros(amount.shape, dtype=bool), noise, 1.0, scale)
+    usual = float(np.percentile(seen, 90.0))
+    low = max(3.0 * noise, 0.15 * usual, FAINTEST / 2)
+    high = max(6.0 * noise, 0.3 * usual, FAINTEST)
+    reach = max(3, round(min(work.shape) / 100))
+    nearby = ndimage.maximum_filter(amount, 2 * reach + 1)
+    mask = apply_hysteresis_threshold(np.where(amount > EDGE * nearby, amount, 0.0), low, high)
+    return Ink(amount, mask, noise, stroke_width(mask), scale)
+
+
+def is_light_on_dark(grey: NDArray[np.floating]) -> bool:
+    """Tell whether the ink is lighter than what it is on."""
+    from skimage.filters import rank
+
+    low, high = float(grey.min()), float(grey.max())
+    if high <= low:
+        return False
+    coarse = (_resized(grey, COARSE_SIDE / max(grey.shape)) - low) / (high - low)
+    levels = np.clip(np.rint(coarse * 255.0), 0, 255).astype(np.uint8)
+    side = min(levels.shape)
+    window = min(max(51, side // 5), side) | 1
+    median = rank.median(levels, np.ones((window, window), dtype=np.uint8))
+    return float(np.mean((levels - median.astype(np.float64)) ** 3)) > 0.0
+
+
+def stroke_width(mask: NDArray[np.bool_]) -> float:
+    """Return the usual width of strokes: area over half the outline."""
+    inner = ndimage.binary_erosion(mask)
+    outline = int(mask.sum()) - int(inner.sum())
+    return max(1.0, 2.0 * int(mask.sum()) / outline) if outline else 1.0
+
+
+def usual_height(mask: NDArray[np.bool_]) -> float:
+    """Return the height that half of the ink is in connected parts of, or less; 0 without ink."""
+    labels, n_labels = ndimage.label(mask, structure=np.ones((3, 3)))
+    if not n_labels:
+        return 0.0
+    areas = np.bincount(labels.ravel())[1:]
+    heights = np.array([rows.stop - rows.start for rows, _ in ndimage.find_objects(labels)])
+    return weighted_median(heights, areas)
+
+
+def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
+    """Return the value that half of the weight is not above."""
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(reached, reached[-1] / 2)])
+
+
+def _scaled_down(grey: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+    """Return the picture with at most `WORKING_PIXELS`, and how many times smaller it is."""
+    if grey.size <= WORKING_PIXELS:
+        return grey, 1.0
+    factor = (WORKING_PIXELS / grey.size) ** 0.5
+    smaller = _resized(grey, factor)
+    return smaller, grey.shape[0] / smaller.shape[0]
+
+
+def _resized(image: NDArray[np.floating], factor: float) -> NDArray[np.float32]:
+    """Scale a picture down; each pixel is the mean over its area. Never up."""
+    from PIL import Image
+
+    height, width = (max(1, round(length * factor)) for length in image.shape)
+    if factor >= 1.0:
+        return image.astype(np.float32)
+    picture = Image.fromarray(image.astype(np.float32))
+    return np.asarray(picture.resize((width, height), Image.Resampling.BOX))
+
+
+def _paper(work: NDArray[np.floating], widest: float) -> NDArray[np.floating]:
+    """Return the light that the paper would give back if it were blank.
+
+    What is narrower than `widest` pixels, or a sixth of the picture if that is less, is
+    taken for ink.
+    """
+    coarse = _resized(work, COARSE_SIDE / max(work.shape))
+    side = min(coarse.shape)
+    if side < 3:
+        return np.full(work.shape, float(work.max()))
+    if max(work.shape) > LARGE_SIDE:
+        coarse = ndimage.median_filter(coarse, 3)
+    window = side // 6 if side > 128 else side
+    window = max(5, int(min(window, widest * coarse.shape[0] / work.shape[0]))) | 1
+    paper = ndimage.grey_closing(coarse, window)
+    if side > 128:
+        paper = ndimage.gaussian_filter(paper, 2.0)
+    if paper.shape == work.shape:
+        return paper
+    zoom = [new / old for new, old in zip(work.shape, paper.shape, strict=True)]
+    return ndimage.zoom(paper, zoom, order=1, mode="nearest", grid_mode=True)
