@@ -636,6 +636,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
                 "dense_units": self.dense_units,
                 "dropout": float(self.dropout),
                 "batch_norm": bool(self.batch_norm),
+                "compact": True,
                 "dtype": resolve_precision(self.precision)[0],
             }
         )

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -16,6 +16,9 @@ FEW = 4
 
 UNPADDED = 16
 """Images of as many pixels a side, or more, are not padded before the first convolution."""
+
+LEAST_LEFT, LEAST_POOLED = 3, 6
+"""Pixels a side that a compact network's convolutions leave, and that it pools, at the least."""
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
@@ -90,6 +93,7 @@ def build_cnn(
     dense_units: Sequence[int] = (),
     dropout: float = 0.3,
     batch_norm: bool = True,
+    compact: bool = False,
     dtype: str = "float32",
     fused: bool = False,
     pooled: bool = False,
@@ -105,7 +109,9 @@ def build_cnn(
     applied, and dense layers lead to the logits.
 
     Convolutions are padded, but not the first one if the image has 16 pixels or
-    more a side: then all that follows has less to do, a quarter less for MNIST.
+    more a side: then all that follows has less to do, a quarter less for MNIST. In a
+    compact network of such images no convolution is padded that leaves three pixels a
+    side, and nothing is pooled below six: that takes another third off.
 
     The first layer, ``standardize``, subtracts a mean and divides by a standard
     deviation for each channel. Both are weights that are not trained: 0 and 1
@@ -129,6 +135,9 @@ def build_cnn(
         Share of the activations dropped, before each dense layer.
     batch_norm : bool, default=True
         Whether convolutions are followed by batch normalization.
+    compact : bool, default=False
+        Whether later convolutions go without padding, too. (False builds what versions
+        before 0.5 built.)
     dtype : str, default="float32"
         Keras dtype policy of the layers, such as ``"mixed_bfloat16"``.
     fused : bool, default=False
@@ -164,38 +173,27 @@ def build_cnn(
         ),
     ]  # fmt: skip
 
-    height, width, channels = image_shape
-    sizes = (kernel_size,) if isinstance(kernel_size, int) else tuple(kernel_size)
-    kernels = itertools.chain(sizes, itertools.repeat(sizes[-1]))
-    for i, (stage, kernel) in enumerate(zip(filters, kernels, strict=False), start=1):
-        widths = (stage,) if isinstance(stage, int) else tuple(stage)
-        for j, n_filters in enumerate(widths, start=1):
-            padding = "same"
-            if i == j == 1 and min(height, width) >= max(kernel, UNPADDED):
-                padding = "valid"
-                height, width = height - kernel + 1, width - kernel + 1
-            is_last = j == len(widths) and max(height, width) > 1
-            window = (min(height, 2), min(width, 2))
-            is_pooled = pooled and is_last and window == (2, 2) and i == j == 1 and channels <= FEW
-            convolution = PooledConv2D if is_pooled else keras.layers.Conv2D
-            layers.append(
-                convolution(
-                    n_filters, kernel, padding=padding, use_bias=not batch_norm, dtype=dtype,
-                    data_format="channels_last",
-                    kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)),
-                    name=f"conv{i}_{j}",
-                )
-            )  # fmt: skip
-            if is_last:
-                if not is_pooled:
-                    pool = keras.layers.MaxPooling2D(
-                        window, data_format="channels_last", dtype=dtype, name=f"pool{i}"
-                    )
-                    layers.append(pool)
-                height, width = height // window[0], width // window[1]
-            if batch_norm:
-                layers.append(normalization(momentum=0.9, dtype=dtype, name=f"norm{i}_{j}"))
-            layers.append(keras.layers.Activation("relu", dtype=dtype, name=f"relu{i}_{j}"))
+    for conv in _convolutions(image_shape, filters, kernel_size, compact):
+        number = f"{conv.stage}_{conv.number}"
+        is_first = conv.stage == conv.number == 1
+        is_pooled = pooled and is_first and conv.window == (2, 2) and conv.channels <= FEW
+        convolution = PooledConv2D if is_pooled else keras.layers.Conv2D
+        layers.append(
+            convolution(
+                conv.filters, conv.kernel, padding=conv.padding, use_bias=not batch_norm,
+                data_format="channels_last", dtype=dtype,
+                kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)),
+                name=f"conv{number}",
+            )
+        )  # fmt: skip
+        if conv.window and not is_pooled:
+            pool = keras.layers.MaxPooling2D(
+                conv.window, data_format="channels_last", dtype=dtype, name=f"pool{conv.stage}"
+            )
+            layers.append(pool)
+        if batch_norm:
+            layers.append(normalization(momentum=0.9, dtype=dtype, name=f"norm{number}"))
+        layers.append(keras.layers.Activation("relu", dtype=dtype, name=f"relu{number}"))
 
     layers.append(keras.layers.Flatten(data_format="channels_last", dtype=dtype, name="flatten"))
     for i, units in enumerate(dense_units, start=1):
@@ -225,6 +223,7 @@ def weight_shapes(
     kernel_size: int | Sequence[int],
     dense_units: Sequence[int],
     batch_norm: bool,
+    compact: bool = False,
     **_: Any,
 ) -> Iterator[tuple[int, ...]]:
     """Yield the shape of each weight of a network, without building it.
@@ -234,7 +233,7 @@ def weight_shapes(
 
     Parameters
     ----------
-    image_shape, n_classes, filters, kernel_size, dense_units, batch_norm
+    image_shape, n_classes, filters, kernel_size, dense_units, batch_norm, compact
         As :func:`build_cnn` takes them; its other arguments change no shape.
 
     Yields
@@ -249,23 +248,61 @@ def weight_shapes(
     >>> list(weight_shapes((28, 28, 1), 10, **sizes))
     [(1,), (1,), (3, 3, 1, 32), (32,), (5408, 10), (10,)]
     """
-    height, width, channels = image_shape
-    yield from [(channels,)] * 2
-    sizes = (kernel_size,) if isinstance(kernel_size, int) else tuple(kernel_size)
-    kernels = itertools.chain(sizes, itertools.repeat(sizes[-1]))
-    for i, (stage, kernel) in enumerate(zip(filters, kernels, strict=False)):
-        for j, n_filters in enumerate((stage,) if isinstance(stage, int) else stage):
-            yield (kernel, kernel, channels, n_filters)
-            yield from [(n_filters,)] * (4 if batch_norm else 1)
-            if i == j == 0 and min(height, width) >= max(kernel, UNPADDED):
-                height, width = height - kernel + 1, width - kernel + 1
-            channels = n_filters
-        height, width = max(height // 2, 1), max(width // 2, 1)
-    units = height * width * channels
+    yield from [(image_shape[2],)] * 2
+    units = 0
+    for conv in _convolutions(image_shape, filters, kernel_size, compact):
+        yield (conv.kernel, conv.kernel, conv.channels, conv.filters)
+        yield from [(conv.filters,)] * (4 if batch_norm else 1)
+        units = conv.height * conv.width * conv.filters
     for n_units in (*dense_units, n_classes):
         yield (units, n_units)
         yield (n_units,)
         units = n_units
+
+
+class _Convolution(NamedTuple):
+    """A convolution, the pooling after it, and what they leave of an image."""
+
+    stage: int
+    number: int
+    channels: int
+    filters: int
+    kernel: int
+    padding: str
+    window: tuple[int, int] | None
+    height: int
+    width: int
+
+
+def _convolutions(
+    image_shape: tuple[int, int, int],
+    filters: Sequence[int | Sequence[int]],
+    kernel_size: int | Sequence[int],
+    compact: bool,
+) -> Iterator[_Convolution]:
+    """Yield the convolutions of a network in their order."""
+    height, width, channels = image_shape
+    is_large = min(height, width) >= UNPADDED
+    compact &= is_large
+    sizes = (kernel_size,) if isinstance(kernel_size, int) else tuple(kernel_size)
+    kernels = itertools.chain(sizes, itertools.repeat(sizes[-1]))
+    for i, (stage, kernel) in enumerate(zip(filters, kernels, strict=False), start=1):
+        widths = (stage,) if isinstance(stage, int) else tuple(stage)
+        for j, n_filters in enumerate(widths, start=1):
+            left = min(height, width) - kernel + 1
+            may = left >= LEAST_LEFT if compact else i == j == 1 and is_large and left >= 1
+            padding = "valid" if may else "same"
+            if padding == "valid":
+                height, width = height - kernel + 1, width - kernel + 1
+            window = None
+            if j == len(widths):
+                least = LEAST_POOLED if compact else 2
+                window = (2 if height >= least else 1, 2 if width >= least else 1)
+                window = None if window == (1, 1) else window
+            if window:
+                height, width = height // window[0], width // window[1]
+            yield _Convolution(i, j, channels, n_filters, kernel, padding, window, height, width)
+            channels = n_filters
 
 
 def check_sizes(filters: Any, kernel_size: Any, dense_units: Any) -> None:

@@ -149,6 +149,7 @@ def _checked_architecture(architecture: Any) -> Architecture:
             set(given) <= _ARGUMENTS
             and all(type(size) is int and size > 0 for size in sizes)
             and type(given["batch_norm"]) is bool
+            and type(given.get("compact", False)) is bool
             and 0.0 <= given["dropout"] < 1.0
             and given.get("dtype", "float32") in ("float32", "float64")
         )
@@ -163,7 +164,7 @@ def _checked_architecture(architecture: Any) -> Architecture:
 
 _ARGUMENTS = {
     "image_shape", "n_classes", "filters", "kernel_size", "dense_units", "dropout", "batch_norm",
-    "dtype",
+    "compact", "dtype",
 }  # fmt: skip
 
 

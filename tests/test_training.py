@@ -262,9 +262,28 @@ def test_network_has_the_layers_asked_for():
     assert padded.get_layer("conv1_1").padding == "same"
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 20, 1), (3, 1, 2), (2, 2, 4), (33, 17, 3)])
-def test_any_image_shape(shape):
-    model = build_cnn(shape, 2)
+@pytest.mark.parametrize(
+    ("shape", "sides"),
+    [
+        ((28, 28, 1), [24, 12, 10, 8, 4, 4]),
+        ((20, 20, 1), [16, 8, 6, 4, 4]),  # 4 is under six, and 4 - 3 + 1 under three
+        ((64, 64, 3), [60, 30, 28, 26, 13, 11, 5]),
+        ((15, 15, 1), [15, 7, 7, 7, 3, 3, 1]),  # as without compact
+    ],
+)
+def test_compact_networks_pad_and_pool_only_while_enough_is_left(shape, sides):
+    model = build_cnn(shape, 2, filters=(4, (6, 6), 8), kernel_size=(5, 3), compact=True)
+    kinds = keras.layers.Conv2D | keras.layers.MaxPooling2D
+    found = [layer.output.shape[1] for layer in model.layers if isinstance(layer, kinds)]
+    assert found == sides
+
+
+@pytest.mark.parametrize("compact", [True, False])
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (1, 20, 1), (3, 1, 2), (2, 2, 4), (33, 17, 3), (16, 90, 1)]
+)
+def test_any_image_shape(shape, compact):
+    model = build_cnn(shape, 2, compact=compact)
     assert model(np.zeros((3, *shape), dtype=np.float32)).shape == (3, 2)
 
 
