@@ -66,7 +66,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     image_shape : None, (height, width) or (height, width, channels), default=None
         Shape of one image, for X given as flat rows that are not square grey
         images. None takes it from X.
-    filters : sequence of int or of sequences of int, default=(32, 64, 128)
+    filters : sequence of int or of sequences of int, default=(16, (48, 48), 96)
         One entry a stage: the number of filters of its convolution, or of each of
         several convolutions. Pooling halves the image after each stage.
     kernel_size : int or sequence of int, default=(5, 3)
@@ -78,7 +78,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         Share of the activations dropped before each dense layer in training.
     batch_norm : bool, default=True
         Whether convolutions are followed by batch normalization.
-    epochs : int, default=30
+    epochs : int, default=24
         Largest number of epochs. The first takes all training images, later ones
         ``hard_fraction`` of them.
     batch_size : int or "auto", default="auto"
@@ -100,15 +100,15 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         seen. So steps go where they teach most. Images whose loss stays high count as
         mislabelled, and are drawn like easy ones. 1: every epoch takes all; where labels
         are uncertain, that gives better probabilities.
-    augmentation : "affine", "robust", dict or None, default="affine"
-        Random rotation, zoom, shear and shift of the images in training; a dict
+    augmentation : "affine", "robust", dict or None, default="robust"
+        "affine": random rotation, zoom, shear and shift of the images in training; a dict
         gives the amounts, as ``{"rotation": 10.0, "zoom": 0.1, "shear": 0.1,
         "shift": 0.08}``: degrees, share of the size, pixels a pixel, share of the
         side. None for images that mean another thing when turned or moved.
-        "robust" also disturbs a fifth of the images, as ``"disturbed": 0.2`` in a dict does:
-        their light, by noise, filters, inverted patches, lines, strong distortion, or by
-        leaving the outlines alone. That is for digits from elsewhere, which may look otherwise.
-        Images under 8 pixels high or wide are never augmented.
+        "robust" also disturbs one image in twenty, as ``"disturbed": 0.05`` in a dict does:
+        its light, by noise, filters, inverted patches, lines, strong distortion, or by
+        leaving the outlines alone. So the network also reads images from elsewhere, which may
+        look otherwise. Images under 8 pixels high or wide are never augmented.
     test_time_shift : int or "auto", default="auto"
         Pixels. An image whose largest probability is below 0.8 gets the mean over
         itself and its shifts by so many pixels to the eight sides (at most its side;
@@ -120,7 +120,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         where the processor has instructions for it, else float32. Predictions are
         float32. "float64", in training and prediction, is slow: for comparisons to
         the last digit.
-    validation_fraction : float in (0, 1), default=0.05
+    validation_fraction : float in (0, 1), default=0.03
         Share of the rows held out, class by class; classes of a few rows give none.
         Unused without early stopping or with ``X_val``.
     early_stopping : bool, default=True
@@ -231,12 +231,12 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         self,
         *,
         image_shape: Sequence[int] | None = None,
-        filters: Sequence[int | Sequence[int]] = (32, 64, 128),
+        filters: Sequence[int | Sequence[int]] = (16, (48, 48), 96),
         kernel_size: int | Sequence[int] = (5, 3),
         dense_units: Sequence[int] = (),
         dropout: float = 0.3,
         batch_norm: bool = True,
-        epochs: int = 30,
+        epochs: int = 24,
         batch_size: int | str = "auto",
         learning_rate: float = 0.01,
         schedule: str = "one_cycle",
@@ -244,10 +244,10 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         beta_2: float = 0.99,
         label_smoothing: float = 0.0,
         hard_fraction: float = 0.25,
-        augmentation: str | Mapping[str, float] | None = "affine",
+        augmentation: str | Mapping[str, float] | None = "robust",
         test_time_shift: int | str = "auto",
         precision: str = "auto",
-        validation_fraction: float = 0.05,
+        validation_fraction: float = 0.03,
         early_stopping: bool = True,
         patience: int = 10,
         class_weight: Mapping[Any, float] | str | None = None,

@@ -88,7 +88,7 @@ def build_cnn(
     image_shape: tuple[int, int, int],
     n_classes: int,
     *,
-    filters: Sequence[int | Sequence[int]] = (32, 64, 128),
+    filters: Sequence[int | Sequence[int]] = (16, (48, 48), 96),
     kernel_size: int | Sequence[int] = (5, 3),
     dense_units: Sequence[int] = (),
     dropout: float = 0.3,
@@ -123,7 +123,7 @@ def build_cnn(
         Shape of one image, at least (1, 1, 1).
     n_classes : int
         Number of logits, at least 1.
-    filters : sequence of int or of sequences of int, default=(32, 64, 128)
+    filters : sequence of int or of sequences of int, default=(16, (48, 48), 96)
         The stages: the number of filters of the convolution, or of each of
         several convolutions.
     kernel_size : int or sequence of int, default=(5, 3)

@@ -290,7 +290,7 @@ def test_held_out_rows_are_not_trained_on(small, digits, monkeypatch):
     small(epochs=1).fit(X, y)
     training, held_out = (part[:][:, 0, 0, 0].astype(int).tolist() for part in calls[0])
     assert sorted(training + held_out) == list(range(600))
-    assert len(held_out) == 30
+    assert len(held_out) == 18
 
 
 def test_prediction_does_without_keras_predict(fitted, digits, monkeypatch):

@@ -220,13 +220,15 @@ def test_versions_and_checksum_are_inside(good):
     assert {"python", "scikit-learn", "tensorflow", "keras", "skops"} < set(manifest)
 
 
-def test_an_older_file_predicts_the_same():
-    """A file that 0.3.0 has written, once for all; see "Versions of files" in CONTRIBUTING."""
-    expected = np.load(GOLDEN / "digits-0.3.0.npz")
-    pipe = load(GOLDEN / "digits-0.3.0.pipeline")
+@pytest.mark.parametrize("version", ["0.3.0", "0.5.0"])
+def test_an_older_file_predicts_the_same(version):
+    """A file that was written once for all; see "Versions of files" in CONTRIBUTING."""
+    expected = np.load(GOLDEN / f"digits-{version}.npz")
+    path = GOLDEN / f"digits-{version}.pipeline"
+    pipe = load(path)
     assert_allclose(pipe.predict_proba(expected["images"]), expected["probabilities"], atol=1e-5)
     assert_array_equal(pipe.predict(expected["images"]), expected["labels"])
-    assert (GOLDEN / "digits-0.3.0.pipeline").stat().st_size < 60_000
+    assert path.stat().st_size < 60_000
 
 
 # What goes wrong when it is written
