@@ -95,7 +95,7 @@ except ValueError as error:
 # A call of `partial_fit` is one pass over a piece, in batches and in an order drawn anew,
 # with a constant learning rate. What `fit` does with the rate by itself is done here by
 # `set_params` between two calls: up over the first quarter, then down along half a
-# cosine. Adam's moments go on from call to call, and so does `history_`.
+# cosine. The optimizer's moments go on from call to call, and so does `history_`.
 #
 # The held-out images are predicted in parts, too. (`predict` itself reads
 # memory-mapped images batch by batch; it is the transformed copy that is kept small.)

@@ -22,6 +22,7 @@ import tensorflow as tf
 from .augmentation import random_affine
 from .disturbance import random_disturbance
 from .network import build_cnn
+from .optimization import Moments, Optimizer
 
 CACHE_SIZE = 16
 """Architectures whose functions are kept; a search over more traces some again."""
@@ -63,15 +64,14 @@ class StepOptions:
     ----------
     bfloat16 : bool
         Whether to multiply in bfloat16; weights stay as they are.
-    beta_1, beta_2 : float in [0, 1)
-        Decay rates of Adam's two moments.
+    optimizer : Optimizer
+        How the step updates the weights.
     augmentation : tuple of (str, float) pairs or None
         The amounts that ``resolve_augmentation`` returns; None leaves the images as they are.
     """
 
     bfloat16: bool
-    beta_1: float
-    beta_2: float
+    optimizer: Optimizer
     augmentation: Architecture | None
 
 
@@ -240,7 +240,7 @@ def step_function(
             losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
             mean = tf.reduce_mean(weights * losses)
         gradients = tape.gradient(mean, values)
-        _apply_adam(trainable, moments, gradients, number, learning_rate, options)
+        options.optimizer.update(trainable, moments, gradients, number, learning_rate)
         for variable, value in zip(non_trainable, updates, strict=True):
             variable.assign(value)
         right = tf.argmax(logits, axis=1) == tf.argmax(targets, axis=1)
@@ -279,38 +279,12 @@ def _batch(dtype: str, *shape: int) -> tf.TensorSpec:
     return tf.TensorSpec([None, *shape], dtype)
 
 
-def zero_moments(model: keras.Model) -> list[tuple[tf.Variable, tf.Variable]]:
-    """Return Adam's running mean and mean square of each gradient, at zero."""
+def zero_moments(model: keras.Model) -> list[Moments]:
+    """Return what the optimizer remembers of each weight before the first step."""
     return [
         (tf.Variable(tf.zeros_like(weight)), tf.Variable(tf.zeros_like(weight)))
         for weight in variables_of(model.trainable_variables)
     ]
-
-
-def _apply_adam(
-    weights: list[tf.Variable],
-    moments: list[tuple[tf.Variable, tf.Variable]],
-    gradients: list[tf.Tensor],
-    number: tf.Tensor,
-    learning_rate: tf.Tensor,
-    options: StepOptions,
-) -> None:
-    """Take a step of Adam (Kingma and Ba, 2015) on TensorFlow's fused kernel.
-
-    Keras's optimizers own their state and cannot be given another's
-    (``stateless_apply`` is refused on TensorFlow), so one would hold the
-    variables of one estimator for as long as the function is kept.
-    """
-    dtype = learning_rate.dtype
-    count = tf.cast(number, dtype)
-    beta_1, beta_2 = tf.constant(options.beta_1, dtype), tf.constant(options.beta_2, dtype)
-    beta_1_power, beta_2_power = tf.pow(beta_1, count), tf.pow(beta_2, count)
-    for weight, (mean, square), gradient in zip(weights, moments, gradients, strict=True):
-        tf.raw_ops.ResourceApplyAdam(
-            var=weight.handle, m=mean.handle, v=square.handle,
-            beta1_power=beta_1_power, beta2_power=beta_2_power, lr=learning_rate,
-            beta1=beta_1, beta2=beta_2, epsilon=tf.constant(1e-7, dtype), grad=gradient,
-        )  # fmt: skip
 
 
 def variables_of(variables: list[keras.Variable]) -> list[tf.Variable]:

@@ -12,7 +12,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from .validation import refuse_masked
 
-LARGEST_BATCH = 256
+LARGEST_BATCH = 512
 STEPS_AN_EPOCH = 32
 STATISTICS_ROWS = 10_000
 STATISTICS_VALUES = 2**24
@@ -67,14 +67,14 @@ class Images:
 def resolve_batch_size(batch_size: int | str, n_samples: int) -> int:
     """Return the images a step that the ``batch_size`` parameter means.
 
-    "auto" is 256, less for small data: an epoch has 32 steps or more as long as
+    "auto" is 512, less for small data: an epoch has 32 steps or more as long as
     a step has eight images, since few steps train little.
 
     Examples
     --------
     >>> from mnist_estimator.preparation import resolve_batch_size
     >>> [resolve_batch_size("auto", n) for n in (60_000, 1_797, 100)]
-    [256, 57, 8]
+    [512, 57, 8]
     """
     if batch_size == "auto":
         return min(LARGEST_BATCH, max(8, math.ceil(n_samples / STEPS_AN_EPOCH)))

@@ -28,6 +28,7 @@ from .compilation import (
 from .early_stopping import BestEpoch, validation_losses
 from .forks import check_process
 from .normalization import settle_normalizations
+from .optimization import Moments
 from .preparation import Images
 from .sampling import Sampler, epoch_sizes
 
@@ -106,12 +107,12 @@ class TrainingState:
     Attributes
     ----------
     moments : list of pairs of tf.Variable
-        Adam's running mean and mean square of the gradient of each weight.
+        What the optimizer remembers of each weight.
     n_steps : int
         Steps taken so far.
     """
 
-    moments: list[tuple[tf.Variable, tf.Variable]]
+    moments: list[Moments]
     n_steps: int = 0
 
     @classmethod

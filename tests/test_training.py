@@ -18,6 +18,7 @@ from mnist_estimator.compilation import (
 from mnist_estimator.early_stopping import BestEpoch, is_above
 from mnist_estimator.network import build_cnn
 from mnist_estimator.normalization import settle_normalizations
+from mnist_estimator.optimization import Optimizer
 from mnist_estimator.prediction import predict_logits
 from mnist_estimator.preparation import Images, split_validation
 from mnist_estimator.sampling import FLOOR, HOPE, HOPELESS, Sampler, epoch_sizes
@@ -107,7 +108,8 @@ def test_step_is_the_step_of_keras():
     weights = generator.uniform(0.5, 1.5, 16).astype(np.float32)
 
     ours, theirs = build_cnn(**sizes), build_cnn(**sizes)
-    step = step_function(freeze(sizes), StepOptions(False, 0.9, 0.99, None))
+    adam = Optimizer("adam", 0.9, 0.99, rescale=False)
+    step = step_function(freeze(sizes), StepOptions(False, adam, None))
     moments = zero_moments(ours)
     optimizer = keras.optimizers.Adam(0.01, beta_1=0.9, beta_2=0.99)
     for number in (1, 2, 3):

@@ -42,12 +42,12 @@ N_TRAIN, N_HELD_OUT = 60_000, 10_000
 
 METHODS: dict[str, dict[str, Any]] = {
     "default": {},
-    "default, robust": {"augmentation": "robust"},
+    "default, affine only": {"augmentation": "affine"},
     "fast": {"preset": "fast"},
     "fast, robust": {"preset": "fast", "augmentation": "robust"},
 }
 """Arguments of ``make_pipeline``."""
-FIRST = ["default", "default, robust"]
+FIRST = ["default", "default, affine only"]
 CLEAN, MEAN = "clean", "mean of the fifteen"
 FIELDS = ["method", "seed", "judged_on", "n_train", CLEAN, *CORRUPTIONS]
 FIELDS += ["parameters", "machine"]
