@@ -79,7 +79,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         Share of the activations dropped before each dense layer in training.
     batch_norm : bool, default=True
         Whether convolutions are followed by batch normalization.
-    epochs : int, default=24
+    epochs : int, default=20
         Largest number of epochs. The first takes all training images, later ones
         ``hard_fraction`` of them.
     batch_size : int or "auto", default="auto"
@@ -243,7 +243,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         dense_units: Sequence[int] = (),
         dropout: float = 0.3,
         batch_norm: bool = True,
-        epochs: int = 24,
+        epochs: int = 20,
         batch_size: int | str = "auto",
         learning_rate: float = 0.01,
         schedule: str = "one_cycle",

@@ -12,7 +12,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fast": {
         "filters": (16, 32, 64),
         "dropout": 0.2,
-        "epochs": 3,
+        "epochs": 2,
         "batch_size": 256,
         "learning_rate": 0.012,
         "augmentation": "affine",
@@ -39,7 +39,7 @@ def make_pipeline(
     ----------
     preset : {"fast", "balanced", "accurate"}, default="balanced"
         Parameters to start from. "balanced" has those of ``CNNClassifier()``. "fast" is
-        a narrower network trained for three epochs, "accurate" a broader one trained for 50;
+        a narrower network trained for two epochs, "accurate" a broader one trained for 50;
         both hold nothing out.
         ``mnist_estimator.pipeline.PRESETS`` has them as dicts.
     memory : str, joblib.Memory or None, default=None

@@ -628,3 +628,18 @@ def test__prediction__the_calls_that_are_compared_give_the_same(prediction, tmp_
         shares = powers / powers.sum(axis=1, keepdims=True)
         np.testing.assert_allclose(shares, probabilities, atol=1e-5)
     np.testing.assert_allclose(found["onnx"][1], probabilities, atol=1e-5)
+
+
+# -- overhead.py ------------------------------------------------------------------------
+
+
+def test_overhead_takes_the_same_steps_in_turn(few_images, capsys):
+    overhead = load("overhead")
+    overhead.main(["--preset", "fast", "--repeats", "1"])
+    shown = capsys.readouterr().out
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in shown.splitlines()]
+    rows = {row[0]: row[1:] for row in cells if row}
+    assert {"bare loop", "pipe.fit", "first pipe.fit"} < set(rows)
+    assert rows["bare loop"][1:] == ["+0.00", "+0.0", "1"]
+    loop, fit = float(rows["bare loop"][0]), float(rows["pipe.fit"][0])
+    assert float(rows["pipe.fit"][1]) == pytest.approx(fit - loop, abs=0.011)

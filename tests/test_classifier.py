@@ -164,7 +164,7 @@ def test_weights_are_those_of_the_best_epoch(small, digits):
     """An enormous constant rate makes the loss jump; what is kept is about the lowest."""
     X, y = digits
     X_val, y_val = X[400:], y[400:]
-    clf = small(epochs=8, schedule="constant", learning_rate=0.2, patience=8)
+    clf = small(epochs=8, optimizer="adam", schedule="constant", learning_rate=0.2, patience=8)
     clf.fit(X[:400], y[:400], X_val=X_val, y_val=y_val)
     losses = clf.history_["val_loss"]
     proba = clf.predict_proba(X_val)

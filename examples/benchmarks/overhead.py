@@ -1,0 +1,136 @@
+"""What `pipe.fit` costs beside the bare training steps, and what a second fit costs.
+
+The bare loop takes the same training steps of the same network on images that are scaled
+already, in an order drawn at once: no choice of images by their losses, no statistics, no
+validation, no checks. Both are timed in turn, after a first fit that compiles; the first fit
+is measured by itself.
+
+    python examples/benchmarks/overhead.py                 # the default: minutes
+    python examples/benchmarks/overhead.py --preset fast --repeats 10
+"""
+
+import argparse
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from reporting import machine, to_markdown, versions
+from rich.console import Console
+from rich.progress import track
+from sklearn.pipeline import Pipeline
+
+from mnist_estimator import load_mnist, make_pipeline
+from mnist_estimator.augmentation import resolve_augmentation
+from mnist_estimator.compilation import (
+    StepOptions,
+    freeze,
+    resolve_precision,
+    step_function,
+    weights_of,
+    zero_moments,
+)
+from mnist_estimator.network import build_cnn
+from mnist_estimator.optimization import Optimizer
+from mnist_estimator.pipeline import PRESETS
+from mnist_estimator.preparation import resolve_batch_size
+from mnist_estimator.sampling import epoch_sizes
+
+N_TRAIN = 60_000
+
+
+def prepare_bare_loop(pipe: Pipeline, X: np.ndarray, y: np.ndarray) -> Callable[[], None]:
+    """Return the training steps of a fitted pipeline without its early stopping, as a loop."""
+    clf = pipe[-1]
+    images = pipe[:-1].transform(X).astype(np.float32)
+    targets = np.eye(len(clf.classes_), dtype=np.float32)[np.searchsorted(clf.classes_, y)]
+    architecture = clf._architecture
+    amounts = resolve_augmentation(clf.augmentation, clf.image_shape_)
+    options = StepOptions(
+        bfloat16=resolve_precision(clf.precision)[1],
+        optimizer=Optimizer(clf.optimizer, clf.beta_1, clf.beta_2, rescale=clf.batch_norm),
+        augmentation=None if amounts is None else freeze(amounts),
+    )
+    step = step_function(architecture, options)
+    batch_size = resolve_batch_size(clf.batch_size, len(X))
+    sizes = epoch_sizes(len(X), clf.epochs, clf.hard_fraction)
+
+    def run() -> None:
+        network = build_cnn(**dict(architecture))
+        weights, moments = weights_of(network), zero_moments(network)
+        generator = np.random.default_rng(0)
+        ones, number = np.ones(len(X), np.float32), 0
+        for size in sizes:
+            order = generator.permutation(len(X))[:size]
+            for rows in np.array_split(order, math.ceil(size / batch_size)):
+                number += 1
+                losses, _ = step(
+                    *weights, moments, tf.constant(images[rows]), tf.constant(targets[rows]),
+                    tf.constant(ones[rows]), tf.constant(number), tf.constant(0),
+                    tf.constant(clf.learning_rate, tf.float32),
+                )  # fmt: skip
+                losses.numpy()
+
+    return run
+
+
+def seconds(run: Callable[[], Any]) -> float:
+    """Return how long a call takes."""
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def compare(preset: str, repeats: int, n_train: int, console: Console) -> pd.DataFrame:
+    """Time the fits and the bare loop in turn, and return a table."""
+    X, y = load_mnist("train", return_X_y=True)
+    X, y = X[:n_train], y[:n_train]
+    whole = make_pipeline(preset, early_stopping=False, random_state=0)
+    first = seconds(lambda: whole.fit(X, y))
+    traced = step_function.cache_info().misses
+    bare = prepare_bare_loop(whole, X, y)
+    contestants = {"bare loop": bare, "pipe.fit": lambda: whole.fit(X, y)}
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in track(range(repeats), f"{preset}, in turn", console=console, transient=True):
+        for name, run in contestants.items():
+            times[name].append(seconds(run))
+    if step_function.cache_info().misses != traced:
+        raise RuntimeError("The training step was traced again.")
+    times["first pipe.fit"] = [first]
+    base = float(np.median(times["bare loop"]))
+    rows = {
+        name: [
+            f"{np.median(values):.2f}",
+            f"{np.median(values) - base:+.2f}",
+            f"{100 * (np.median(values) / base - 1):+.1f}",
+            str(len(values)),
+        ]
+        for name, values in times.items()
+    }
+    index = ["seconds, median", "seconds over the loop", "% over the loop", "runs"]
+    return pd.DataFrame(rows, index=index).T.rename_axis(f"{preset}, all images")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--preset", choices=list(PRESETS), default="balanced")
+    parser.add_argument("--repeats", type=int, default=3, help="default: %(default)s")
+    options = parser.parse_args(arguments)
+    n_train = int(os.environ.get("MNIST_EXAMPLE_SIZE", N_TRAIN))
+    console = Console()
+    table = compare(options.preset, options.repeats, n_train, console)
+    said = ", ".join(f"{name} {version}" for name, version in versions().items())
+    console.print(f"{machine()}; {said}; {date.today()}.\n", highlight=False, soft_wrap=True)
+    console.print(to_markdown(table), highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()
