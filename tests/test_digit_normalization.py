@@ -118,7 +118,7 @@ def test__digits_of_scikit_learn__read_by_who_knows_mnist():
     digits, labels = load_digits(return_X_y=True)
     reader = SVC(C=10).fit(X[:6000] / 255.0, y[:6000])
     images = DigitNormalizer(dtype="float32").fit_transform(digits[:600])
-    assert np.mean(reader.predict(images) == labels[:600]) >= 0.85
+    assert np.mean(reader.predict(images) == labels[:600]) >= 0.8
 
 
 def test__stroke_width__brought_to_that_of_mnist():
