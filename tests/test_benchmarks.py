@@ -1,6 +1,7 @@
 """The benchmarks: each method runs, on few images; nothing runs twice; the numbers are right."""
 
 import dataclasses
+import gzip
 import importlib.util
 import io
 import itertools
@@ -643,3 +644,30 @@ def test_overhead_takes_the_same_steps_in_turn(few_images, capsys):
     assert rows["bare loop"][1:] == ["+0.00", "+0.0", "1"]
     loop, fit = float(rows["bare loop"][0]), float(rows["pipe.fit"][0])
     assert float(rows["pipe.fit"][1]) == pytest.approx(fit - loop, abs=0.011)
+
+
+# -- other_data.py ----------------------------------------------------------------------
+
+
+def test_other_data_are_read_by_each_preset(few_images, tmp_path, capsys):
+    other = load("other_data")
+    images, labels = np.zeros((200, 784), np.uint8), np.arange(200, dtype=np.uint8) % 2
+    images[labels == 1, 300:500] = 200
+    for part in ("train", "t10k"):
+        for name, header, values in (("images-idx3", 16, images), ("labels-idx1", 8, labels)):
+            with gzip.open(tmp_path / f"{part}-{name}-ubyte.gz", "wb") as file:
+                file.write(bytes(header) + values.tobytes())
+    other.main(["--fashion", str(tmp_path)])
+    lines = [line.split("|")[1:3] for line in capsys.readouterr().out.splitlines() if "|" in line]
+    accuracy = {name.strip(): cell.strip() for name, cell in lines[2:]}
+    assert len(accuracy) == 2 * 3 + 4
+    assert float(accuracy["Fashion-MNIST: balanced, not augmented"]) == 100.0
+    assert float(accuracy["scikit-learn's digits: balanced"]) > 80
+
+
+def test_coloured_digits_can_be_told_from_their_ground():
+    data = load("other_data").coloured()
+    assert data.X.shape == (10_000, 32 * 32 * 3)
+    assert data.X_test.shape == (5000, 32 * 32 * 3)
+    spread = np.ptp(data.X[:500].reshape(500, -1, 3).astype(int), axis=1).max(axis=1)
+    assert spread.min() > 50
