@@ -1,5 +1,6 @@
 """What is like nothing a network has learned: distances between its features."""
 
+import math
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -16,13 +17,15 @@ from ._doc_link import DocumentationLink
 from ._inspection import final_estimator, take_rows
 
 _AT_ONCE = 1024
+LARGEST_MAP = 8
+"""Pixels a side of the maps of features, at most: they are remembered for each image."""
 
 
 class NoveltyDetector(DocumentationLink, OutlierMixin, BaseEstimator):
     """Novelty detector among the features of a fitted CNN.
 
-    An image is an outlier if its features, the input of the network's last layer, point in
-    another direction than those of all images known: if the cosine distance to the k-th
+    An image is an outlier if its features, the input of the network's last convolution, point
+    in another direction than those of all images known: if the cosine distance to the k-th
     nearest of them is larger than for almost all of these. Letters, clothes and noise may
     get a high probability for some digit; their features are far from every digit's.
 
@@ -51,6 +54,11 @@ class NoveltyDetector(DocumentationLink, OutlierMixin, BaseEstimator):
     See Also
     --------
     sklearn.neighbors.LocalOutlierFactor : Novelty detection for any kind of features.
+
+    Notes
+    -----
+    The last convolution keeps what tells the classes apart, and no more of what is none of
+    them than happens to be left: its input tells that better than its output.
 
     References
     ----------
@@ -188,7 +196,9 @@ class NoveltyDetector(DocumentationLink, OutlierMixin, BaseEstimator):
 
 
 def network_features(classifier: Any, X: Any) -> NDArray[np.float32]:
-    """Return the input of the last layer of a fitted CNN.
+    """Return the input of the last convolution of a fitted CNN, or what comes of the only one.
+
+    Maps of more than 8×8 pixels are brought to that size, or nearly, by averaging.
 
     Parameters
     ----------
@@ -220,7 +230,12 @@ def network_features(classifier: Any, X: Any) -> NDArray[np.float32]:
 
     images = check_images(classifier, X, reset=False)
     model = classifier.model_
-    inner = keras.Model(model.inputs[0], model.layers[-1].input)
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    outputs = convolutions[-1].input if len(convolutions) > 1 else model.layers[-1].input
+    if len(outputs.shape) == 4:
+        pool = [math.ceil(side / LARGEST_MAP) for side in outputs.shape[1:3]]
+        outputs = keras.layers.AveragePooling2D(pool, padding="same")(outputs)
+    inner = keras.Model(model.inputs[0], outputs)
     parts = []
     for start in range(0, len(images), _AT_ONCE):
         batch = np.asarray(images[start : start + _AT_ONCE], dtype=np.float32)

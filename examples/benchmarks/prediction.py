@@ -2,9 +2,9 @@
 
 Beside it, with the same network: `keras.Model.predict`, a bare `tf.function` of the Keras
 model, and ONNX Runtime with the file that `to_onnx` writes (left out where onnxruntime is
-not installed). Each call is timed many times, in turn with the others, so that what else
-the machine does falls on all of them alike; the table has medians, for one image means over
-many test images too, since doubtful ones are looked at nine times.
+not installed). Each call is timed many times, in turn with the others, in another order each
+time, so that what else the machine does falls on all of them alike; the table has medians,
+for one image means over many test images too, since doubtful ones are looked at nine times.
 
     python examples/benchmarks/prediction.py                          # trains the default first
     python examples/benchmarks/prediction.py --model digits.pipeline  # or takes a saved one
@@ -102,13 +102,12 @@ def measure_calls(folder: Path, n_images: int, n_rounds: int) -> list[dict[str, 
     X = X[:n_images]
     scaled = (X / 255).astype(np.float32).reshape(-1, 28, 28, 1)
     timed = calls(folder)
-    rows = []
+    rows, order = [], np.random.default_rng(0)
     for size, n_times in ((1, n_rounds * 20), (len(X), n_rounds)):
         seconds: dict[str, list[float]] = {name: [] for name in timed}
         for i in range(-2, n_times):  # the first two are warm-up
             start = i % (len(X) - size + 1)
-            for j in range(len(timed)):  # in another order each time: what runs before counts
-                name = list(timed)[(j + i) % len(timed)]
+            for name in order.permutation(list(timed)):  # what runs before counts
                 call, takes_scaled = timed[name]
                 images = (scaled if takes_scaled else X)[start : start + size]
                 started = time.perf_counter()
