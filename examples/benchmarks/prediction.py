@@ -2,9 +2,10 @@
 
 Beside it, with the same network: `keras.Model.predict`, a bare `tf.function` of the Keras
 model, and ONNX Runtime with the file that `to_onnx` writes (left out where onnxruntime is
-not installed). Each call is timed many times, in turn with the others, in another order each
-time, so that what else the machine does falls on all of them alike; the table has medians,
-for one image means over many test images too, since doubtful ones are looked at nine times.
+not installed). Each is called twenty times in a row with one image, then it is the turn of
+another, in another order each round, so that what else the machine does falls on all of them
+alike. The table has medians for many images, and means for one, since doubtful ones are looked
+at nine times.
 
     python examples/benchmarks/prediction.py                          # trains the default first
     python examples/benchmarks/prediction.py --model digits.pipeline  # or takes a saved one
@@ -36,6 +37,7 @@ from mnist_estimator import load, load_mnist, make_pipeline, save
 
 HERE = Path(__file__).parent
 PIPELINE, KERAS, ONNX = "digits.pipeline", "network.keras", "digits.onnx"
+CALLS_IN_A_ROW = 20
 FLAT_CALLS = 10_000
 """Calls over which the memory is watched."""
 
@@ -103,17 +105,18 @@ def measure_calls(folder: Path, n_images: int, n_rounds: int) -> list[dict[str, 
     scaled = (X / 255).astype(np.float32).reshape(-1, 28, 28, 1)
     timed = calls(folder)
     rows, order = [], np.random.default_rng(0)
-    for size, n_times in ((1, n_rounds * 20), (len(X), n_rounds)):
+    for size, n_calls in ((1, CALLS_IN_A_ROW), (len(X), 1)):
         seconds: dict[str, list[float]] = {name: [] for name in timed}
-        for i in range(-2, n_times):  # the first two are warm-up
-            start = i % (len(X) - size + 1)
+        for i in range(-1, n_rounds):  # the first one is warm-up
+            starts = np.arange(i * n_calls, (i + 1) * n_calls) % (len(X) - size + 1)
             for name in order.permutation(list(timed)):  # what runs before counts
                 call, takes_scaled = timed[name]
-                images = (scaled if takes_scaled else X)[start : start + size]
-                started = time.perf_counter()
-                call(images)
-                if i >= 0:
-                    seconds[name].append(time.perf_counter() - started)
+                for start in starts:
+                    images = (scaled if takes_scaled else X)[start : start + size]
+                    started = time.perf_counter()
+                    call(images)
+                    if i >= 0:
+                        seconds[name].append(time.perf_counter() - started)
         for name, values in seconds.items():
             summary = {"median_ms": np.median(values) * 1e3, "mean_ms": np.mean(values) * 1e3}
             rows.append({"what": "call", "name": name, "images": size, **summary})
