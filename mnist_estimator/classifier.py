@@ -92,8 +92,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     optimizer : {"muon", "adam"}, default="muon"
         "muon": kernels of convolutions move along the nearest orthogonal matrix to their
         running gradient (K. Jordan and others, "Muon", 2024), so that all directions learn at
-        one speed; the other weights are Adam's. It needs half the epochs. "adam": all weights
-        are.
+        one speed; the other weights are Adam's. In few epochs it learns more. "adam": all
+        weights are.
     beta_1 : float in [0, 1), default=0.9
         Decay rate of Adam's first moment, the running mean of the gradients.
     beta_2 : float in [0, 1), default=0.99
