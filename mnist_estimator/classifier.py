@@ -688,14 +688,6 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
             settle=settle,
             seed=seed,
         )
-        amounts = resolve_augmentation(self.augmentation, self.image_shape_)
-        step_options = StepOptions(
-            bfloat16=resolve_precision(self.precision)[1],
-            optimizer=Optimizer(
-                self.optimizer, float(self.beta_1), float(self.beta_2), rescale=self.batch_norm
-            ),
-            augmentation=None if amounts is None else freeze(amounts),
-        )
         callbacks = [own_callback(callback) for callback in self.callbacks or ()]
         if tasks is not None:
             callbacks.append(tasks)
@@ -713,7 +705,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         try:
             result = train(
                 self.model_, self._architecture, training, validation,
-                options, step_options, self._training_state, callbacks, checkpoint,
+                options, self._step_options(), self._training_state, callbacks, checkpoint,
             )  # fmt: skip
         finally:
             if reporter is not None:
@@ -735,6 +727,17 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
                 stacklevel=3,
             )
         return not result.interrupted
+
+    def _step_options(self) -> StepOptions:
+        """Return what the training step is traced for, beside the architecture."""
+        amounts = resolve_augmentation(self.augmentation, self.image_shape_)
+        return StepOptions(
+            bfloat16=resolve_precision(self.precision)[1],
+            optimizer=Optimizer(
+                self.optimizer, float(self.beta_1), float(self.beta_2), rescale=self.batch_norm
+            ),
+            augmentation=None if amounts is None else freeze(amounts),
+        )
 
     def _learned(self, history: History, best_epoch: int | None = None) -> dict[str, Any]:
         """Return the attributes that tell how training went, after epochs of the given history."""

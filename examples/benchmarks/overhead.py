@@ -26,17 +26,8 @@ from rich.progress import track
 from sklearn.pipeline import Pipeline
 
 from mnist_estimator import load_mnist, make_pipeline
-from mnist_estimator.augmentation import resolve_augmentation
-from mnist_estimator.compilation import (
-    StepOptions,
-    freeze,
-    resolve_precision,
-    step_function,
-    weights_of,
-    zero_moments,
-)
+from mnist_estimator.compilation import step_function, weights_of, zero_moments
 from mnist_estimator.network import build_cnn
-from mnist_estimator.optimization import Optimizer
 from mnist_estimator.pipeline import PRESETS
 from mnist_estimator.preparation import resolve_batch_size
 from mnist_estimator.sampling import epoch_sizes
@@ -50,13 +41,7 @@ def prepare_bare_loop(pipe: Pipeline, X: np.ndarray, y: np.ndarray) -> Callable[
     images = pipe[:-1].transform(X).astype(np.float32)
     targets = np.eye(len(clf.classes_), dtype=np.float32)[np.searchsorted(clf.classes_, y)]
     architecture = clf._architecture
-    amounts = resolve_augmentation(clf.augmentation, clf.image_shape_)
-    options = StepOptions(
-        bfloat16=resolve_precision(clf.precision)[1],
-        optimizer=Optimizer(clf.optimizer, clf.beta_1, clf.beta_2, rescale=clf.batch_norm),
-        augmentation=None if amounts is None else freeze(amounts),
-    )
-    step = step_function(architecture, options)
+    step = step_function(architecture, clf._step_options())
     batch_size = resolve_batch_size(clf.batch_size, len(X))
     sizes = epoch_sizes(len(X), clf.epochs, clf.hard_fraction)
 
