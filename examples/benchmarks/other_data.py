@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from reporting import machine, to_markdown, versions
+from compare import describe
+from reporting import to_markdown
 from rich.console import Console
 from sklearn.base import ClassifierMixin
 from sklearn.datasets import load_digits
@@ -64,9 +65,8 @@ def fashion(folder: Path) -> Data:
 
 def small_digits() -> Data:
     """Return scikit-learn's digits, half of them for training."""
-    X, X_test, y, y_test = train_test_split(
-        *load_digits(return_X_y=True), test_size=0.5, stratify=load_digits().target, random_state=0
-    )
+    X, y = load_digits(return_X_y=True)
+    X, X_test, y, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)
     return Data("scikit-learn's digits", X, y, X_test, y_test, (8, 8))
 
 
@@ -128,8 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             with console.status(f"{data.name}: {name}"):
                 rows[f"{data.name}: {name}"] = measure(make(), data, n_train)
     table = pd.DataFrame(rows, index=["test accuracy, %", "fit, s"]).T.rename_axis("data: method")
-    said = ", ".join(f"{name} {version}" for name, version in versions().items())
-    console.print(f"{machine()}; {said}; {date.today()}.\n", highlight=False, soft_wrap=True)
+    console.print(f"{describe(str(date.today()))}.\n", highlight=False, soft_wrap=True)
     console.print(to_markdown(table), highlight=False, soft_wrap=True)
 
 

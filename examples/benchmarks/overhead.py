@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from reporting import machine, to_markdown, versions
+from compare import describe
+from reporting import to_markdown
 from rich.console import Console
 from rich.progress import track
 from sklearn.pipeline import Pipeline
@@ -112,8 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     n_train = int(os.environ.get("MNIST_EXAMPLE_SIZE", N_TRAIN))
     console = Console()
     table = compare(options.preset, options.repeats, n_train, console)
-    said = ", ".join(f"{name} {version}" for name, version in versions().items())
-    console.print(f"{machine()}; {said}; {date.today()}.\n", highlight=False, soft_wrap=True)
+    console.print(f"{describe(str(date.today()))}.\n", highlight=False, soft_wrap=True)
     console.print(to_markdown(table), highlight=False, soft_wrap=True)
 
 
