@@ -1,5 +1,6 @@
 """What a network answers: logits, and probabilities after a second look where in doubt."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -20,6 +21,9 @@ DOUBTFUL, CERTAIN = 0.8, 0.9
 
 AT_ONCE = 256
 """Images that go through the network at once: more no longer fit the processor's caches."""
+
+N_THREADS = 2
+"""Batches under way at a time: while TensorFlow's threads share one, some have no part to do."""
 
 SMALLEST_SHIFTED = 16
 """Pixels a side below which "auto" does not shift images: a pixel is too much of them."""
@@ -48,11 +52,16 @@ def predict_logits(model: keras.Model, architecture: Architecture, images: Any) 
     """
     check_process()
     forward, dtype = forward_function(architecture), prediction_dtype(architecture)
-    batches = [
-        forward(model, as_tensor(images[rows], dtype)).numpy()
-        for rows in batches_of(len(images), architecture, AT_ONCE)
-    ]
-    logits = batches[0] if len(batches) == 1 else np.concatenate(batches)
+
+    def logits_of(rows: slice) -> np.ndarray:
+        return forward(model, as_tensor(images[rows], dtype)).numpy()
+
+    batches = batches_of(len(images), architecture, AT_ONCE)
+    if len(batches) == 1:
+        logits = logits_of(batches[0])
+    else:
+        with ThreadPoolExecutor(N_THREADS) as threads:
+            logits = np.concatenate(list(threads.map(logits_of, batches)))
     if not np.isfinite(logits).all():
         raise FloatingPointError(
             "The network's answers are not finite: these images are far larger than those it "
@@ -103,7 +112,7 @@ def predict_probabilities(
     largest = probabilities.max(axis=1)
     doubtful = np.flatnonzero(largest < CERTAIN)
     # By blocks, as the shifted images are copies.
-    for block in batches_of(len(doubtful), architecture, AT_ONCE // 8):
+    for block in batches_of(len(doubtful), architecture, AT_ONCE):
         rows = doubtful[block]
         views = _shifts(images[rows], shift)
         shifted = _probabilities(model, architecture, views).reshape(8, len(rows), -1)
