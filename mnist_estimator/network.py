@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .forks import check_process
+from .processes import check_process
 
 FEW = 4
 """Channels up to which a convolution and its pooling are faster in one."""

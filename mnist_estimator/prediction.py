@@ -14,7 +14,7 @@ from .compilation import (
     forward_function,
     prediction_dtype,
 )
-from .forks import check_process
+from .processes import check_process, n_threads
 
 DOUBTFUL, CERTAIN = 0.8, 0.9
 """The second look counts fully below the one probability, and not at all above the other."""
@@ -22,7 +22,7 @@ DOUBTFUL, CERTAIN = 0.8, 0.9
 AT_ONCE = 256
 """Images that go through the network at once: more no longer fit the processor's caches."""
 
-N_THREADS = 2
+AT_A_TIME = 2
 """Batches under way at a time: while TensorFlow's threads share one, some have no part to do."""
 
 SMALLEST_SHIFTED = 16
@@ -60,7 +60,7 @@ def predict_logits(model: keras.Model, architecture: Architecture, images: Any) 
     if len(batches) == 1:
         logits = logits_of(batches[0])
     else:
-        with ThreadPoolExecutor(N_THREADS) as threads:
+        with ThreadPoolExecutor(min(AT_A_TIME, n_threads())) as threads:
             logits = np.concatenate(list(threads.map(logits_of, batches)))
     if not np.isfinite(logits).all():
         raise FloatingPointError(

@@ -26,10 +26,11 @@ from .compilation import (
     zero_moments,
 )
 from .early_stopping import BestEpoch, validation_losses
-from .forks import check_process
 from .normalization import settle_normalizations
 from .optimization import Moments
 from .preparation import Images
+from .processes import check_process
+from .processes import check_process
 from .sampling import Sampler, epoch_sizes
 
 SCHEDULES = ("one_cycle", "cosine", "constant")

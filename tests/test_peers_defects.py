@@ -38,17 +38,16 @@ this one.
 | ``predict`` gives positions | T | classifier: labels_come_back_as_they_went_in |
 | "Invalid parameter", and no help | S T | errors: misspelt_parameters_are_told_the_nearest |
 | ``n_jobs=2`` hangs | P | same_seed_gives_the_same_bits_in_any_process |
+| cores × jobs threads | S K P | each_worker_takes_its_share_of_the_cores |
 | a forked process hangs | P | fork_before_any_fit, fork_after_a_fit |
 | memory grows with every fit | S K P | memory_does_not_grow_with_every_fit |
 | every fit traces anew | S K P | training: a_fit_traces_its_step_once |
 | MNIST cannot be downloaded | P | datasets: _load_mnist__bundled__is_the_original_byte_for_byte |
-
-Not mended: with ``n_jobs``, each process starts as many threads as TensorFlow is told to by
-``TF_NUM_INTRAOP_THREADS`` in the environment, and untold as many as there are cores.
 """
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -60,12 +59,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+import tensorflow as tf
 from numpy.testing import assert_array_equal
 from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay, recall_score
 from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
 
 from mnist_estimator import classifier
 from mnist_estimator.preparation import Images
+from mnist_estimator.processes import n_threads
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 # Scripts that need a process of their own; what they have to say is printed as JSON.
 
@@ -190,10 +193,29 @@ said |= {"outcome": outcome, "expected": learn()}
 """
 
 
-def start_python(code, *arguments):
+THREADS = """
+import joblib
+
+
+def learn():
+    predicted = small(epochs=1).fit(X, y).predict(X)
+    set_to = tf.config.threading
+    told = [set_to.get_intra_op_parallelism_threads(), set_to.get_inter_op_parallelism_threads()]
+    return told, len(os.listdir("/proc/self/task")), predicted.tolist()
+
+
+if sys.argv[1:] == ["set before"]:
+    tf.config.threading.set_intra_op_parallelism_threads(3)
+said["here"] = learn()
+"""
+
+
+def start_python(code, *arguments, **variables):
+    environment = {k: v for k, v in os.environ.items() if k not in THREAD_VARIABLES}
     return subprocess.Popen(
         [sys.executable, "-c", PREAMBLE + code + "print(json.dumps(said))", *arguments],
         cwd=Path(__file__).parent,
+        env=environment | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -367,14 +389,56 @@ def test_global_settings_do_not_reach_the_network(outcome, own_digest):
 
 
 def test_same_seed_gives_the_same_bits_in_any_process(small, digits, fitted, outcome, own_digest):
-    """Of Keras's wrapper: no seed; of many: ``n_jobs`` hangs once TensorFlow has run."""
+    """Of Keras's wrapper: no seed; of many: ``n_jobs`` hangs once TensorFlow has run.
+
+    The last bit of a sum depends on the number of threads that share it, so here each worker
+    has as many as this process.
+    """
     assert outcome("after ours")["ours"] == own_digest
     fits = [joblib.delayed(small(random_state=seed).fit)(*digits) for seed in (0, 0, 1)]
-    weights = [fit.model_.get_weights() for fit in joblib.Parallel(n_jobs=2)(fits)]
+    with joblib.parallel_config("loky", inner_max_num_threads=n_threads()):
+        weights = [fit.model_.get_weights() for fit in joblib.Parallel(n_jobs=2)(fits)]
     for one, same, expected in zip(*weights[:2], fitted.model_.get_weights(), strict=True):
         assert_array_equal(one, expected)
         assert_array_equal(same, expected)
     assert not np.array_equal(weights[2][-1], weights[0][-1])
+
+
+def threads_in_a_worker():
+    from mnist_estimator import CNNClassifier
+
+    X = np.random.default_rng(0).random((40, 64))
+    CNNClassifier(filters=(4,), epochs=1, random_state=0).fit(X, np.arange(40) % 2).predict(X)
+    told = tf.config.threading.get_intra_op_parallelism_threads()
+    return told, tf.config.threading.get_inter_op_parallelism_threads()
+
+
+@pytest.mark.parametrize(("n_jobs", "share"), [(2, None), (3, 5)])
+def test_each_worker_takes_its_share_of_the_cores(n_jobs, share):
+    """Of many: with ``n_jobs``, TensorFlow uses all cores in every process."""
+    backend = joblib.parallel_config("loky", inner_max_num_threads=share)
+    with backend, joblib.Parallel(n_jobs) as parallel:
+        told = parallel(joblib.delayed(threads_in_a_worker)() for _ in range(n_jobs))
+    expected = share or max(1, joblib.cpu_count() // n_jobs)
+    assert told == [(expected, expected)] * n_jobs
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_threads_that_were_set_stay():
+    """The share counts only where nobody has set TensorFlow's threads, and it is kept."""
+    started = [
+        start_python(THREADS, OMP_NUM_THREADS="1"),
+        start_python(THREADS, OMP_NUM_THREADS="12,4"),
+        start_python(THREADS, "set before", OMP_NUM_THREADS="1"),
+        start_python(THREADS, OMP_NUM_THREADS="1", TF_NUM_INTRAOP_THREADS="2"),
+        start_python(THREADS, OMP_NUM_THREADS="many"),
+    ]
+    outputs = [process.communicate(timeout=600) for process in started]
+    assert not any(process.returncode for process in started), outputs
+    said = [json.loads(output.splitlines()[-1])["here"] for output, _ in outputs]
+    assert [told for told, _, _ in said] == [[1, 1], [12, 12], [3, 0], [0, 0], [0, 0]]
+    one, twelve = said[0][1], said[1][1]
+    assert twelve >= one + 20  # TensorFlow's two pools
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
