@@ -11,7 +11,7 @@ AFFINE = {"rotation": 15.0, "zoom": 0.15, "shear": 0.15, "shift": 0.08}
 
 AUGMENTATIONS: dict[str, dict[str, float]] = {
     "affine": AFFINE,
-    "robust": AFFINE | {"disturbed": 0.02},
+    "robust": AFFINE | {"disturbed": 0.06},
 }
 """Names that the ``augmentation`` parameter takes, with their amounts: those of
 ``random_affine``, and the share of images for ``random_disturbance``."""

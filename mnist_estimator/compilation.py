@@ -204,10 +204,10 @@ def step_function(
     -------
     callable
         ``step(trainable, non_trainable, moments, images, targets, weights, number,
-        seed, learning_rate)`` updates the three lists of variables in place and
+        seed, learning_rate, disturbed)`` updates the three lists of variables in place and
         returns the loss of each image, and whether the answer was right.
         ``moments`` comes from :func:`zero_moments`; ``number`` counts the steps
-        from 1.
+        from 1, and ``disturbed`` is the share of the images for ``random_disturbance``.
     """
     kept = dtype_of(architecture)
     policy = "mixed_bfloat16" if options.bfloat16 else kept
@@ -215,7 +215,7 @@ def step_function(
     arguments = dict(architecture) | {"dtype": policy, "fused": kept == "float32"}
     network = build_cnn(**arguments)
     affine = None if options.augmentation is None else dict(options.augmentation)
-    disturbed = 0.0 if affine is None else affine.pop("disturbed")
+    disturbs = affine is not None and affine.pop("disturbed") > 0.0
 
     @tf.function
     def step(
@@ -228,11 +228,16 @@ def step_function(
         number: tf.Tensor,
         seed: tf.Tensor,
         learning_rate: tf.Tensor,
+        disturbed: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         if affine is not None:
             images = random_affine(images, tf.stack([seed, number]), **affine)
-        if disturbed > 0.0:
-            images = random_disturbance(images, tf.stack([seed, -number]), disturbed)
+        if disturbs:
+            images = tf.cond(
+                disturbed > 0.0,
+                lambda: random_disturbance(images, tf.stack([seed, -number]), disturbed),
+                lambda: images,
+            )
         values = [tf.convert_to_tensor(variable) for variable in trainable]
         with tf.GradientTape() as tape:
             tape.watch(values)
@@ -249,7 +254,7 @@ def step_function(
     step.get_concrete_function(
         *weights_of(network), zero_moments(network), _batch(kept, *network.input_shape[1:]),
         _batch(kept, network.output_shape[-1]), _batch(kept), tf.TensorSpec([], tf.int32),
-        tf.TensorSpec([], tf.int32), tf.TensorSpec([], kept),
+        tf.TensorSpec([], tf.int32), tf.TensorSpec([], kept), tf.TensorSpec([], tf.float32),
     )  # fmt: skip
     return step
 

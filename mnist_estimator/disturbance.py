@@ -17,7 +17,7 @@ Disturbance = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 """Takes images (n, height, width, channels) in [0, 1], n from 0 up, and a seed."""
 
 
-def random_disturbance(images: tf.Tensor, seed: tf.Tensor, share: float) -> tf.Tensor:
+def random_disturbance(images: tf.Tensor, seed: tf.Tensor, share: float | tf.Tensor) -> tf.Tensor:
     """Disturb a share of the images, each in one of seven ways.
 
     Every image has the same chance, and each way of :data:`DISTURBANCES` has.
@@ -29,7 +29,7 @@ def random_disturbance(images: tf.Tensor, seed: tf.Tensor, share: float) -> tf.T
         comes out is in that range.
     seed : tensor of shape (2,), int32
         The same seed gives the same changes.
-    share : float in [0, 1]
+    share : float or scalar tensor, float32, in [0, 1]
         The chance of an image to be disturbed.
 
     Returns
@@ -49,7 +49,7 @@ def random_disturbance(images: tf.Tensor, seed: tf.Tensor, share: float) -> tf.T
     divisor = tf.where(span > 0, span, tf.ones_like(span))
     first, *seeds = _split(seed, 1 + ways)
     draws = tf.random.stateless_uniform([n], first)
-    way = tf.minimum(tf.cast(draws * (ways / max(share, 1e-9)), tf.int32), ways)
+    way = tf.minimum(tf.cast(draws * (ways / tf.maximum(share, 1e-9)), tf.int32), ways)
     way = tf.where(draws < share, way, ways)
     *parts, rest = tf.dynamic_partition(images, way, ways + 1)
     for i, disturb in enumerate(DISTURBANCES):

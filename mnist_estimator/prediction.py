@@ -112,7 +112,7 @@ def predict_probabilities(
     largest = probabilities.max(axis=1)
     doubtful = np.flatnonzero(largest < CERTAIN)
     # By blocks, as the shifted images are copies.
-    for block in batches_of(len(doubtful), architecture, AT_ONCE):
+    for block in batches_of(len(doubtful), architecture, AT_A_TIME * AT_ONCE // 8):
         rows = doubtful[block]
         views = _shifts(images[rows], shift)
         shifted = _probabilities(model, architecture, views).reshape(8, len(rows), -1)

@@ -30,12 +30,14 @@ from .normalization import settle_normalizations
 from .optimization import Moments
 from .preparation import Images
 from .processes import check_process
-from .processes import check_process
 from .sampling import Sampler, epoch_sizes
 
 SCHEDULES = ("one_cycle", "cosine", "constant")
 WARM_UP = 0.25
 """Share of the training over which "one_cycle" raises the learning rate."""
+UNDISTURBED = 0.2
+"""Share of the training, its end, in which no image is disturbed. (What was learned of disturbed
+images stays for as long; half of it is lost in twice the time.)"""
 
 History = dict[str, list[float]]
 
@@ -301,6 +303,7 @@ class _Loop:
         self.step = step_function(architecture, step_options)
         self.dtype = dtype_of(architecture)
         self.weights = weights_of(model)
+        self.disturbed = dict(step_options.augmentation or ()).get("disturbed", 0.0)
         n_classes = model.output_shape[-1]
         smooth = options.label_smoothing
         self.targets = np.full((n_classes, n_classes), smooth / n_classes)
@@ -319,8 +322,9 @@ class _Loop:
         # normalize by.
         for i, rows in enumerate(np.array_split(order, self.n_batches[epoch])):
             self.state.n_steps += 1
-            share = rate_share(options.schedule, (n_before + i + 0.5) / n_steps)
-            rate = self.largest_rate() * share
+            progress = (n_before + i + 0.5) / n_steps
+            rate = self.largest_rate() * rate_share(options.schedule, progress)
+            disturbed = self.disturbed if progress < 1.0 - UNDISTURBED else 0.0
             watch.on_train_batch_begin(i)
             weights = images.weights[rows]
             losses, hits = self.step(
@@ -332,6 +336,7 @@ class _Loop:
                 tf.constant(self.state.n_steps, tf.int32),
                 tf.constant(options.seed, tf.int32),
                 tf.constant(rate, dtype),
+                tf.constant(disturbed, tf.float32),
             )
             losses, hits = losses.numpy().astype(np.float64), hits.numpy()
             total, right = total + weights @ losses, right + weights @ hits

@@ -124,16 +124,16 @@ def test_memory_mapped_images(small, digits, tmp_path):
 
 def test_memory_mapped_images_are_never_copied_as_a_whole(small, tmp_path):
     generator = np.random.default_rng(0)
-    X = generator.integers(0, 256, (6000, 64, 64), dtype=np.uint8)
+    X = generator.integers(0, 256, (12_000, 64, 64), dtype=np.uint8)
     np.save(tmp_path / "X.npy", X)
-    y, size = generator.integers(0, 2, 6000), X.nbytes
+    y, size = generator.integers(0, 2, 12_000), X.nbytes
     del X
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
-    clf = small(filters=(4,), epochs=1, batch_size=32)
+    clf = small(filters=(4,), epochs=1, batch_size=64)
     clf.fit(mapped[:64], y[:64])  # what is traced stays, and is not the images
     clf.predict(mapped[:64])
     tracemalloc.start()
-    weights = generator.integers(0, 2, 6000)
+    weights = generator.integers(0, 2, 12_000)
     clf.fit(mapped, y, sample_weight=weights, X_val=mapped[:500], y_val=y[:500])
     clf.partial_fit(mapped, y)
     assert tracemalloc.get_traced_memory()[1] < size / 3
@@ -164,7 +164,7 @@ def test_weights_are_those_of_the_best_epoch(small, digits):
     """An enormous constant rate makes the loss jump; what is kept is about the lowest."""
     X, y = digits
     X_val, y_val = X[400:], y[400:]
-    clf = small(epochs=8, optimizer="adam", schedule="constant", learning_rate=0.2, patience=8)
+    clf = small(epochs=8, schedule="constant", learning_rate=0.05, patience=8)
     clf.fit(X[:400], y[:400], X_val=X_val, y_val=y_val)
     losses = clf.history_["val_loss"]
     proba = clf.predict_proba(X_val)

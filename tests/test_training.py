@@ -116,7 +116,7 @@ def test_step_is_the_step_of_keras():
         ours_losses, _ = step(
             variables_of(ours.trainable_variables), variables_of(ours.non_trainable_variables),
             moments, tf.constant(images), tf.constant(targets), tf.constant(weights),
-            tf.constant(number), tf.constant(0), tf.constant(0.01),
+            tf.constant(number), tf.constant(0), tf.constant(0.01), tf.constant(0.0),
         )  # fmt: skip
         with tf.GradientTape() as tape:
             logits = theirs(images, training=True)

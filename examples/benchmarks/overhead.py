@@ -27,11 +27,13 @@ from rich.progress import track
 from sklearn.pipeline import Pipeline
 
 from mnist_estimator import load_mnist, make_pipeline
+from mnist_estimator.augmentation import resolve_augmentation
 from mnist_estimator.compilation import step_function, weights_of, zero_moments
 from mnist_estimator.network import build_cnn
 from mnist_estimator.pipeline import PRESETS
 from mnist_estimator.preparation import resolve_batch_size
 from mnist_estimator.sampling import epoch_sizes
+from mnist_estimator.training import UNDISTURBED
 
 N_TRAIN = 60_000
 
@@ -45,6 +47,8 @@ def prepare_bare_loop(pipe: Pipeline, X: np.ndarray, y: np.ndarray) -> Callable[
     step = step_function(architecture, clf._step_options())
     batch_size = resolve_batch_size(clf.batch_size, len(X))
     sizes = epoch_sizes(len(X), clf.epochs, clf.hard_fraction)
+    n_steps = sum(math.ceil(size / batch_size) for size in sizes)
+    disturbed = (resolve_augmentation(clf.augmentation) or {}).get("disturbed", 0.0)
 
     def run() -> None:
         network = build_cnn(**dict(architecture))
@@ -59,6 +63,7 @@ def prepare_bare_loop(pipe: Pipeline, X: np.ndarray, y: np.ndarray) -> Callable[
                     *weights, moments, tf.constant(images[rows]), tf.constant(targets[rows]),
                     tf.constant(ones[rows]), tf.constant(number), tf.constant(0),
                     tf.constant(clf.learning_rate, tf.float32),
+                    tf.constant(disturbed if number < (1 - UNDISTURBED) * n_steps else 0.0),
                 )  # fmt: skip
                 losses.numpy()
 
