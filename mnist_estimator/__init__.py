@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .caching import CachedClassifier as CachedClassifier
     from .classifier import CNNClassifier as CNNClassifier
     from .datasets import load_mnist as load_mnist
     from .digit_normalization import DigitNormalizer as DigitNormalizer
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _MODULE_OF = {
     "CNNClassifier": "classifier",
+    "CachedClassifier": "caching",
     "CoverageAccuracyDisplay": "reliability",
     "DigitNormalizer": "digit_normalization",
     "DigitReading": "images",
@@ -60,6 +62,7 @@ _MODULE_OF = {
 
 __all__ = [
     "CNNClassifier",
+    "CachedClassifier",
     "CoverageAccuracyDisplay",
     "DigitNormalizer",
     "DigitReading",

@@ -153,7 +153,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         same weights, to the bit. The checkpoint of a fit on other data, with other
         parameters or by other versions is refused. With ``random_state=None`` the seed
         is that of the checkpoint. Not for ``callbacks`` with a memory of their own, which
-        begin anew, and not for searches and cross-validation, whose fits would share it.
+        begin anew, and not for searches and cross-validation, whose fits would share it: those
+        take a ``CachedClassifier``.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the weights of the last fit.
     verbose : int, default=0

@@ -13,6 +13,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 def own_callback(callback: Any) -> keras.callbacks.Callback:
     """Return a callback that a fit may use up: an instance of the class, or a copy.
 
+    A copy shares what is Optuna's: a copied trial would report to a copy of its study, and
+    never hear that it is to be pruned.
+
     Parameters
     ----------
     callback : keras.callbacks.Callback or subclass of it
@@ -27,7 +30,9 @@ def own_callback(callback: Any) -> keras.callbacks.Callback:
     TypeError
         If it is neither.
     """
-    own = callback() if isinstance(callback, type) else copy.deepcopy(callback)
+    parts = getattr(callback, "__dict__", {}).values()
+    shared = {id(part): part for part in parts if type(part).__module__.startswith("optuna.")}
+    own = callback() if isinstance(callback, type) else copy.deepcopy(callback, shared)
     if not isinstance(own, keras.callbacks.Callback):
         raise TypeError(
             "callbacks must hold instances or subclasses of keras.callbacks.Callback; "

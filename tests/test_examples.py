@@ -31,6 +31,14 @@ CASES = {
         300,
         ["Killed after", "holds the checkpoint of another fit", "The same to the bit: True"],
     ),
+    "optuna_search.py": (
+        100,
+        ["Goes on after 8 of 16 trials", "16 trials, ", "The same from a fresh fit: True"],
+    ),
+    "resume_search.py": (
+        200,
+        ["Killed after", "19 fits; those that were there are as they were: True", "scores: True"],
+    ),
     "photo.py": (2000, ["40 digits found of 40, in 4 lines", "written 3141592653: "]),
     "other_pipelines.py": (100, ["Accuracy in five folds", "CNN and SVC", "CNN, calibrated"]),
     "serve_onnx.py": (100, ["Labels other than the pipeline's: 0", "ONNX Runtime", "one image"]),
