@@ -41,9 +41,9 @@ X_train, _, y_train, _ = train_test_split(X, y, train_size=SIZE, stratify=y, ran
 # learning rate share it; those that differ in the network, in dropout as well as in
 # filters, are traced anew, which takes a second or more for each of these four.
 #
-# `n_jobs=2` would give the same scores to the last digit. On 2 cores it does not pay:
-# a single fit uses both already, and each process would import TensorFlow and trace
-# the networks for itself (66 s instead of 59 s in one trial).
+# On 2 cores `n_jobs=2` does not pay: a single fit uses both already, and each process would
+# import TensorFlow and trace the networks for itself. Scores would differ a little, as a sum
+# that one thread makes is rounded otherwise than one that two share.
 
 # %%
 pipe = make_pipeline(epochs=5, random_state=0)
