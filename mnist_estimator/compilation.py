@@ -21,11 +21,14 @@ import tensorflow as tf
 
 from .augmentation import random_affine
 from .disturbance import random_disturbance
-from .network import build_cnn
+from .network import AdjustableDropout, build_cnn
 from .optimization import Moments, Optimizer
 
-CACHE_SIZE = 16
+CACHE_SIZE = 8
 """Architectures whose functions are kept; a search over more traces some again."""
+
+ANY_RATE = 0.5
+"""Stands for all rates of dropout above 0."""
 
 LARGEST_BATCH = 1000
 BATCH_VALUES = 2**20
@@ -75,7 +78,24 @@ class StepOptions:
     augmentation: Architecture | None
 
 
-@functools.lru_cache(maxsize=CACHE_SIZE)
+def _traced_once(function: Any) -> Any:
+    """Keep what a function returns for the last architectures.
+
+    Of dropout it matters only whether there is any: the rate is no part of what is traced. So
+    a search over it traces nothing anew.
+    """
+    kept = functools.lru_cache(maxsize=CACHE_SIZE)(function)
+
+    @functools.wraps(function)
+    def call(architecture: Architecture, *options: Any) -> Any:
+        dropout = float(dict(architecture).get("dropout", ANY_RATE) > 0.0) * ANY_RATE
+        return kept(freeze(dict(architecture) | {"dropout": dropout}), *options)
+
+    call.cache_info = kept.cache_info  # type: ignore[attr-defined]
+    return call
+
+
+@_traced_once
 def forward_function(architecture: Architecture) -> Callable[[keras.Model, tf.Tensor], tf.Tensor]:
     """Return ``forward(model, images) -> logits``.
 
@@ -137,7 +157,7 @@ def handles_of(model: keras.Model) -> list[tf.Tensor]:
     return handles
 
 
-@functools.lru_cache(maxsize=CACHE_SIZE)
+@_traced_once
 def statistics_function(architecture: Architecture) -> Callable[..., list[tf.Tensor]]:
     """Return ``statistics(trainable, non_trainable, images)``.
 
@@ -187,7 +207,7 @@ def normalizations(model: keras.Model) -> list[tuple[int, int]]:
     ]
 
 
-@functools.lru_cache(maxsize=CACHE_SIZE)
+@_traced_once
 def step_function(
     architecture: Architecture, options: StepOptions
 ) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
@@ -204,16 +224,22 @@ def step_function(
     -------
     callable
         ``step(trainable, non_trainable, moments, images, targets, weights, number,
-        seed, learning_rate, disturbed)`` updates the three lists of variables in place and
+        seed, learning_rate, disturbed, dropout)`` updates the three lists of variables in place and
         returns the loss of each image, and whether the answer was right.
         ``moments`` comes from :func:`zero_moments`; ``number`` counts the steps
-        from 1, and ``disturbed`` is the share of the images for ``random_disturbance``.
+        from 1, and ``disturbed`` is the share of the images for ``random_disturbance``;
+        ``dropout`` counts if the architecture has a rate above 0.
     """
     kept = dtype_of(architecture)
     policy = "mixed_bfloat16" if options.bfloat16 else kept
     # TensorFlow's fused kernel knows no float64.
-    arguments = dict(architecture) | {"dtype": policy, "fused": kept == "float32"}
+    arguments = dict(architecture) | {
+        "dtype": policy,
+        "fused": kept == "float32",
+        "adjustable": True,
+    }
     network = build_cnn(**arguments)
+    drops = [layer for layer in network.layers if isinstance(layer, AdjustableDropout)]
     affine = None if options.augmentation is None else dict(options.augmentation)
     disturbs = affine is not None and affine.pop("disturbed") > 0.0
 
@@ -229,6 +255,7 @@ def step_function(
         seed: tf.Tensor,
         learning_rate: tf.Tensor,
         disturbed: tf.Tensor,
+        dropout: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         if affine is not None:
             images = random_affine(images, tf.stack([seed, number]), **affine)
@@ -241,6 +268,8 @@ def step_function(
         values = [tf.convert_to_tensor(variable) for variable in trainable]
         with tf.GradientTape() as tape:
             tape.watch(values)
+            for layer in drops:
+                layer.given_rate = dropout
             logits, updates = network.stateless_call(values, non_trainable, images, training=True)
             losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
             mean = tf.reduce_mean(weights * losses)
@@ -255,6 +284,7 @@ def step_function(
         *weights_of(network), zero_moments(network), _batch(kept, *network.input_shape[1:]),
         _batch(kept, network.output_shape[-1]), _batch(kept), tf.TensorSpec([], tf.int32),
         tf.TensorSpec([], tf.int32), tf.TensorSpec([], kept), tf.TensorSpec([], tf.float32),
+        tf.TensorSpec([], tf.float32),
     )  # fmt: skip
     return step
 

@@ -79,6 +79,28 @@ class PooledConv2D(keras.layers.Conv2D):
         return n, height // 2, width // 2, filters
 
 
+class AdjustableDropout(keras.layers.Dropout):
+    """Dropout whose rate is a tensor, so that what is traced with one rate serves for all.
+
+    Keras's layer has the rate as a constant. Weights and result are the same.
+
+    Attributes
+    ----------
+    given_rate : tf.Tensor
+        The rate, to be set before each call in training.
+    """
+
+    given_rate: tf.Tensor
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Drop activations in training."""
+        if not training or self.rate == 0:
+            return inputs
+        rate = tf.cast(self.given_rate, inputs.dtype)
+        seed = tf.cast(self.seed_generator.next(), tf.int32)
+        return tf.nn.experimental.stateless_dropout(inputs, rate=rate, seed=seed)
+
+
 def _margins(size: int) -> list[int]:
     """Return the pixels that "same" adds before and after an image for a kernel."""
     return [(size - 1) // 2, size // 2]
@@ -97,6 +119,7 @@ def build_cnn(
     dtype: str = "float32",
     fused: bool = False,
     pooled: bool = False,
+    adjustable: bool = False,
     seed: int = 0,
 ) -> keras.Sequential:
     """Build a convolutional network that maps images to one logit a class.
@@ -145,6 +168,8 @@ def build_cnn(
     pooled : bool, default=False
         Use :class:`PooledConv2D` where it is faster, for a network that only
         predicts; it has the same weights in the same order.
+    adjustable : bool, default=False
+        Use :class:`AdjustableDropout`, for a network that is to train with any rate above 0.
     seed : int, default=0
         Seeds the initial weights and the dropout. No global generator is used.
 
@@ -164,6 +189,7 @@ def build_cnn(
     check_process()
     seeds = _seeds(seed)
     kept = "float64" if dtype == "float64" else "float32"
+    drop = AdjustableDropout if adjustable else keras.layers.Dropout
     normalization = FusedBatchNormalization if fused else keras.layers.BatchNormalization
     layers = [
         keras.Input(image_shape, dtype=kept, name="images"),
@@ -198,14 +224,14 @@ def build_cnn(
     layers.append(keras.layers.Flatten(data_format="channels_last", dtype=dtype, name="flatten"))
     for i, units in enumerate(dense_units, start=1):
         layers += [
-            keras.layers.Dropout(dropout, seed=next(seeds), dtype=dtype, name=f"dropout{i}"),
+            drop(dropout, seed=next(seeds), dtype=dtype, name=f"dropout{i}"),
             keras.layers.Dense(
                 units, activation="relu", dtype=dtype, name=f"dense{i}",
                 kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)),
             ),
         ]  # fmt: skip
     layers += [
-        keras.layers.Dropout(dropout, seed=next(seeds), dtype=dtype, name="dropout"),
+        drop(dropout, seed=next(seeds), dtype=dtype, name="dropout"),
         keras.layers.Dense(
             n_classes, dtype=kept, name="logits",
             kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),

@@ -303,6 +303,7 @@ class _Loop:
         self.step = step_function(architecture, step_options)
         self.dtype = dtype_of(architecture)
         self.weights = weights_of(model)
+        self.dropout = tf.constant(dict(architecture).get("dropout", 0.0), tf.float32)
         self.disturbed = dict(step_options.augmentation or ()).get("disturbed", 0.0)
         n_classes = model.output_shape[-1]
         smooth = options.label_smoothing
@@ -337,6 +338,7 @@ class _Loop:
                 tf.constant(options.seed, tf.int32),
                 tf.constant(rate, dtype),
                 tf.constant(disturbed, tf.float32),
+                self.dropout,
             )
             losses, hits = losses.numpy().astype(np.float64), hits.numpy()
             total, right = total + weights @ losses, right + weights @ hits

@@ -16,7 +16,7 @@ from mnist_estimator.compilation import (
     zero_moments,
 )
 from mnist_estimator.early_stopping import BestEpoch, is_above
-from mnist_estimator.network import build_cnn
+from mnist_estimator.network import AdjustableDropout, build_cnn
 from mnist_estimator.normalization import settle_normalizations
 from mnist_estimator.optimization import Optimizer
 from mnist_estimator.prediction import predict_logits
@@ -116,7 +116,7 @@ def test_step_is_the_step_of_keras():
         ours_losses, _ = step(
             variables_of(ours.trainable_variables), variables_of(ours.non_trainable_variables),
             moments, tf.constant(images), tf.constant(targets), tf.constant(weights),
-            tf.constant(number), tf.constant(0), tf.constant(0.01), tf.constant(0.0),
+            tf.constant(number), tf.constant(0), tf.constant(0.01), *tf.zeros(2),
         )  # fmt: skip
         with tf.GradientTape() as tape:
             logits = theirs(images, training=True)
@@ -232,8 +232,28 @@ def test_a_fit_traces_its_step_once(small, digits):
     X, y = digits
     small().fit(X[:100], y[:100])
     traced = step_function.cache_info().misses
-    small(learning_rate=0.02, random_state=5).fit(X, y).predict(X[:7])
+    small(learning_rate=0.02, dropout=0.1, random_state=5).fit(X, y).predict(X[:7])
     assert step_function.cache_info().misses == traced
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.6])
+def test_adjustable_dropout_is_that_of_keras(rate):
+    x = tf.ones((50, 40))
+    ours, theirs = AdjustableDropout(0.5, seed=3), keras.layers.Dropout(rate, seed=3)
+    ours.given_rate = tf.constant(rate)
+    assert_allclose(ours(x, training=True), theirs(x, training=True), rtol=1e-6)
+    assert_array_equal(ours(x, training=False), x)
+
+
+def test_each_fit_drops_its_own_share(small, digits):
+    """Though what one rate has traced serves for another."""
+    few, many, again, none = [
+        small(epochs=1, dropout=rate).fit(*digits).model_.get_weights()[-1]
+        for rate in (0.1, 0.6, 0.1, 0.0)
+    ]
+    assert_array_equal(few, again)
+    assert not np.allclose(few, many)
+    assert not np.allclose(few, none)
 
 
 def test_many_architectures_bring_no_warning_of_retracing(small, digits, caplog):

@@ -64,6 +64,7 @@ def prepare_bare_loop(pipe: Pipeline, X: np.ndarray, y: np.ndarray) -> Callable[
                     tf.constant(ones[rows]), tf.constant(number), tf.constant(0),
                     tf.constant(clf.learning_rate, tf.float32),
                     tf.constant(disturbed if number < (1 - UNDISTURBED) * n_steps else 0.0),
+                    tf.constant(clf.dropout, tf.float32),
                 )  # fmt: skip
                 losses.numpy()
 
