@@ -153,10 +153,11 @@ def page(found: pd.DataFrame, picture: str) -> str:
 
 NOTE = """\
 "Robust" is `make_pipeline(augmentation="robust")`: beside the small affine changes of the
-default, a share of the images of each training step is disturbed, in one of seven ways: light,
-noise, random filters, outlines alone, inverted patches, lines, strong affine changes. None is a
-corruption of MNIST-C, but some are of the same kind (light and fog, patches and stripes, outlines
-and Canny's edges), so these figures say less about corruptions that nobody has thought of."""
+default, a share of the images is disturbed until the last fifth of the training, in one of
+seven ways: light, noise, random filters, outlines alone, inverted patches, lines, strong affine
+changes. None is a corruption of MNIST-C, but some are of the same kind (light and fog, patches and
+stripes, outlines and Canny's edges), so these figures say less about corruptions that nobody has
+thought of."""
 
 
 def draw(n_images: int = 10) -> "Figure":

@@ -1,0 +1,220 @@
+"""What it takes to learn from images that stay on the disk, in time and memory.
+
+Two million random images of 28×28 bytes, 1.6 GB, are written to a temporary folder and mapped
+into memory. `fit`, `partial_fit` and `predict_proba` take them, by the classifier alone, which
+reads them batch by batch, and by the pipeline; beside it stand fewer images held in memory.
+
+    python examples/benchmarks/larger_than_memory.py                        # a quarter of an hour
+    python examples/benchmarks/larger_than_memory.py --only predict_proba   # a part
+
+Each measurement has a process of its own. Its row goes to larger_than_memory.csv beside the
+script, and what stands there with the same settings is not run again. Then
+docs/larger_than_memory.md is written. The numbers of the memory need Linux. `TMPDIR` in the
+environment says where the folder is to be.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from measuring import Job, Row, parser_of, reset_peak, rows_of, run
+from reporting import to_markdown
+from scaling import synthetic
+
+SIDE, CLASSES = 28, 10
+PIECE = 10_000
+"""Images that are written at once, and that `partial_fit` takes at once."""
+FOLDER = "MNIST_MAPPED_FOLDER"
+"""The variable that tells the processes where the file is, or is to be."""
+NETWORK = {
+    "filters": (8, 16), "kernel_size": 3, "epochs": 1, "batch_size": 512, "hard_fraction": 1.0,
+    "augmentation": None, "early_stopping": False, "test_time_shift": 0, "random_state": 0,
+}  # fmt: skip
+
+
+def pieces(n_images: int) -> Iterator[slice]:
+    """Yield slices of some images at a time."""
+    for start in range(0, n_images, PIECE):
+        yield slice(start, min(start + PIECE, n_images))
+
+
+def write_images(path: Path, n_images: int) -> None:
+    """Write random images piece by piece, and have them on the disk before going on."""
+    size = n_images * SIDE**2
+    if shutil.disk_usage(path.parent).free < 2 * size:
+        raise OSError(f"{path.parent} has no room for {size / 1e9:.1f} GB of images.")
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        form = {"descr": "|u1", "fortran_order": False, "shape": (n_images, SIDE, SIDE)}
+        np.lib.format.write_array_header_1_0(file, form)
+        for number, rows in enumerate(pieces(n_images)):
+            X, _ = synthetic(rows.stop - rows.start, SIDE, CLASSES, number)
+            file.write(X)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def images_of(kind: str, n_images: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return images and labels: an array, or a file mapped, whose pages the system has or not."""
+    if kind == "array":
+        return synthetic(n_images, SIDE, CLASSES)
+    path = Path(os.environ[FOLDER], f"{n_images}.npy")
+    if not path.exists():
+        write_images(path, n_images)
+    labels = np.concatenate([np.arange(rows.stop - rows.start) for rows in pieces(n_images)])
+    if kind == "file, not cached":
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return np.load(path, mmap_mode="r"), labels % CLASSES
+
+
+def status(name: str) -> float:
+    """Return a number of this process's memory in MB, or NaN where the system has none."""
+    path = Path("/proc/self/status")
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    found = [int(line.split()[1]) for line in lines if line.startswith(f"{name}:")]
+    return found[0] * 1024 / 1e6 if found else float("nan")
+
+
+@contextmanager
+def watched(row: Row, interval: float = 0.01) -> Iterator[None]:
+    """Note how long a block takes, and how far memory rises above that at its start.
+
+    Anonymous memory is what the process needs; pages of the file, which count as resident too,
+    are given back when others need the room.
+    """
+    reset_peak()
+    resident, anonymous, done = status("VmRSS"), [status("RssAnon")], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(interval):
+            anonymous.append(status("RssAnon"))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        row["seconds"] = time.perf_counter() - started
+        done.set()
+        thread.join()
+    row["added_mb"] = status("VmHWM") - resident
+    row["added_anonymous_mb"] = max(anonymous) - anonymous[0]
+
+
+def refuse_too_large(who: str, n_images: int) -> None:
+    """Raise where the pipeline's scaled copy, four bytes a pixel, would not fit into memory."""
+    needed = 1.5 * n_images * SIDE**2 * 4 if who == "pipeline" else 0.0
+    lines = Path("/proc/meminfo").read_text("utf-8").splitlines() if status("VmRSS") > 0 else []
+    for line in lines:
+        if line.startswith("MemAvailable:") and int(line.split()[1]) * 1024 < needed:
+            raise MemoryError(f"{needed / 1e9:.1f} GB are not free for the pipeline's copy.")
+
+
+def measure(what: str, who: str, kind: str, n_images: int) -> Row:
+    """Take all images with a model that is compiled already."""
+    from sklearn.base import clone
+
+    from mnist_estimator import CNNClassifier, ImageScaler, make_pipeline
+
+    refuse_too_large(who, n_images)
+    X, y = images_of(kind, n_images)
+    model: Any = make_pipeline(**NETWORK) if who == "pipeline" else CNNClassifier(**NETWORK)
+    few, labels = synthetic(1000, SIDE, CLASSES)
+    model.fit(few, labels).predict_proba(few)
+    row: Row = {"images": n_images}
+    if what == "fit":
+        new = clone(model)
+        with watched(row):
+            new.fit(X, y)
+    elif what == "predict_proba":
+        with watched(row):
+            model.predict_proba(X)
+    else:
+        scaler, new = ImageScaler().fit(few), CNNClassifier(**NETWORK)
+        scale: Callable[[Any], Any] = scaler.transform if who == "pipeline" else lambda X: X
+        with watched(row):
+            for rows in pieces(n_images):
+                new.partial_fit(scale(X[rows]), y[rows], classes=np.arange(CLASSES))
+    return row | {"images_per_second": n_images / row["seconds"]}
+
+
+WHAT = ("fit", "partial_fit", "predict_proba")
+PARTS = dict.fromkeys(WHAT, measure)
+FIELDS = ["images", "seconds", "images_per_second", "added_mb", "added_anonymous_mb"]
+
+NOTE = """\
+Memory added: the highest resident memory over that before; anonymous: without the pages of the
+file, which the system takes back when it needs room. "Not cached": no page of the file was in
+memory at the start. The classifier reads the file batch by batch."""
+
+
+def table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Lay out a part: each way beside the same with images held in memory."""
+    held = rows[rows["kind"] == "array"].set_index("who")["images_per_second"]
+    share = rows["images_per_second"] / rows["who"].map(held)
+    columns = {
+        "images": [f"{value:,.0f}" for value in rows["images"]],
+        "images/s": [f"{value:,.0f}" for value in rows["images_per_second"]],
+        "% of that in memory": ["–" if pd.isna(value) else f"{100 * value:.0f}" for value in share],
+        "MB added": [f"{value:,.0f}" for value in rows["added_mb"]],
+        "anonymous": [f"{value:,.0f}" for value in rows["added_anonymous_mb"]],
+    }
+    labels = [f"{who}, {kind}" for who, kind in zip(rows["who"], rows["kind"], strict=True)]
+    return pd.DataFrame(columns, index=pd.Index(labels, name=""))
+
+
+def page(rows: pd.DataFrame, described: str) -> str:
+    """Return the tables as Markdown."""
+    parts = [f"{described}.", "# More images than memory"]
+    parts.append(
+        "Written by `examples/benchmarks/larger_than_memory.py`: one epoch of a network of 8 and "
+        "16 filters, random images of 28×28 bytes."
+    )
+    for what in WHAT:
+        of_part = rows_of(rows, what)
+        if len(of_part):
+            parts += [f"## `{what}`", to_markdown(table(of_part))]
+    return "\n\n".join([*parts, NOTE]) + "\n"
+
+
+def jobs_of(options: argparse.Namespace) -> list[Job]:
+    """Return what is to be measured."""
+    jobs: list[Job] = []
+    for what in options.only:
+        for who in ("classifier", "pipeline"):
+            kinds = [("array", options.held), ("file", options.mapped)]
+            if who == "classifier" and hasattr(os, "posix_fadvise"):
+                kinds.append(("file, not cached", options.mapped))
+            settings = {"what": what, "who": who}
+            jobs += [(what, settings | {"kind": kind, "n_images": n}) for kind, n in kinds]
+    return jobs
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what is not there yet, and write the page."""
+    parser = parser_of(Path(__file__), "larger_than_memory.md", __doc__ or "", PARTS)
+    parser.add_argument("--mapped", type=int, default=2_000_000, help="default: %(default)s")
+    parser.add_argument("--held", type=int, default=200_000, help="default: %(default)s")
+    options = parser.parse_args(arguments)
+    if options.part:
+        return run(Path(__file__), PARTS, FIELDS, jobs_of, page, options)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ[FOLDER] = folder
+        return run(Path(__file__), PARTS, FIELDS, jobs_of, page, options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
