@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import randint
 from sklearn import metrics
@@ -61,6 +62,7 @@ from sklearn.utils import estimator_html_repr
 from sklearn.utils.fixes import parse_version
 
 from mnist_estimator import CNNClassifier, ImageScaler
+from mnist_estimator.processes import n_threads
 
 mpl.use("agg")
 
@@ -296,10 +298,11 @@ def test_bagging_averages_members_fitted_on_their_own_samples(quick, noisy):
 
 def test_bagging_in_two_processes_is_bagging_in_one(quick, noisy):
     X, y = noisy
-    one, two = (
-        BaggingClassifier(quick(), n_estimators=2, n_jobs=n_jobs, random_state=0).fit(X, y)
-        for n_jobs in (1, 2)
-    )
+    with parallel_config("loky", inner_max_num_threads=n_threads()):  # as many as here
+        one, two = (
+            BaggingClassifier(quick(), n_estimators=2, n_jobs=n_jobs, random_state=0).fit(X, y)
+            for n_jobs in (1, 2)
+        )
     assert_array_equal(one.predict_proba(X), two.predict_proba(X))
 
 

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import sklearn
+from joblib import parallel_config
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.metrics import classification_report
@@ -14,6 +15,7 @@ from sklearn.utils import estimator_html_repr
 
 from mnist_estimator import CNNClassifier, ImageScaler, make_pipeline
 from mnist_estimator.pipeline import PRESETS
+from mnist_estimator.processes import n_threads
 
 GRID = {"cnn__learning_rate": [1e-5, 0.01], "cnn__dropout": [0.2]}
 
@@ -44,12 +46,12 @@ def test_workflow(small_pipeline, digits):
 
 def test_grid_search_finds_the_same_with_one_and_two_processes(small_pipeline, digits):
     X, y = digits
-    searches = [
-        GridSearchCV(small_pipeline(epochs=4), GRID, cv=3, n_jobs=n_jobs, error_score="raise").fit(
-            X, y
-        )
-        for n_jobs in (1, 2)
-    ]
+    pipe = small_pipeline(epochs=4)
+    with parallel_config("loky", inner_max_num_threads=n_threads()):  # as many as here
+        searches = [
+            GridSearchCV(pipe, GRID, cv=3, n_jobs=n_jobs, error_score="raise").fit(X, y)
+            for n_jobs in (1, 2)
+        ]
     assert searches[0].best_params_ == searches[1].best_params_
     assert searches[0].best_params_["cnn__learning_rate"] == 0.01
     assert_array_equal(
