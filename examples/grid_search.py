@@ -38,8 +38,8 @@ X_train, _, y_train, _ = train_test_split(X, y, train_size=SIZE, stratify=y, ran
 # `filters` has the numbers of filters of three convolutions.
 #
 # What TensorFlow compiles is kept for the next fit. Candidates that differ in the
-# learning rate share it; those that differ in the network, in dropout as well as in
-# filters, are traced anew, which takes a second or more for each of these four.
+# learning rate or in dropout share it; those that differ in filters are traced anew,
+# which takes a second or more for each of these two.
 #
 # On 2 cores `n_jobs=2` does not pay: a single fit uses both already, and each process would
 # import TensorFlow and trace the networks for itself. Scores would differ a little, as a sum

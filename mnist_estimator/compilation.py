@@ -78,6 +78,16 @@ class StepOptions:
     augmentation: Architecture | None
 
 
+@functools.lru_cache
+def _at_any_rate(architecture: Architecture) -> Architecture:
+    """Return an architecture with one rate of dropout in place of all those above 0.
+
+    Kept, since each prediction asks for it.
+    """
+    sizes = dict(architecture)
+    return freeze(sizes | {"dropout": ANY_RATE if sizes.get("dropout", ANY_RATE) > 0.0 else 0.0})
+
+
 def _traced_once(function: Any) -> Any:
     """Keep what a function returns for the last architectures.
 
@@ -88,10 +98,10 @@ def _traced_once(function: Any) -> Any:
 
     @functools.wraps(function)
     def call(architecture: Architecture, *options: Any) -> Any:
-        dropout = float(dict(architecture).get("dropout", ANY_RATE) > 0.0) * ANY_RATE
-        return kept(freeze(dict(architecture) | {"dropout": dropout}), *options)
+        return kept(_at_any_rate(architecture), *options)
 
     call.cache_info = kept.cache_info  # type: ignore[attr-defined]
+    call.cache_clear = kept.cache_clear  # type: ignore[attr-defined]
     return call
 
 

@@ -46,19 +46,23 @@ def check_process() -> None:
 
 def n_threads() -> int:
     """Return how many threads TensorFlow uses for an operation in this process."""
-    told = tf.config.threading.get_intra_op_parallelism_threads()
-    return told or _number("TF_NUM_INTRAOP_THREADS") or os.cpu_count() or 1
+    return _threads_told() or os.cpu_count() or 1
 
 
 def _limit_threads() -> None:
     """Give TensorFlow its share of the cores, unless it was told otherwise or runs already."""
     share, threading = _number("OMP_NUM_THREADS"), tf.config.threading
-    told = threading.get_intra_op_parallelism_threads() or _number("TF_NUM_INTRAOP_THREADS")
-    if share is None or told:
+    if share is None or _threads_told():
         return
     with contextlib.suppress(RuntimeError):  # if it runs already
         threading.set_intra_op_parallelism_threads(share)
         threading.set_inter_op_parallelism_threads(share)
+
+
+def _threads_told() -> int | None:
+    """Return how many threads TensorFlow was told to use for an operation, if it was."""
+    told = tf.config.threading.get_intra_op_parallelism_threads()
+    return told or _number("TF_NUM_INTRAOP_THREADS")
 
 
 def _number(variable: str) -> int | None:

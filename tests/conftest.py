@@ -23,6 +23,9 @@ SMALL = {
 }
 """One architecture for all tests, so that it is traced once."""
 
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+"""What tells TensorFlow how many threads to have, here or by this package."""
+
 
 @pytest.fixture(autouse=True)
 def close_figures():

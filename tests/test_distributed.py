@@ -21,6 +21,7 @@ import joblib.pool
 import keras
 import numpy as np
 import pytest
+from conftest import THREAD_VARIABLES
 from joblib import parallel_config
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -35,7 +36,6 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 PIPELINE = {"filters": (8, 16), "kernel_size": 3, "epochs": 2, "batch_size": 16, "random_state": 0}
 RATES = [0.003, 0.01, 0.03]
 N_FITS = 3 * len(RATES)

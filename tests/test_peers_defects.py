@@ -60,6 +60,7 @@ import pandas as pd
 import pytest
 import skops.io
 import tensorflow as tf
+from conftest import THREAD_VARIABLES
 from numpy.testing import assert_array_equal
 from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay, recall_score
 from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
@@ -67,8 +68,6 @@ from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
 from mnist_estimator import classifier
 from mnist_estimator.preparation import Images
 from mnist_estimator.processes import n_threads
-
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 # Scripts that need a process of their own; what they have to say is printed as JSON.
 
