@@ -330,8 +330,8 @@ def digest(*arrays: NDArray[Any]) -> str:
     sink = hashlib.sha256()
     for array in arrays:
         sink.update(f"{array.dtype.str} {array.shape}".encode())
-        rows = np.atleast_1d(array)
-        size = max(1, BLOCK // max(1, rows.itemsize * math.prod(rows.shape[1:])))
+        rows = array if array.ndim else array[np.newaxis]
+        size = max(1, BLOCK // max(1, rows.dtype.itemsize * math.prod(rows.shape[1:])))
         for start in range(0, len(rows), size):
             sink.update(rows[start : start + size].tobytes())
     return sink.hexdigest()

@@ -11,10 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._doc_link import DocumentationLink
 from .compatibility import CallbackSupportMixin, with_callbacks
+from .scaled_images import ScaledImages, scale
 from .validation import check_image_shape, check_images, unchanged_on_failure
-
-ROWS = 1000
-"""Images scaled at once where float64 is needed in between."""
 
 
 class ImageScaler(
@@ -103,7 +101,7 @@ class ImageScaler(
         task.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=dict)
         return self
 
-    def transform(self, X: ArrayLike) -> NDArray[np.float32]:
+    def transform(self, X: ArrayLike) -> NDArray[np.float32] | ScaledImages:
         """Scale and reshape images.
 
         Parameters
@@ -115,8 +113,11 @@ class ImageScaler(
         Returns
         -------
         ndarray of shape (n, height, width, channels), float32
-            Or, where ``set_output`` asks for data frames, one of flat rows; so it
-            does in a ``ColumnTransformer`` or ``FeatureUnion``, which join columns.
+            Where ``set_output`` asks for data frames, one of flat rows; so it does in a
+            ``ColumnTransformer`` or ``FeatureUnion``, which join columns. Else, of a
+            memory-mapped file (``numpy.memmap``), a
+            :class:`~mnist_estimator.scaled_images.ScaledImages`, which reads and scales rows when
+            they are asked for; ``numpy.asarray`` makes an array of it.
 
         Raises
         ------
@@ -126,28 +127,11 @@ class ImageScaler(
         """
         check_is_fitted(self)
         images = check_images(self, X, reset=False)
-        scaled = self._scale(images)
         if self._output_container() != "default":
-            return scaled.reshape(len(scaled), -1)
-        return scaled
-
-    def _scale(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """Return images with the range brought to [0, 1]."""
-        low, high = self.value_range_
-        span = high - low if high > low else 1.0
-        if images.dtype.itemsize < 8 and abs(low) <= span <= np.finfo(np.float32).max:
-            # In place, on the one copy that is returned: 60,000 images are 188 MB.
-            scaled = images.astype(np.float32)
-            if low:
-                scaled -= np.float32(low)
-            scaled /= np.float32(span)
-            return scaled
-        # A range far from zero, or many digits: float32 only after the subtraction.
-        scaled = np.empty(images.shape, dtype=np.float32)
-        for start in range(0, len(images), ROWS):
-            rows = slice(start, start + ROWS)
-            scaled[rows] = (images[rows].astype(np.float64) - low) / span
-        return scaled
+            return scale(images, self.value_range_).reshape(len(images), -1)
+        if isinstance(X, np.memmap):
+            return ScaledImages(images, self.value_range_)
+        return scale(images, self.value_range_)
 
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """Bring scaled images back to the form, range and dtype seen in ``fit``.

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
+from .scaled_images import ScaledImages
+
 SMALLEST_IMAGE = 64
 """Flat rows of fewer values that form no square are taken as signals, one pixel high."""
 
@@ -246,7 +248,7 @@ def check_images(
     Returns
     -------
     X : ndarray of shape (n, height, width, channels)
-        A view where possible, in the dtype that came.
+        A view where possible, in the dtype that came. ``ScaledImages`` stay what they are.
     y : ndarray of shape (n,)
         Only if ``y`` was given.
 
@@ -274,19 +276,21 @@ def check_images(
         y = plain_labels(y)
     checked = validate_data(estimator, flat, y, reset=reset, dtype="numeric")
     rows, *rest = checked if isinstance(checked, tuple) else (checked,)
+    mapped = X if isinstance(X, ScaledImages) else None
     if reset:
         _warn_of_channels_first(sample_shape or ())
         estimator._sample_shape = sample_shape or rows.shape[1:]
         estimator.image_shape_ = infer_image_shape(
             estimator._sample_shape, check_image_shape(image_shape)
         )
-    if rows.dtype.kind == "f" and not _is_moderate(rows):
+    values = rows if mapped is None else mapped
+    if values.dtype.kind == "f" and not _is_moderate(values):
         raise ValueError(
             f"X must hold numbers from -{LARGEST:g} to {LARGEST:g}, as {owner} computes in "
-            f"float32; got {max(rows.max(), -rows.min()):g}. Bring the images to a range such as "
-            "[0, 1]."
+            f"float32; got {max(values.max(), -values.min()):g}. Bring the images to a range such "
+            "as [0, 1]."
         )
-    images = rows.reshape(len(rows), *estimator.image_shape_)
+    images = rows.reshape(len(rows), *estimator.image_shape_) if mapped is None else mapped
     return (images, *rest) if rest else images
 
 
@@ -324,13 +328,16 @@ def _is_plain(X: Any, estimator: Any) -> bool:
     return _is_moderate(X)
 
 
-def _is_moderate(X: NDArray[np.floating]) -> bool:
+def _is_moderate(X: NDArray[np.floating] | ScaledImages) -> bool:
     """Tell whether all numbers are such that float32 computes with them; NaN is not."""
-    return float(X.min()) >= -LARGEST and float(X.max()) <= LARGEST
+    low, high = X.bounds() if isinstance(X, ScaledImages) else (X.min(), X.max())
+    return float(low) >= -LARGEST and float(high) <= LARGEST
 
 
 def _flatten(X: Any, owner: str) -> tuple[Any, tuple[int, ...] | None]:
     """Return the images as rows, and the shape of one if they did not come as rows."""
+    if isinstance(X, ScaledImages):
+        return X.stand_in(), X.shape[1:]
     refuse_masked(X, "X")
     if hasattr(X, "__array__") and not isinstance(X, np.ndarray) and not hasattr(X, "columns"):
         X = np.asarray(X)  # tensors, series, pictures
