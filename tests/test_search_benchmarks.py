@@ -134,15 +134,19 @@ def test__searches__on_few_images__write_rows_and_a_page(
     monkeypatch.setattr(search, "HALVED", 3)
     monkeypatch.setattr(search, "STAGES", [(3, 4)])
     files = ["--csv", str(tmp_path / "a.csv"), "--page", str(tmp_path / "a.md")]
-    command = ["--images", "120", "--epochs", "1", "--fits", "2", *files]
+    command = ["--images", "120", "--epochs", "1", "2", "--fits", "2", *files]
     assert search.main(command) == 0
-    assert in_this_process == ["grid"] * 5 + ["halving"] * 2 + ["memory"] * 4
+    assert in_this_process == ["grid"] * 10 + ["halving"] * 2 + ["memory"] * 4
     rows = pd.read_csv(tmp_path / "a.csv", skiprows=1)
-    assert rows["fits"].tolist()[:5] == [3] * 5
-    assert rows["best_score"][:7].between(0, 1).all()
-    assert (rows["seconds"][:7] > 0).all()
-    assert (rows[["mb_early", "mb_late"]][7:] > 100).all(axis=None)
-    cells = cells_of((tmp_path / "a.md").read_text("utf-8"))
+    assert rows["fits"].tolist()[:10] == [3] * 10
+    assert rows["best_score"][:12].between(0, 1).all()
+    assert (rows["seconds"][:12] > 0).all()
+    assert (rows[["mb_early", "mb_late"]][12:] > 100).all(axis=None)
+    page = (tmp_path / "a.md").read_text("utf-8")
+    assert page.count("\n| scikeras | ") == 2
+    assert "\nOne epoch:\n" in page
+    assert "\n2 epochs:\n" in page
+    cells = cells_of(page)
     assert {*search.WHO, "this package, the same work, n_jobs=2", "`n_samples`"} <= set(cells)
     assert cells["scikeras"][1] == "1.00"
 
