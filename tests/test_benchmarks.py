@@ -58,7 +58,7 @@ def few_images(monkeypatch):
 # -- compare.py: the methods ------------------------------------------------------------
 
 SCIKIT_LEARN = ["mlp", "svc", "boosting", "neighbors"]
-OTHERS = ["fast", "keras", "scikeras", "torch"]
+OTHERS = ["fast", "ensemble", "keras", "scikeras", "torch"]
 """Those that change settings of a process, or whose import takes long."""
 
 

@@ -70,8 +70,10 @@ RECIPES: dict[str, dict] = {
     "fast: batches of 192": PRESETS["fast"] | {"batch_size": 192},
     "fast: not augmented": PRESETS["fast"] | {"augmentation": None},
     # Accurate.
-    "accurate: twenty epochs": PRESETS["accurate"] | {"epochs": 20},
     "accurate": PRESETS["accurate"],
+    "accurate: fifty epochs": PRESETS["accurate"] | {"epochs": 50},
+    "accurate: two poolings, later": PRESETS["accurate"]
+    | {"filters": ((32, 32, 64), (96, 96), 192), "kernel_size": 3, "dropout": 0.4},
 }
 FIELDS = ["recipe", "seed", "accuracy", "log_loss", "shifted_accuracy", "shifted_log_loss"]
 FIELDS += ["fit_seconds", "cpu_seconds", "n_train", "parameters"]
