@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from joblib.externals.loky import get_reusable_executor
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
@@ -117,6 +118,8 @@ def test_in_a_pipeline_and_a_search(small_pipeline, digits, capsys):
 
 
 def test_in_worker_processes(small, digits):
+    # Workers that earlier tests left may be about to end, and a task given to one then is lost.
+    get_reusable_executor().shutdown(wait=True)
     X, y = digits
     monitor = callback.ScoringMonitor(scoring="accuracy")
     clf = small(epochs=2).set_callbacks(monitor)
