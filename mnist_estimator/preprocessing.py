@@ -127,11 +127,11 @@ class ImageScaler(
         """
         check_is_fitted(self)
         images = check_images(self, X, reset=False)
-        if self._output_container() != "default":
-            return scale(images, self.value_range_).reshape(len(images), -1)
-        if isinstance(X, np.memmap):
+        plain = self._output_container() == "default"
+        if plain and isinstance(X, np.memmap):
             return ScaledImages(images, self.value_range_)
-        return scale(images, self.value_range_)
+        scaled = scale(images, self.value_range_)
+        return scaled if plain else scaled.reshape(len(scaled), -1)
 
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """Bring scaled images back to the form, range and dtype seen in ``fit``.

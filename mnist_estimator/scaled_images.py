@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 ROWS = 1000
-"""Images scaled at once where float64 is needed in between, or the file is passed over."""
+"""Images scaled at once where float64 is needed in between."""
 
 
 def scale(images: NDArray[Any], value_range: tuple[float, float]) -> NDArray[np.float32]:
@@ -123,7 +123,10 @@ class ScaledImages:
             return float(low), float(high)
         return float(self.min()), float(self.max())
 
-    def stand_in(self) -> NDArray[Any]:
-        """Return an array of zeros of as many rows and columns that takes no memory."""
+    def stand_in(self) -> NDArray[np.uint8]:
+        """Return an array of zeros of as many rows and columns that takes no memory.
+
+        Of bytes, which no check goes through in search of NaN.
+        """
         n_images, *sides = self.shape
-        return np.broadcast_to(np.zeros((), self._images.dtype), (n_images, math.prod(sides)))
+        return np.broadcast_to(np.uint8(0), (n_images, math.prod(sides)))

@@ -276,21 +276,20 @@ def check_images(
         y = plain_labels(y)
     checked = validate_data(estimator, flat, y, reset=reset, dtype="numeric")
     rows, *rest = checked if isinstance(checked, tuple) else (checked,)
-    mapped = X if isinstance(X, ScaledImages) else None
     if reset:
         _warn_of_channels_first(sample_shape or ())
         estimator._sample_shape = sample_shape or rows.shape[1:]
         estimator.image_shape_ = infer_image_shape(
             estimator._sample_shape, check_image_shape(image_shape)
         )
-    values = rows if mapped is None else mapped
-    if values.dtype.kind == "f" and not _is_moderate(values):
+    lazy = isinstance(X, ScaledImages)
+    images = X if lazy else rows.reshape(len(rows), *estimator.image_shape_)
+    if images.dtype.kind == "f" and not _is_moderate(images):
         raise ValueError(
             f"X must hold numbers from -{LARGEST:g} to {LARGEST:g}, as {owner} computes in "
-            f"float32; got {max(values.max(), -values.min()):g}. Bring the images to a range such "
+            f"float32; got {max(images.max(), -images.min()):g}. Bring the images to a range such "
             "as [0, 1]."
         )
-    images = rows.reshape(len(rows), *estimator.image_shape_) if mapped is None else mapped
     return (images, *rest) if rest else images
 
 
