@@ -268,30 +268,31 @@ def page(rows: pd.DataFrame, described: str) -> str:
         if part == "grid":
             first["candidates"] = math.prod(map(len, first["grid"].values()))
         parts.append(text.format(**first))
-        if part != "grid":
+        if part == "grid":
+            for epochs, of_epochs in of_part.groupby("epochs"):
+                said_epochs = "One epoch" if epochs == 1 else f"{epochs} epochs"
+                parts += [f"{said_epochs}:", to_markdown(table(part, of_epochs))]
+            parts.append(NOTE)
+        else:
             parts.append(to_markdown(table(part, of_part)))
-            continue
-        for epochs, of_epochs in of_part.groupby("epochs"):
-            said_epochs = "One epoch" if epochs == 1 else f"{epochs} epochs"
-            parts += [f"{said_epochs}:", to_markdown(table(part, of_epochs))]
-        parts.append(NOTE)
     return "\n\n".join(parts) + "\n"
 
 
 def jobs_of(options: argparse.Namespace) -> list[Job]:
     """Return what is to be measured."""
+    data = {"n_images": options.images, "grid": GRID}
     jobs: list[Job] = []
     for epochs in options.epochs:
-        size = {"n_images": options.images, "epochs": epochs, "grid": GRID}
+        size = data | {"epochs": epochs}
         for who, parameters in WHO.items():
             if who != "scikeras" or find_spec("scikeras"):
                 jobs.append(("grid", {"who": who, "parameters": parameters, "n_jobs": 1, **size}))
         two = {"who": "this package, the same work", "parameters": SAME_WORK, "n_jobs": 2}
         jobs.append(("grid", two | size))
+    most = max(options.epochs)
+    halving = data | {"candidates": HALVED, "epochs": most, "most_epochs": 3 * most}
     for resource in ("cnn__epochs", "n_samples"):
-        more = {"candidates": HALVED, "most_epochs": 3 * max(options.epochs)}
-        size = {"n_images": options.images, "epochs": max(options.epochs), "grid": GRID}
-        jobs.append(("halving", {"resource": resource, **size, **more}))
+        jobs.append(("halving", {"resource": resource, **halving}))
     few = {"n_images": min(600, options.images), "n_fits": options.fits}
     for new in (False, True):
         jobs += [("memory", {"new_dropout": new, "n_jobs": n, **few}) for n in (1, 2)]
