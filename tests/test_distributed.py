@@ -32,7 +32,7 @@ from sklearn.model_selection import GridSearchCV
 from mnist_estimator import make_pipeline
 from mnist_estimator.processes import n_threads
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
@@ -173,6 +173,7 @@ def test__dask__search__has_the_scores_of_n_jobs_1(dask_client, expected):
     assert [worker["memory_limit"] for worker in workers] == [MEMORY] * 2
 
 
+@posix
 def test__dask__worker_killed__search_ends_with_the_same_scores(dask_client, expected, tmp_path):
     dask_client.wait_for_workers(2)
     before = set(dask_client.run(os.getpid).values())
@@ -200,6 +201,7 @@ def search_dummies(X, y, candidates=10):
     return GridSearchCV(clf, grid, cv=3, refit=False).fit(X, y)
 
 
+@posix
 def test__dask__worker_killed_while_data_are_sent__search_ends(dask_client, slow_search, tmp_path):
     dask_client.wait_for_workers(2)
     killer = kill_one(tmp_path / "log")
@@ -249,6 +251,7 @@ def stored(ray):
     return runpy.run_path(str(EXAMPLES / "distributed_ray.py"))["StoredArray"].put
 
 
+@posix
 def test__ray__worker_killed__search_ends_with_the_scores_of_n_jobs_1(stored, expected, tmp_path):
     X, y = images()
     killer = kill_one(tmp_path / "log")
@@ -260,6 +263,7 @@ def test__ray__worker_killed__search_ends_with_the_scores_of_n_jobs_1(stored, ex
     assert os.getpid() not in pids
 
 
+@posix
 def test__ray__worker_killed_without_restarts__error(ray, slow_search, tmp_path):
     killer = kill_one(tmp_path / "log")
     with ray_config(), pytest.raises(ray.exceptions.ActorDiedError, match="died unexpectedly"):

@@ -14,8 +14,6 @@ from sklearn.pipeline import Pipeline
 from mnist_estimator import CNNClassifier, ImageScaler, make_pipeline
 from mnist_estimator.scaled_images import ScaledImages, scale
 
-SMALL = {"filters": (4, 8), "epochs": 2, "random_state": 0}
-
 
 @pytest.fixture
 def mapped(digits, tmp_path):
@@ -31,10 +29,10 @@ def mapped(digits, tmp_path):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64, np.float32, np.float64, bool])
 @pytest.mark.parametrize("shape", [(-1, 64), (-1, 8, 8), (-1, 8, 8, 1)])
-def test_the_pipeline_learns_the_same_to_the_bit(mapped, digits, dtype, shape):
+def test_the_pipeline_learns_the_same_to_the_bit(small_pipeline, mapped, digits, dtype, shape):
     file, X = mapped(dtype, shape)
     y = digits[1]
-    one, other = (make_pipeline(**SMALL).fit(images, y) for images in (file, X))
+    one, other = (small_pipeline(epochs=2).fit(images, y) for images in (file, X))
     assert isinstance(one[:-1].transform(file), ScaledImages)
     assert_array_equal(one.predict_proba(file), other.predict_proba(X))
     assert_array_equal(one.predict_proba(X), other.predict_proba(file))
@@ -96,11 +94,11 @@ def test_data_frames_are_made_where_they_are_asked_for(mapped):
     pd.testing.assert_frame_equal(scaler.fit_transform(file), scaler.fit_transform(X))
 
 
-def test_validation_images_may_be_mapped_too(mapped, digits):
+def test_validation_images_may_be_mapped_too(small, mapped, digits):
     file, X = mapped()
     y = digits[1]
     scaler = ImageScaler().fit(X)
-    clf = CNNClassifier(**SMALL)
+    clf = small(epochs=2)
     clf.fit(scaler.transform(file), y, X_val=scaler.transform(file[:50]), y_val=y[:50])
     held = clf.history_["val_loss"]
     clf.fit(scaler.transform(X), y, X_val=scaler.transform(X[:50]), y_val=y[:50])
@@ -109,19 +107,19 @@ def test_validation_images_may_be_mapped_too(mapped, digits):
         clf.fit(scaler.transform(file), y, X_val=256 * np.asarray(X[:50], float), y_val=y[:50])
 
 
-def test_images_too_large_after_scaling_are_refused(mapped, digits):
+def test_images_too_large_after_scaling_are_refused(small, mapped, digits):
     file, _ = mapped(np.float64)
     lazy = ImageScaler(value_range=(0, 1e-20)).fit(file).transform(file)
     with pytest.raises(ValueError, match=r"numbers from -1e\+18 to 1e\+18.*got 1\.6e\+21"):
-        CNNClassifier(**SMALL).fit(lazy, digits[1])
+        small(epochs=2).fit(lazy, digits[1])
 
 
-def test_images_of_another_shape_or_number_are_refused(mapped, digits):
+def test_images_of_another_shape_or_number_are_refused(small, small_pipeline, mapped, digits):
     file, _ = mapped()
-    pipe = make_pipeline(**SMALL).fit(file, digits[1])
+    pipe = small_pipeline(epochs=2).fit(file, digits[1])
     lazy = pipe[:-1].transform(file)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
-        CNNClassifier(**SMALL).fit(lazy, digits[1][:-1])
+        small(epochs=2).fit(lazy, digits[1][:-1])
     other = ImageScaler().fit(np.zeros((1, 4, 4), np.uint8))
     with pytest.raises(ValueError, match=r"images of shape \(8, 8, 1\).*fitted on.*\(4, 4, 1\)"):
         other.transform(file.reshape(-1, 8, 8))
@@ -129,7 +127,7 @@ def test_images_of_another_shape_or_number_are_refused(mapped, digits):
         CNNClassifier(image_shape=(4, 16)).fit(lazy, digits[1])
 
 
-def test_a_checkpoint_of_a_file_goes_on_in_memory(mapped, digits, tmp_path):
+def test_a_checkpoint_of_a_file_goes_on_in_memory(small_pipeline, mapped, digits, tmp_path):
     file, X = mapped()
     folder = tmp_path / "checkpoint"
     folder.mkdir()
@@ -145,14 +143,14 @@ def test_a_checkpoint_of_a_file_goes_on_in_memory(mapped, digits, tmp_path):
                 if crash and epoch == 1:
                     raise Crash
 
-        pipe = make_pipeline(**SMALL, callbacks=[Stop], checkpoint_dir=folder)
+        pipe = small_pipeline(epochs=2, callbacks=[Stop], checkpoint_dir=folder)
         return pipe.fit(images, y)
 
     with pytest.raises(Crash):
         fit(file, digits[1], crash=True)
     with pytest.warns(UserWarning, match="goes on from its checkpoint"):
         resumed = fit(X, digits[1], crash=False)
-    whole = make_pipeline(**SMALL).fit(X, digits[1])
+    whole = small_pipeline(epochs=2).fit(X, digits[1])
     assert_array_equal(resumed.predict_proba(X), whole.predict_proba(X))
 
 

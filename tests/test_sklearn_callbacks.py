@@ -118,7 +118,8 @@ def test_in_a_pipeline_and_a_search(small_pipeline, digits, capsys):
 
 
 def test_in_worker_processes(small, digits):
-    # Workers that earlier tests left may be about to end, and a task given to one then is lost.
+    # With workers that earlier tests had left, and much else to do, this has waited for ever; it is
+    # not known why.
     get_reusable_executor().shutdown(wait=True)
     X, y = digits
     monitor = callback.ScoringMonitor(scoring="accuracy")
