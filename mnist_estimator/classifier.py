@@ -79,6 +79,10 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         Share of the activations dropped before each dense layer in training.
     batch_norm : bool, default=True
         Whether convolutions are followed by batch normalization.
+    ensemble_size : int, default=1
+        Number of such networks, trained side by side on the same batches, each from initial
+        weights of its own; their logits are averaged (deep ensembles; B. Lakshminarayanan,
+        A. Pritzel, C. Blundell, 2017). Fits and predictions take as many times as long.
     epochs : int, default=22
         Largest number of epochs. The first takes all training images, later ones
         ``hard_fraction`` of them.
@@ -117,7 +121,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         images from elsewhere, which may look otherwise. Images under 8 pixels high or wide are
         never augmented.
     test_time_shift : int or "auto", default="auto"
-        Pixels. An image whose largest probability is below 0.8 gets the mean over
+        Pixels. An image whose largest probability is below 0.8 gets the mean logits over
         itself and its shifts by so many pixels to the eight sides (at most its side;
         edges are mirrored); from there to 0.9 the mean counts less and less. 0: each
         image is looked at once. "auto": 1, or 0 for images under 16 pixels high or
@@ -173,8 +177,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         Values a sample: height × width × channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if X was a data frame with string names.
-    model_ : keras.Sequential
-        The network. Images in, logits out.
+    model_ : keras.Model
+        The network, a ``keras.Sequential`` but for ensembles. Images in, logits out.
     history_ : dict of lists of float
         ``loss`` and ``accuracy``, over all training images, when last seen;
         ``learning_rate``, of the last step; and, with validation data, ``val_loss`` and
@@ -213,6 +217,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     _parameter_constraints: dict[str, list] = {  # noqa: RUF012  scikit-learn's own form
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "batch_norm": ["boolean"],
+        "ensemble_size": [Interval(Integral, 1, None, closed="left")],
         "epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -245,6 +250,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         dense_units: Sequence[int] = (),
         dropout: float = 0.3,
         batch_norm: bool = True,
+        ensemble_size: int = 1,
         epochs: int = 22,
         batch_size: int | str = "auto",
         learning_rate: float = 0.01,
@@ -273,6 +279,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         self.dense_units = dense_units
         self.dropout = dropout
         self.batch_norm = batch_norm
+        self.ensemble_size = ensemble_size
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -648,6 +655,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
                 "dropout": float(self.dropout),
                 "batch_norm": bool(self.batch_norm),
                 "compact": True,
+                "ensemble_size": int(self.ensemble_size),
                 "dtype": resolve_precision(self.precision)[0],
             }
         )

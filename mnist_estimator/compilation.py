@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from .augmentation import random_affine
 from .disturbance import random_disturbance
-from .network import AdjustableDropout, build_cnn
+from .network import AdjustableDropout, build_cnn, layers_of
 from .optimization import Moments, Optimizer
 
 CACHE_SIZE = 8
@@ -185,7 +185,7 @@ def statistics_function(architecture: Architecture) -> Callable[..., list[tf.Ten
     """
     network = build_cnn(**dict(architecture))
     places = [place for layer in normalizations(network) for place in layer]
-    for layer in network.layers:
+    for layer in layers_of(network):
         if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
             layer.momentum = 0.0  # the running statistics are then those of the batch
 
@@ -212,7 +212,7 @@ def normalizations(model: keras.Model) -> list[tuple[int, int]]:
     places = {id(variable): i for i, variable in enumerate(model.non_trainable_variables)}
     return [
         (places[id(layer.moving_mean)], places[id(layer.moving_variance)])
-        for layer in model.layers
+        for layer in layers_of(model)
         if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
     ]
 
@@ -235,7 +235,8 @@ def step_function(
     callable
         ``step(trainable, non_trainable, moments, images, targets, weights, number,
         seed, learning_rate, disturbed, dropout)`` updates the three lists of variables in place and
-        returns the loss of each image, and whether the answer was right.
+        returns the loss of each image, in an ensemble the mean over its members, and whether the
+        answer was right.
         ``moments`` comes from :func:`zero_moments`; ``number`` counts the steps
         from 1, and ``disturbed`` is the share of the images for ``random_disturbance``;
         ``dropout`` counts if the architecture has a rate above 0.
@@ -247,9 +248,10 @@ def step_function(
         "dtype": policy,
         "fused": kept == "float32",
         "adjustable": True,
+        "apart": True,
     }
     network = build_cnn(**arguments)
-    drops = [layer for layer in network.layers if isinstance(layer, AdjustableDropout)]
+    drops = [layer for layer in layers_of(network) if isinstance(layer, AdjustableDropout)]
     affine = None if options.augmentation is None else dict(options.augmentation)
     disturbs = affine is not None and affine.pop("disturbed") > 0.0
 
@@ -280,19 +282,23 @@ def step_function(
             tape.watch(values)
             for layer in drops:
                 layer.given_rate = dropout
-            logits, updates = network.stateless_call(values, non_trainable, images, training=True)
-            losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
-            mean = tf.reduce_mean(weights * losses)
+            answers, updates = network.stateless_call(values, non_trainable, images, training=True)
+            # The members of an ensemble learn side by side, each as if it were alone.
+            members = answers if isinstance(answers, list) else [answers]
+            total = tf.add_n(
+                [tf.nn.softmax_cross_entropy_with_logits(targets, logits) for logits in members]
+            )
+            mean = tf.reduce_mean(weights * total)
         gradients = tape.gradient(mean, values)
         options.optimizer.update(trainable, moments, gradients, number, learning_rate)
         for variable, value in zip(non_trainable, updates, strict=True):
             variable.assign(value)
-        right = tf.argmax(logits, axis=1) == tf.argmax(targets, axis=1)
-        return losses, right
+        right = tf.argmax(tf.add_n(members), axis=1) == tf.argmax(targets, axis=1)
+        return total / len(members), right
 
     step.get_concrete_function(
         *weights_of(network), zero_moments(network), _batch(kept, *network.input_shape[1:]),
-        _batch(kept, network.output_shape[-1]), _batch(kept), tf.TensorSpec([], tf.int32),
+        _batch(kept, dict(architecture)["n_classes"]), _batch(kept), tf.TensorSpec([], tf.int32),
         tf.TensorSpec([], tf.int32), tf.TensorSpec([], kept), tf.TensorSpec([], tf.float32),
         tf.TensorSpec([], tf.float32),
     )  # fmt: skip

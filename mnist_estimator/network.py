@@ -116,12 +116,14 @@ def build_cnn(
     dropout: float = 0.3,
     batch_norm: bool = True,
     compact: bool = False,
+    ensemble_size: int = 1,
     dtype: str = "float32",
     fused: bool = False,
     pooled: bool = False,
     adjustable: bool = False,
+    apart: bool = False,
     seed: int = 0,
-) -> keras.Sequential:
+) -> keras.Model:
     """Build a convolutional network that maps images to one logit a class.
 
     Every stage is one or more convolutions, each followed by batch
@@ -138,7 +140,7 @@ def build_cnn(
 
     The first layer, ``standardize``, subtracts a mean and divides by a standard
     deviation for each channel. Both are weights that are not trained: 0 and 1
-    until set.
+    until set. In an ensemble it stands before all members; their logits are averaged.
 
     Parameters
     ----------
@@ -161,6 +163,8 @@ def build_cnn(
     compact : bool, default=False
         Whether later convolutions go without padding, too. (False builds what versions
         before 0.5 built.)
+    ensemble_size : int, default=1
+        Number of such networks side by side, each with initial weights of its own.
     dtype : str, default="float32"
         Keras dtype policy of the layers, such as ``"mixed_bfloat16"``.
     fused : bool, default=False
@@ -170,14 +174,17 @@ def build_cnn(
         predicts; it has the same weights in the same order.
     adjustable : bool, default=False
         Use :class:`AdjustableDropout`, for a network that is to train with any rate above 0.
+    apart : bool, default=False
+        Leave the logits of an ensemble's members apart, as a list, for each to be trained.
     seed : int, default=0
         Seeds the initial weights and the dropout. No global generator is used.
 
     Returns
     -------
-    keras.Sequential
-        Built, not compiled; inputs (n, height, width, channels), outputs
-        (n, n_classes) logits, both float32, or float64 if that is ``dtype``.
+    keras.Model
+        A ``keras.Sequential``, but for ensembles. Built, not compiled; inputs (n, height,
+        width, channels), outputs (n, n_classes) logits, both float32, or float64 if that is
+        ``dtype``.
 
     Examples
     --------
@@ -189,16 +196,70 @@ def build_cnn(
     check_process()
     seeds = _seeds(seed)
     kept = "float64" if dtype == "float64" else "float32"
+    images = keras.Input(image_shape, dtype=kept, name="images")
+    standardize = keras.layers.BatchNormalization(
+        center=False, scale=False, epsilon=0.0, trainable=False, dtype=kept, name="standardize"
+    )
+    # All layers at once: ``Sequential.add`` builds the network anew for every one.
+    members = [
+        _member_layers(
+            image_shape, n_classes, filters=filters, kernel_size=kernel_size,
+            dense_units=dense_units, dropout=dropout, batch_norm=batch_norm, compact=compact,
+            dtype=dtype, fused=fused, pooled=pooled, adjustable=adjustable, seeds=seeds,
+        )
+        for _ in range(ensemble_size)
+    ]  # fmt: skip
+    if ensemble_size == 1:
+        return keras.Sequential([images, standardize, *members[0]], name="cnn")
+    standardized = standardize(images)
+    answers = [
+        keras.Sequential([keras.Input(image_shape, dtype=kept), *layers], name=f"member{i}")(
+            standardized
+        )
+        for i, layers in enumerate(members, start=1)
+    ]
+    mean = answers if apart else keras.layers.Average(dtype=kept, name="logits")(answers)
+    return keras.Model(images, mean, name="cnn")
+
+
+def members_of(model: keras.Model) -> list[keras.Sequential]:
+    """Return the members of an ensemble that :func:`build_cnn` built, or the one network.
+
+    Examples
+    --------
+    >>> from mnist_estimator.network import build_cnn, members_of
+    >>> [member.name for member in members_of(build_cnn((28, 28, 1), 10, ensemble_size=2))]
+    ['member1', 'member2']
+    """
+    return [layer for layer in model.layers if isinstance(layer, keras.Sequential)] or [model]
+
+
+def layers_of(model: keras.Model) -> list[keras.layers.Layer]:
+    """Return the layers of a network, those of its members one after the other."""
+    return [layer for member in members_of(model) for layer in member.layers]
+
+
+def _member_layers(
+    image_shape: tuple[int, int, int],
+    n_classes: int,
+    *,
+    filters: Sequence[int | Sequence[int]],
+    kernel_size: int | Sequence[int],
+    dense_units: Sequence[int],
+    dropout: float,
+    batch_norm: bool,
+    compact: bool,
+    dtype: str,
+    fused: bool,
+    pooled: bool,
+    adjustable: bool,
+    seeds: Iterator[int],
+) -> list[keras.layers.Layer]:
+    """Return the layers from standardized images to logits."""
+    kept = "float64" if dtype == "float64" else "float32"
     drop = AdjustableDropout if adjustable else keras.layers.Dropout
     normalization = FusedBatchNormalization if fused else keras.layers.BatchNormalization
-    layers = [
-        keras.Input(image_shape, dtype=kept, name="images"),
-        keras.layers.BatchNormalization(
-            center=False, scale=False, epsilon=0.0, trainable=False, dtype=kept,
-            name="standardize",
-        ),
-    ]  # fmt: skip
-
+    layers: list[keras.layers.Layer] = []
     for conv in _convolutions(image_shape, filters, kernel_size, compact):
         number = f"{conv.stage}_{conv.number}"
         is_first = conv.stage == conv.number == 1
@@ -237,8 +298,7 @@ def build_cnn(
             kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
         ),
     ]  # fmt: skip
-    # All at once: ``Sequential.add`` builds the network anew for every layer.
-    return keras.Sequential(layers, name="cnn")
+    return layers
 
 
 def weight_shapes(
@@ -250,6 +310,7 @@ def weight_shapes(
     dense_units: Sequence[int],
     batch_norm: bool,
     compact: bool = False,
+    ensemble_size: int = 1,
     **_: Any,
 ) -> Iterator[tuple[int, ...]]:
     """Yield the shape of each weight of a network, without building it.
@@ -259,7 +320,7 @@ def weight_shapes(
 
     Parameters
     ----------
-    image_shape, n_classes, filters, kernel_size, dense_units, batch_norm, compact
+    image_shape, n_classes, filters, kernel_size, dense_units, batch_norm, compact, ensemble_size
         As :func:`build_cnn` takes them; its other arguments change no shape.
 
     Yields
@@ -275,15 +336,16 @@ def weight_shapes(
     [(1,), (1,), (3, 3, 1, 32), (32,), (5408, 10), (10,)]
     """
     yield from [(image_shape[2],)] * 2
-    units = 0
-    for conv in _convolutions(image_shape, filters, kernel_size, compact):
-        yield (conv.kernel, conv.kernel, conv.channels, conv.filters)
-        yield from [(conv.filters,)] * (4 if batch_norm else 1)
-        units = conv.height * conv.width * conv.filters
-    for n_units in (*dense_units, n_classes):
-        yield (units, n_units)
-        yield (n_units,)
-        units = n_units
+    for _member in range(ensemble_size):
+        units = 0
+        for conv in _convolutions(image_shape, filters, kernel_size, compact):
+            yield (conv.kernel, conv.kernel, conv.channels, conv.filters)
+            yield from [(conv.filters,)] * (4 if batch_norm else 1)
+            units = conv.height * conv.width * conv.filters
+        for n_units in (*dense_units, n_classes):
+            yield (units, n_units)
+            yield (n_units,)
+            units = n_units
 
 
 class _Convolution(NamedTuple):

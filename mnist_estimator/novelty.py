@@ -226,16 +226,19 @@ def network_features(classifier: Any, X: Any) -> NDArray[np.float32]:
         return network_features(classifier.steps[-1][1], X)
     import keras
 
+    from .network import members_of
     from .validation import check_images
 
     images = check_images(classifier, X, reset=False)
-    model = classifier.model_
+    model = members_of(classifier.model_)[0]  # the first of an ensemble
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     outputs = convolutions[-1].input if len(convolutions) > 1 else model.layers[-1].input
     if len(outputs.shape) == 4:
         pool = [math.ceil(side / LARGEST_MAP) for side in outputs.shape[1:3]]
         outputs = keras.layers.AveragePooling2D(pool, padding="same")(outputs)
     inner = keras.Model(model.inputs[0], outputs)
+    if model is not classifier.model_:
+        inner = keras.Sequential([classifier.model_.get_layer("standardize"), inner])
     parts = []
     for start in range(0, len(images), _AT_ONCE):
         batch = np.asarray(images[start : start + _AT_ONCE], dtype=np.float32)

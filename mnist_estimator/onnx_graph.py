@@ -14,6 +14,7 @@ from onnx import helper, numpy_helper
 from ._version import __version__
 from .classifier import CNNClassifier
 from .compilation import dtype_of
+from .network import members_of
 from .prediction import CERTAIN, DOUBTFUL, resolve_shift
 from .preprocessing import ImageScaler
 
@@ -51,10 +52,11 @@ def build_graph(
     for scaler in scalers:
         pixels, came = _add_scaling(nodes, pixels, came, scaler), np.dtype(np.float32)
     images = _add_images(nodes, nodes.cast(pixels, kept), network, kept)
-    probabilities = _add_network(nodes, images, network)
+    logits = _add_network(nodes, images, network)
+    probabilities = nodes.add("Softmax", logits, axis=1)
     shift = resolve_shift(classifier.test_time_shift, classifier.image_shape_)
     if shift:
-        probabilities = _add_second_look(nodes, images, probabilities, network, shift)
+        probabilities = _add_second_look(nodes, images, logits, probabilities, network, shift)
     nodes.add("Identity", probabilities, output="probabilities")
     labels = _labels(classifier.classes_)
     highest = nodes.add("ArgMax", probabilities, axis=1, keepdims=0)
@@ -154,7 +156,7 @@ def _add_scaling(nodes: _Nodes, pixels: str, dtype: np.dtype, scaler: ImageScale
     return nodes.cast(pixels, np.float32)
 
 
-def _add_images(nodes: _Nodes, pixels: str, network: keras.Sequential, dtype: str) -> str:
+def _add_images(nodes: _Nodes, pixels: str, network: keras.Model, dtype: str) -> str:
     """Add the way to (n, channels, height, width), ONNX's own form, and the first layer."""
     _, height, width, channels = network.input_shape
     images = nodes.add("Reshape", pixels, np.array([-1, height, width, channels]))
@@ -163,8 +165,14 @@ def _add_images(nodes: _Nodes, pixels: str, network: keras.Sequential, dtype: st
     return nodes.cast(images, np.float32)
 
 
-def _add_network(nodes: _Nodes, images: str, network: keras.Sequential) -> str:
-    """Add the layers after the first: from standardized images to probabilities."""
+def _add_network(nodes: _Nodes, images: str, network: keras.Model) -> str:
+    """Add what comes after the first layer: from standardized images to logits."""
+    answers = [_add_member(nodes, images, member) for member in members_of(network)]
+    return nodes.add("Mean", *answers) if len(answers) > 1 else answers[0]
+
+
+def _add_member(nodes: _Nodes, images: str, network: keras.Sequential) -> str:
+    """Add the layers from standardized images to logits."""
     values = images
     order: NDArray[Any] | None = None  # of the values that come into a dense layer
     for layer in network.layers:
@@ -194,7 +202,7 @@ def _add_network(nodes: _Nodes, images: str, network: keras.Sequential) -> str:
                     values = nodes.add("Relu", values)
             case _:
                 raise NotImplementedError(f"{layer} has no form in ONNX here yet.")
-    return nodes.add("Softmax", values, axis=1)
+    return values
 
 
 def _add_normalization(
@@ -221,7 +229,7 @@ def _weights(layer: keras.layers.Layer, dtype: str) -> list[NDArray[Any]]:
 
 
 def _add_second_look(
-    nodes: _Nodes, images: str, probabilities: str, network: keras.Sequential, shift: int
+    nodes: _Nodes, images: str, logits: str, probabilities: str, network: keras.Model, shift: int
 ) -> str:
     """Add what ``predict_probabilities`` does to doubtful images.
 
@@ -231,7 +239,9 @@ def _add_second_look(
     largest = nodes.add("ReduceMax", probabilities, axes=[1], keepdims=0)
     is_doubtful = nodes.add("Less", largest, np.array(CERTAIN, np.float32))
     rows = nodes.add("Squeeze", nodes.add("NonZero", is_doubtful), np.array([0]))
-    first, seen = (nodes.add("Gather", values, rows) for values in (probabilities, images))
+    first, known, seen = (
+        nodes.add("Gather", values, rows) for values in (probabilities, logits, images)
+    )
 
     sides = np.array(network.input_shape[1:3])
     by = np.minimum(shift, sides)
@@ -260,8 +270,9 @@ def _add_second_look(
     )
     any_doubtful = nodes.add("Min", nodes.add("Size", rows), np.array(1))
     n_rounds = nodes.add("Mul", any_doubtful, np.array(len(starts)))
-    total = nodes.add("Loop", n_rounds, "", first, body=loop)
+    total = nodes.add("Loop", n_rounds, "", known, body=loop)
     mean = nodes.add("Div", total, np.array(len(starts) + 1, np.float32))
+    mean = nodes.add("Softmax", mean, axis=1)
 
     below = nodes.add("Sub", np.array(CERTAIN, np.float32), nodes.add("Gather", largest, rows))
     share = nodes.add("Div", below, np.array(CERTAIN - DOUBTFUL, np.float32))

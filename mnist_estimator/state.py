@@ -64,7 +64,7 @@ def restore_network(
     Returns
     -------
     architecture : tuple of pairs
-    model : keras.Sequential
+    model : keras.Model
     training : TrainingState
         As it was, or that before the first step where none was kept.
 
@@ -145,11 +145,14 @@ def _checked_architecture(architecture: Any) -> Architecture:
         height, width, channels = given["image_shape"]
         sizes = [height, width, channels, given["n_classes"]]
         check_sizes(given["filters"], given["kernel_size"], given["dense_units"])
+        ensemble_size = given.get("ensemble_size", 1)
         right = (
             set(given) <= _ARGUMENTS
             and all(type(size) is int and size > 0 for size in sizes)
             and type(given["batch_norm"]) is bool
             and type(given.get("compact", False)) is bool
+            and type(ensemble_size) is int
+            and ensemble_size > 0
             and 0.0 <= given["dropout"] < 1.0
             and given.get("dtype", "float32") in ("float32", "float64")
         )
@@ -164,7 +167,7 @@ def _checked_architecture(architecture: Any) -> Architecture:
 
 _ARGUMENTS = {
     "image_shape", "n_classes", "filters", "kernel_size", "dense_units", "dropout", "batch_norm",
-    "compact", "dtype",
+    "compact", "ensemble_size", "dtype",
 }  # fmt: skip
 
 

@@ -249,6 +249,7 @@ VARIANTS = {
     "nothing held out": {"early_stopping": False},
     "no normalization": {"batch_norm": False, "dense_units": (8,)},
     "float64": {"precision": "float64", "augmentation": None},
+    "ensemble": {"ensemble_size": 2},
     "patience": {"patience": 1, "epochs": 12, "learning_rate": 0.1},
     "classes weighed": {"class_weight": {3: 2.0}, "schedule": "cosine"},
 }

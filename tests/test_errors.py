@@ -36,6 +36,10 @@ BAD_PARAMETERS = [
     ({"precision": "float16"}, "The 'precision' parameter of CNNClassifier must be a str among"),
     ({"validation_fraction": 0}, "in the range (0.0, 1.0). Got 0 instead."),
     ({"early_stopping": "yes"}, "The 'early_stopping' parameter of CNNClassifier must be an inst"),
+    (
+        {"ensemble_size": 0},
+        "The 'ensemble_size' parameter of CNNClassifier must be an int",
+    ),
     ({"patience": 0}, "The 'patience' parameter of CNNClassifier must be an int in the range [1"),
     ({"class_weight": "even"}, "The 'class_weight' parameter of CNNClassifier must be a str among"),
     ({"callbacks": "log"}, "The 'callbacks' parameter of CNNClassifier must be an instance of"),

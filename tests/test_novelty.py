@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
 import scipy.special
@@ -39,6 +40,16 @@ def test_features_are_what_the_last_convolution_takes(small, digits, filters, fi
     expected = scipy.special.softmax(logits, axis=1)
     assert np.allclose(clf.predict_proba(X[:50]), expected, atol=1e-5)
     assert features.min() >= 0
+
+
+def test_features_of_an_ensemble_are_those_of_its_first_member(small, digits):
+    X, y = digits
+    clf = small(epochs=1, ensemble_size=2).fit(X, y)
+    member = clf.model_.get_layer("member1")
+    standardized = clf.model_.get_layer("standardize")(X[:50].reshape(-1, 8, 8, 1))
+    inner = keras.Model(member.inputs, member.get_layer("conv2_1").input)
+    features = np.asarray(inner(standardized)).reshape(50, -1)
+    assert np.allclose(network_features(clf, X[:50]), features, atol=1e-5)
 
 
 def test_features_of_large_images_are_averaged(small):

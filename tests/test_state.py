@@ -99,6 +99,27 @@ def test_shapes_foretold_are_those_of_the_network(
         "batch_norm": batch_norm,
         "compact": compact,
     }
-    built = build_cnn(image_shape, 3, **sizes)
-    shapes = [tuple(weight.shape) for weight in built.weights]
-    assert list(weight_shapes(image_shape, 3, **sizes)) == shapes
+    for ensemble_size in (1, 3):
+        sizes["ensemble_size"] = ensemble_size
+        built = build_cnn(image_shape, 3, **sizes)
+        shapes = [tuple(weight.shape) for weight in built.weights]
+        assert list(weight_shapes(image_shape, 3, **sizes)) == shapes
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.0, "2", True, None, 10**9])
+def test_an_ensemble_of_another_size_is_refused(fitted, size):
+    state = fitted.__getstate__()
+    architecture = dict(state["_architecture"]) | {"ensemble_size": size}
+    wrong = r"sizes of the network are (out of range|not readable)|A weight does not fit"
+    with pytest.raises(ValueError, match=wrong):
+        from_state(state | {"_architecture": tuple(architecture.items())})
+
+
+def test_states_from_before_ensembles_are_single_networks(fitted, digits):
+    state = fitted.__getstate__()
+    architecture = dict(state["_architecture"])
+    assert architecture.pop("ensemble_size") == 1
+    older = {name: value for name, value in state.items() if name != "ensemble_size"}
+    read = from_state(older | {"_architecture": tuple(architecture.items())})
+    assert read.ensemble_size == 1
+    assert_array_equal(read.predict_proba(digits[0]), fitted.predict_proba(digits[0]))

@@ -13,10 +13,11 @@ from mnist_estimator.compilation import (
     resolve_precision,
     step_function,
     variables_of,
+    weights_of,
     zero_moments,
 )
 from mnist_estimator.early_stopping import BestEpoch, is_above
-from mnist_estimator.network import AdjustableDropout, build_cnn
+from mnist_estimator.network import AdjustableDropout, build_cnn, members_of
 from mnist_estimator.normalization import settle_normalizations
 from mnist_estimator.optimization import Optimizer
 from mnist_estimator.prediction import predict_logits
@@ -307,6 +308,51 @@ def test_compact_networks_pad_and_pool_only_while_enough_is_left(shape, sides):
 def test_any_image_shape(shape, compact):
     model = build_cnn(shape, 2, compact=compact)
     assert model(np.zeros((3, *shape), dtype=np.float32)).shape == (3, 2)
+
+
+def test_an_ensemble_answers_with_the_mean_of_its_members_logits():
+    model = build_cnn((28, 28, 1), 10, filters=(4, (6, 8)), ensemble_size=3, seed=1)
+    images = np.random.default_rng(0).normal(size=(5, 28, 28, 1)).astype(np.float32)
+    model.get_layer("standardize").set_weights([np.ones(1), 4 * np.ones(1)])
+    members = members_of(model)
+    assert len(members) == 3
+    answers = [np.asarray(member((images - 1) / 2)) for member in members]
+    assert not np.allclose(answers[0], answers[1], atol=0.1)
+    assert_allclose(model(images), np.mean(answers, axis=0), atol=1e-5)
+    assert members_of(members[0]) == [members[0]]
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adam"])
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_members_of_an_ensemble_learn_as_if_alone(optimizer, batch_norm):
+    """Three steps of training bring each to the weights that it comes to by itself."""
+    sizes = SIZES | {"batch_norm": batch_norm, "dropout": 0.0, "dtype": "float64"}
+    together = build_cnn(**sizes, ensemble_size=2)
+    alone = [build_cnn(**sizes) for _ in range(2)]
+    for network, member in zip(alone, members_of(together), strict=True):
+        network.set_weights([np.zeros(1), np.ones(1), *member.get_weights()])
+    options = StepOptions(False, Optimizer(optimizer, 0.9, 0.99, rescale=batch_norm), None)
+    generator = np.random.default_rng(0)
+    images, labels = generator.normal(size=(20, 8, 8, 1)), generator.integers(3, size=20)
+    weights, targets = generator.uniform(size=20), np.eye(3)[labels]
+
+    def losses_of(network, size):
+        step = step_function(freeze(sizes | {"ensemble_size": size}), options)
+        moments, seen = zero_moments(network), []
+        for number in (1, 2, 3):
+            losses, _ = step(
+                *weights_of(network), moments, tf.constant(images), tf.constant(targets),
+                tf.constant(weights), tf.constant(number), tf.constant(0),
+                tf.constant(0.01, tf.float64), tf.constant(0.0), tf.constant(0.0),
+            )  # fmt: skip
+            seen.append(losses.numpy())
+        return np.array(seen)
+
+    mean = np.mean([losses_of(network, 1) for network in alone], axis=0)
+    assert_allclose(losses_of(together, 2), mean, rtol=1e-6)
+    for network, member in zip(alone, members_of(together), strict=True):
+        for found, expected in zip(member.get_weights(), network.get_weights()[2:], strict=True):
+            assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
 
 
 def test_seed_decides_the_weights():
