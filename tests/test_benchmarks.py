@@ -58,7 +58,7 @@ def few_images(monkeypatch):
 # -- compare.py: the methods ------------------------------------------------------------
 
 SCIKIT_LEARN = ["mlp", "svc", "boosting", "neighbors"]
-OTHERS = ["fast", "ensemble", "keras", "scikeras", "torch"]
+OTHERS = ["fast", "keras", "scikeras", "torch"]
 """Those that change settings of a process, or whose import takes long."""
 
 
@@ -362,7 +362,6 @@ PLAUSIBLE = {
     "fast": (99.25, 0.06, 8.0),
     "balanced": (99.65, 0.03, 55.0),
     "accurate": (99.72, 0.02, 210.0),
-    "ensemble": (99.78, 0.0, 800.0),
     "keras": (99.1, 0.07, 200.0),
     "scikeras": (99.1, 0.0, 205.0),
     "torch": (98.9, 0.0, 180.0),

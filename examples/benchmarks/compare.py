@@ -66,7 +66,6 @@ TORCH = {"batch_size": 64, "lr": 1.0, "gamma": 0.7}
 MLP = {"hidden_layer_sizes": (256,), "early_stopping": True}
 SUPPORT_VECTORS = {"C": 10.0, "gamma": "scale", "cache_size": 1000}  # MB
 NEIGHBORS = {"n_neighbors": 3}
-ENSEMBLE = {"n_estimators": 4}
 
 
 def scale(X: np.ndarray) -> np.ndarray:
@@ -85,14 +84,6 @@ def make_ours(preset: str, seed: int, epochs: int | None) -> Any:
 
     changed: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
     return make_pipeline(preset, random_state=seed, **changed)
-
-
-def make_ensemble(seed: int, epochs: int | None) -> Any:
-    """Make several pipelines "accurate" with seeds of their own, all to learn the same images."""
-    from sklearn.ensemble import BaggingClassifier
-
-    pipe = make_ours("accurate", seed, epochs)
-    return BaggingClassifier(pipe, bootstrap=False, random_state=seed, **ENSEMBLE)
 
 
 def make_scaled(estimator: Any) -> Any:
@@ -362,18 +353,7 @@ def ours(preset: str, seeds: Sequence[int], about: float, note: str) -> Method:
 LIST = (
     ours("fast", range(10), 10, "this package."),
     ours("balanced", range(10), 60, "this package's default, `make_pipeline()`."),
-    ours("accurate", range(3), 210, "this package."),
-    Method(
-        "ensemble",
-        'Four of "accurate"',
-        make_ensemble,
-        ("tensorflow", "keras", "mnist_estimator.pipeline", "sklearn.ensemble"),
-        "scikit-learn's `BaggingClassifier` around this package's pipeline: four networks that "
-        "learn all images (`bootstrap=False`), and whose probabilities are averaged.",
-        800,
-        settings=ENSEMBLE,
-        preset="accurate",
-    ),
+    ours("accurate", range(3), 540, "this package: three networks in one classifier."),
     Method(
         "keras",
         "Keras's example",

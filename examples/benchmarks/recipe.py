@@ -71,10 +71,15 @@ RECIPES: dict[str, dict] = {
     "fast: not augmented": PRESETS["fast"] | {"augmentation": None},
     # Accurate.
     "accurate": PRESETS["accurate"],
-    "accurate: thirty epochs of half the images": PRESETS["accurate"]
-    | {"epochs": 30, "hard_fraction": 0.5, "dropout": 0.5},
-    "accurate: broader, pooled earlier": PRESETS["accurate"]
-    | {"filters": (64, (128, 128), 256), "kernel_size": (5, 3), "dropout": 0.5},
+    "accurate: one network": PRESETS["accurate"] | {"ensemble_size": 1},
+    "accurate: half as broad": PRESETS["accurate"] | {"filters": (32, (64, 64), 128)},
+    "accurate: six half as broad": PRESETS["accurate"]
+    | {"filters": (32, (64, 64), 128), "ensemble_size": 6},
+    "accurate: one network, pooled later": PRESETS["accurate"]
+    | {"filters": ((32, 32, 64), (96, 96), 192), "kernel_size": 3, "ensemble_size": 1},
+    "accurate: one network, pooled later, more of the images": PRESETS["accurate"]
+    | {"filters": ((32, 32, 64), (96, 96), 192), "kernel_size": 3, "ensemble_size": 1}
+    | {"epochs": 30, "hard_fraction": 0.5},
 }
 FIELDS = ["recipe", "seed", "accuracy", "log_loss", "shifted_accuracy", "shifted_log_loss"]
 FIELDS += ["fit_seconds", "cpu_seconds", "n_train", "parameters"]
