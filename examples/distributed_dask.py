@@ -98,7 +98,7 @@ if __name__ == "__main__":
 # %%
 if __name__ == "__main__":
     cluster = LocalCluster(
-        n_workers=2, threads_per_worker=1, memory_limit="2GiB", dashboard_address=None
+        n_workers=2, threads_per_worker=1, memory_limit="2GiB", dashboard_address=":0"
     )
     client = LastingClient(cluster)  # elsewhere: LastingClient("tcp://scheduler:8786")
     with parallel_config("dask"):

@@ -159,7 +159,7 @@ def dask_client(environment):
         threads_per_worker=1,
         processes=True,
         memory_limit=MEMORY,
-        dashboard_address=None,
+        dashboard_address=":0",
     )
     with cluster, client_class(cluster) as client:
         yield client
