@@ -206,11 +206,14 @@ def test__large_files__tiny_ones__write_rows_and_a_page(
     files = ["--csv", str(tmp_path / "a.csv"), "--page", str(tmp_path / "a.md")]
     assert larger.main(["--mapped", "300", "--held", "200", *files]) == 0
     rows = pd.read_csv(tmp_path / "a.csv", skiprows=1)
-    assert rows["part"].value_counts().to_dict() == dict.fromkeys(larger.WHAT, 6)
+    assert rows["part"].value_counts().to_dict() == dict.fromkeys(larger.SETTINGS, 6)
     assert (rows[["seconds", "images_per_second"]] > 0).all(axis=None)
     assert (rows["added_anonymous_mb"] >= 0).all()
     page = (tmp_path / "a.md").read_text("utf-8")
     assert {"classifier, file, not cached", "pipeline, file"} <= set(cells_of(page))
+    monkeypatch.setattr(larger, "measure", None)  # nothing is measured again
+    assert larger.main(["--mapped", "300", "--held", "200", "--only", "fit", *files]) == 0
+    assert (tmp_path / "a.md").read_text("utf-8") == page
 
 
 def test__mapped_images__written_piece_by_piece__belong_to_their_labels(

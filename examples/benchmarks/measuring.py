@@ -88,8 +88,9 @@ def run(
         if not path.exists():
             path.write_text(f"# {now}\n" + line.head(0).to_csv(index=False), "utf-8")
         line.to_csv(path, mode="a", index=False, header=False, lineterminator="\n")
-    rows = read_rows(path, fields)
-    rows = rows.loc[[key_of(job) for job in jobs if key_of(job) in rows.index]].reset_index()
+    rows, options.only = read_rows(path, fields), list(parts)  # the page shows what is there
+    known = [key_of(job) for job in jobs_of(options) if key_of(job) in rows.index]
+    rows = rows.loc[known].reset_index()
     if len(rows):
         options.page.write_text(page(rows, read_description(path)), encoding="utf-8")
         tell(console, options.page.read_text("utf-8"))
