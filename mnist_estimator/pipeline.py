@@ -1,5 +1,6 @@
 """The pipeline: the transformer, then the classifier."""
 
+from copy import deepcopy
 from typing import Any
 
 from sklearn import get_config
@@ -20,10 +21,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "balanced": {},
     "accurate": {
-        "filters": (64, (128, 128), 256),
-        "dropout": 0.5,
+        "filters": (32, (64, 64), 128),
+        "dropout": 0.4,
         "ensemble_size": 3,
-        "augmentation": "affine",
+        "epochs": 44,
+        "augmentation": {"rotation": 20.0, "zoom": 0.2, "shear": 0.2, "shift": 0.08},
         "early_stopping": False,
     },
 }
@@ -39,8 +41,8 @@ def make_pipeline(
     ----------
     preset : {"fast", "balanced", "accurate"}, default="balanced"
         Parameters to start from. "balanced" has those of ``CNNClassifier()``. "fast" is
-        a narrower network trained for two epochs, "accurate" three broader ones side by side;
-        both hold nothing out, and disturb no images.
+        a narrower network trained for two epochs, "accurate" three broader ones side by side,
+        trained for twice as long; both hold nothing out, and disturb no images.
         ``mnist_estimator.pipeline.PRESETS`` has them as dicts.
     memory : str, joblib.Memory or None, default=None
         Where the pipeline caches the fitted transformer.
@@ -83,7 +85,7 @@ def make_pipeline(
             "CNNClassifier. Set it with make_pipeline(...).set_params(scale__value_range=...)."
         )
     scaler = ImageScaler(image_shape=cnn_params.get("image_shape"))
-    classifier = CNNClassifier().set_params(**PRESETS[preset] | cnn_params)
+    classifier = CNNClassifier().set_params(**deepcopy(PRESETS[preset]) | cnn_params)
     return Pipeline(
         [("scale", scaler), ("cnn", classifier)],
         transform_input=["X_val"] if get_config()["enable_metadata_routing"] else None,

@@ -102,6 +102,12 @@ def test_presets_are_ordinary_parameters(preset):
     assert make_pipeline(preset, epochs=1)[-1].epochs == 1
 
 
+def test_presets_stay_as_they_are_when_parameters_are_changed():
+    augmentation = make_pipeline("accurate")[-1].augmentation
+    augmentation["rotation"] = 90.0
+    assert make_pipeline("accurate")[-1].augmentation["rotation"] == 20.0
+
+
 def test_balanced_is_the_default():
     assert repr(make_pipeline()) == repr(make_pipeline("balanced"))
     assert make_pipeline()[-1].get_params() == CNNClassifier().get_params()

@@ -353,7 +353,7 @@ def ours(preset: str, seeds: Sequence[int], about: float, note: str) -> Method:
 LIST = (
     ours("fast", range(10), 10, "this package."),
     ours("balanced", range(10), 60, "this package's default, `make_pipeline()`."),
-    ours("accurate", range(3), 540, "this package: three networks in one classifier."),
+    ours("accurate", range(3), 400, "this package: three networks in one classifier."),
     Method(
         "keras",
         "Keras's example",

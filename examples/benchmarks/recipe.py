@@ -34,6 +34,7 @@ WHOLE = {"early_stopping": False}
 PLAIN = {"augmentation": "affine"}
 STRONG = AUGMENTATIONS["affine"]
 WEAK = {"rotation": 10.0, "zoom": 0.1, "shear": 0.1, "shift": 0.08}
+NARROW = (16, (48, 48), 96)
 ADAM = {"optimizer": "adam", "batch_size": 256, "augmentation": WEAK}
 
 RECIPES: dict[str, dict] = {
@@ -72,14 +73,19 @@ RECIPES: dict[str, dict] = {
     # Accurate.
     "accurate": PRESETS["accurate"],
     "accurate: one network": PRESETS["accurate"] | {"ensemble_size": 1},
-    "accurate: half as broad": PRESETS["accurate"] | {"filters": (32, (64, 64), 128)},
-    "accurate: six half as broad": PRESETS["accurate"]
-    | {"filters": (32, (64, 64), 128), "ensemble_size": 6},
-    "accurate: one network, pooled later": PRESETS["accurate"]
-    | {"filters": ((32, 32, 64), (96, 96), 192), "kernel_size": 3, "ensemble_size": 1},
-    "accurate: one network, pooled later, more of the images": PRESETS["accurate"]
-    | {"filters": ((32, 32, 64), (96, 96), 192), "kernel_size": 3, "ensemble_size": 1}
-    | {"epochs": 30, "hard_fraction": 0.5},
+    "accurate: narrower": PRESETS["accurate"] | {"filters": NARROW, "dropout": 0.3},
+    "accurate: narrower, half the epochs": PRESETS["accurate"]
+    | {"filters": NARROW, "dropout": 0.3, "epochs": 22},
+    "accurate: narrower, twice the epochs": PRESETS["accurate"]
+    | {"filters": NARROW, "dropout": 0.3, "epochs": 88},
+    "accurate: narrower, weaker augmentation": PRESETS["accurate"]
+    | {"filters": NARROW, "dropout": 0.3}
+    | PLAIN,
+    "accurate: narrower, pooled later": PRESETS["accurate"]
+    | {"filters": ((16, 16, 32), (48, 48), 96), "kernel_size": 3, "dropout": 0.3},
+    "accurate: broader, half the epochs": PRESETS["accurate"]
+    | {"filters": (64, (128, 128), 256), "dropout": 0.5, "epochs": 22}
+    | PLAIN,
 }
 FIELDS = ["recipe", "seed", "accuracy", "log_loss", "shifted_accuracy", "shifted_log_loss"]
 FIELDS += ["fit_seconds", "cpu_seconds", "n_train", "parameters"]
