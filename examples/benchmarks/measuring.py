@@ -88,8 +88,9 @@ def run(
         if not path.exists():
             path.write_text(f"# {now}\n" + line.head(0).to_csv(index=False), "utf-8")
         line.to_csv(path, mode="a", index=False, header=False, lineterminator="\n")
-    rows, options.only = read_rows(path, fields), list(parts)  # the page shows what is there
-    known = [key_of(job) for job in jobs_of(options) if key_of(job) in rows.index]
+    rows = read_rows(path, fields)
+    of_all = argparse.Namespace(**vars(options) | {"only": list(parts)})  # also of earlier runs
+    known = [key_of(job) for job in jobs_of(of_all) if key_of(job) in rows.index]
     rows = rows.loc[known].reset_index()
     if len(rows):
         options.page.write_text(page(rows, read_description(path)), encoding="utf-8")

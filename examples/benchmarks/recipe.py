@@ -34,7 +34,7 @@ WHOLE = {"early_stopping": False}
 PLAIN = {"augmentation": "affine"}
 STRONG = AUGMENTATIONS["affine"]
 WEAK = {"rotation": 10.0, "zoom": 0.1, "shear": 0.1, "shift": 0.08}
-NARROW = (16, (48, 48), 96)
+NARROW = PRESETS["accurate"] | {"filters": (16, (48, 48), 96), "dropout": 0.3}
 ADAM = {"optimizer": "adam", "batch_size": 256, "augmentation": WEAK}
 
 RECIPES: dict[str, dict] = {
@@ -73,16 +73,12 @@ RECIPES: dict[str, dict] = {
     # Accurate.
     "accurate": PRESETS["accurate"],
     "accurate: one network": PRESETS["accurate"] | {"ensemble_size": 1},
-    "accurate: narrower": PRESETS["accurate"] | {"filters": NARROW, "dropout": 0.3},
-    "accurate: narrower, half the epochs": PRESETS["accurate"]
-    | {"filters": NARROW, "dropout": 0.3, "epochs": 22},
-    "accurate: narrower, twice the epochs": PRESETS["accurate"]
-    | {"filters": NARROW, "dropout": 0.3, "epochs": 88},
-    "accurate: narrower, weaker augmentation": PRESETS["accurate"]
-    | {"filters": NARROW, "dropout": 0.3}
-    | PLAIN,
-    "accurate: narrower, pooled later": PRESETS["accurate"]
-    | {"filters": ((16, 16, 32), (48, 48), 96), "kernel_size": 3, "dropout": 0.3},
+    "accurate: narrower": NARROW,
+    "accurate: narrower, half the epochs": NARROW | {"epochs": 22},
+    "accurate: narrower, twice the epochs": NARROW | {"epochs": 88},
+    "accurate: narrower, weaker augmentation": NARROW | PLAIN,
+    "accurate: narrower, pooled later": NARROW
+    | {"filters": ((16, 16, 32), (48, 48), 96), "kernel_size": 3},
     "accurate: broader, half the epochs": PRESETS["accurate"]
     | {"filters": (64, (128, 128), 256), "dropout": 0.5, "epochs": 22}
     | PLAIN,
