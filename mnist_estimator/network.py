@@ -82,12 +82,14 @@ class PooledConv2D(keras.layers.Conv2D):
 class AdjustableDropout(keras.layers.Dropout):
     """Dropout whose rate is a tensor, so that what is traced with one rate serves for all.
 
-    Keras's layer has the rate as a constant. Weights and result are the same.
+    Keras's layer has the rate as a constant, and draws a number of the activations' own type for
+    each of them, which takes a tenth of a training step in bfloat16. Here sixteen random bits
+    decide: half the time, and a share that is right to four digits in any precision.
 
     Attributes
     ----------
     given_rate : tf.Tensor
-        The rate, to be set before each call in training.
+        The rate, float32, to be set before each call in training.
     """
 
     given_rate: tf.Tensor
@@ -96,9 +98,17 @@ class AdjustableDropout(keras.layers.Dropout):
         """Drop activations in training."""
         if not training or self.rate == 0:
             return inputs
-        rate = tf.cast(self.given_rate, inputs.dtype)
-        seed = tf.cast(self.seed_generator.next(), tf.int32)
-        return tf.nn.experimental.stateless_dropout(inputs, rate=rate, seed=seed)
+        shape, n_values = tf.shape(inputs), tf.size(inputs)
+        pairs = tf.random.stateless_uniform(
+            [(n_values + 1) // 2], tf.cast(self.seed_generator.next(), tf.int32),
+            minval=None, maxval=None, dtype=tf.uint32,
+        )  # fmt: skip
+        draws = tf.reshape(tf.bitcast(pairs, tf.uint16), [-1])[:n_values]
+        n_levels = tf.uint16.max + 1
+        n_dropped = tf.minimum(tf.round(self.given_rate * n_levels), n_levels - 1.0)
+        kept = tf.reshape(draws, shape) >= tf.cast(n_dropped, tf.uint16)
+        scale = n_levels / (n_levels - n_dropped)
+        return inputs * (tf.cast(kept, inputs.dtype) * tf.cast(scale, inputs.dtype))
 
 
 def _margins(size: int) -> list[int]:
