@@ -190,7 +190,7 @@ def statistics_function(architecture: Architecture) -> Callable[..., list[tf.Ten
         if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
             layer.momentum = 0.0  # the running statistics are then those of the batch
 
-    @tf.function
+    @tf.function(autograph=False)
     def statistics(trainable: list, non_trainable: list, images: tf.Tensor) -> list[tf.Tensor]:
         _, updates = network.stateless_call(trainable, non_trainable, images, training=True)
         return [updates[place] for place in places]
@@ -256,7 +256,7 @@ def step_function(
     affine = None if options.augmentation is None else dict(options.augmentation)
     disturbs = affine is not None and affine.pop("disturbed") > 0.0
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(
         trainable: list,
         non_trainable: list,
@@ -310,11 +310,13 @@ def step_function(
         moments: list[Moments],
         *tensors: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        # As in ``forward_function``: to check so many arguments takes a millisecond a step.
+        # As in ``forward_function``: to check so many arguments takes a millisecond a step. The
+        # executor is named, since TensorFlow takes another one for a graph without branches,
+        # which runs one operation after the other.
         variables = itertools.chain(trainable, non_trainable, *moments)
         losses, right = tf.raw_ops.StatefulPartitionedCall(
             args=[*(variable.handle for variable in variables), *tensors],
-            Tout=[kept, tf.bool], f=traced,
+            Tout=[kept, tf.bool], f=traced, executor_type="DEFAULT",
         )  # fmt: skip
         return losses, right
 
