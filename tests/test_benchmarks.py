@@ -519,10 +519,21 @@ def test__recipe__tried__is_written_and_not_run_again(tiny_recipes, monkeypatch,
     assert len(pd.read_csv(path)) == 2
 
 
+@pytest.mark.parametrize(("learn", "n_held"), [(59_993, 7), (59_989, 11)])
+def test__recipe__other_images_learned__is_judged_on_the_others(
+    learn, n_held, tiny_recipes, tmp_path
+):
+    path = tmp_path / "a.csv"
+    tiny_recipes.main(["--output", str(path), "--only", "tiny", "--learn", str(learn)])
+    right = pd.read_csv(path)["accuracy"] * n_held
+    assert right.item() == pytest.approx(round(right.item()), abs=1e-3)
+    assert 0 < right.item() < n_held
+
+
 def test__recipe__changed__is_another_one(tiny_recipes, monkeypatch, tmp_path):
     path, tried = tmp_path / "a.csv", []
 
-    def try_recipe(name, seed, n_train):
+    def try_recipe(name, seed, n_train, first_held):
         tried.append((name, seed))
         row = dict.fromkeys(tiny_recipes.FIELDS, 0.5) | {"recipe": name, "seed": seed}
         return row | {"n_train": n_train, "parameters": tiny_recipes.parameters_of(name)}
@@ -548,7 +559,7 @@ def test__recipes__table__has_mean_and_spread_of_whole_runs(tiny_recipes, tmp_pa
         row | {"recipe": "forgotten"},
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False)
-    table = tiny_recipes.table(tmp_path / "a.csv")
+    table = tiny_recipes.table(tmp_path / "a.csv", 59_900)
     assert table.index.tolist() == ["tiny"]
     assert table.loc["tiny", "accuracy %"] == "98.50 ± 0.71"
     assert table.loc["tiny", "log loss"] == "0.5000 ± 0.0000"
@@ -569,7 +580,7 @@ def test__recipes__no_file__says_how_to_make_it(recipe, tmp_path, capsys):
 def test__recipes__results_that_ship__can_be_read(recipe):
     path = FOLDER / "recipe.csv"
     assert list(pd.read_csv(path, nrows=1).columns) == recipe.FIELDS
-    shown = recipe.table(path).index
+    shown = recipe.table(path, recipe.N_TRAIN).index
     assert len(shown)
     assert set(shown) <= set(recipe.RECIPES)
 
