@@ -125,7 +125,7 @@ def try_recipe(name: str, seed: int, n_train: int, first_held: int) -> dict:
     for prefix, shift in (("", 0), ("shifted_", 1)):
         proba = pipe.set_params(cnn__test_time_shift=shift).predict_proba(X_held)
         row[f"{prefix}accuracy"] = round(accuracy_score(y_held, np.argmax(proba, axis=1)), 5)
-        row[f"{prefix}log_loss"] = round(log_loss(y_held, proba), 6)
+        row[f"{prefix}log_loss"] = round(log_loss(y_held, proba, labels=pipe.classes_), 6)
     row |= {"fit_seconds": round(seconds, 1), "cpu_seconds": round(cpu, 1)}
     return row | {"n_train": n_train, "parameters": parameters_of(name)}
 
