@@ -86,11 +86,14 @@ def test_contamination_is_the_share_of_outliers_among_those_known(fitted, digits
     assert (similar.max(axis=1) - 1 < detector.offset_).mean() == pytest.approx(0.1, abs=0.005)
 
 
-def test_noise_and_inverted_digits_are_outliers(digits, detector):
+def test_noise_and_inverted_digits_are_outliers(small, digits, detector):
     X = digits[0]
     noise = np.random.default_rng(0).integers(0, 17, (200, 64)).astype(float)
-    # Of other writers, and 400 are few: 9 to 29 in a hundred with other seeds.
-    assert (detector.predict(X[400:]) == -1).mean() < 0.35
+    shares = [  # of other writers, and 400 are few: networks differ
+        (NoveltyDetector(network, random_state=0).fit(X[:400]).predict(X[400:]) == -1).mean()
+        for network in (small(epochs=24, random_state=seed).fit(*digits) for seed in range(3))
+    ]
+    assert np.mean(shares) < 0.2
     assert (detector.predict(noise) == -1).mean() > 0.9
     assert (detector.predict(16 - X) == -1).mean() > 0.9
     assert is_outlier_detector(detector)

@@ -91,8 +91,8 @@ def test_orthogonalize_leaves_zeros():
 @pytest.mark.parametrize("batch_norm", [True, False])
 def test_both_learn_digits_with_and_without_batch_norm(small, digits, optimizer, batch_norm):
     X, y = digits
-    clf = small(optimizer=optimizer, batch_norm=batch_norm, epochs=20).fit(X[:400], y[:400])
-    assert clf.score(X[400:], y[400:]) > 0.7  # 0.76 to 0.84 with other seeds
+    clf = small(optimizer=optimizer, batch_norm=batch_norm, epochs=30).fit(X[:400], y[:400])
+    assert clf.score(X[400:], y[400:]) > 0.8
 
 
 def test_a_classifier_from_before_there_was_a_choice_goes_on_with_adam(small, digits):

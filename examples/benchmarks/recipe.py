@@ -171,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--table", action="store_true", help="run nothing")
     options = parser.parse_args(arguments)
     console = Console()
-    n_train = min(options.learn, int(os.environ.get("MNIST_EXAMPLE_SIZE", N_TRAIN)))
+    n_train = min(options.learn, int(os.environ.get("MNIST_EXAMPLE_SIZE", options.learn)))
     done = set()
     if options.output.exists():
         with options.output.open(encoding="utf-8", newline="") as file:
