@@ -22,6 +22,7 @@ import mnist_estimator
 
 FOLDER = Path(__file__).parents[1] / "examples" / "benchmarks"
 SIZE = 200  # training images
+COMPARE = ["compare", "comparison", "methods", "reporting", "workers"]  # modules of the script
 
 
 def load(name):
@@ -39,7 +40,32 @@ def load(name):
 def compare():
     """Return the script that compares."""
     yield load("compare")
-    del sys.modules["compare"]
+    for name in COMPARE:
+        del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def methods(compare):
+    """Return the module with what is compared."""
+    return sys.modules["methods"]
+
+
+@pytest.fixture(scope="module")
+def comparison(compare):
+    """Return the module that sums up what the script has measured."""
+    return sys.modules["comparison"]
+
+
+@pytest.fixture(scope="module")
+def reporting(compare):
+    """Return the module that describes the machine."""
+    return sys.modules["reporting"]
+
+
+@pytest.fixture(scope="module")
+def workers(compare):
+    """Return the module that calls scripts."""
+    return sys.modules["workers"]
 
 
 @pytest.fixture(scope="module")
@@ -101,26 +127,26 @@ def test__methods__are_all_tried_here(compare):
 
 
 @pytest.mark.parametrize("preset", ["fast", "balanced", "accurate"])
-def test__parameters__of_ours__hold_defaults_and_version(compare, preset, capsys):
+def test__parameters__of_ours__hold_defaults_and_version(compare, methods, preset, capsys):
     assert compare.main(["--parameters", preset]) == 0
     settings = json.loads(json.loads(capsys.readouterr().out))
-    assert settings["version"] == compare.__version__
+    assert settings["version"] == mnist_estimator.__version__
     assert settings["random_state"] is None
-    expected = compare.make_ours(preset, 3, None)[-1].get_params()
+    expected = methods.make_ours(preset, 3, None)[-1].get_params()
     assert settings["epochs"] == expected["epochs"]
     assert {*settings} == {*expected, "version"}
 
 
-def test__keras__has_the_size_of_its_example(compare):
-    assert compare.keras_network().count_params() == 34_826
+def test__keras__has_the_size_of_its_example(methods):
+    assert methods.keras_network().count_params() == 34_826
 
 
-def test__torch__has_the_size_of_its_example(compare):
-    if compare.METHODS["torch"].missing:
+def test__torch__has_the_size_of_its_example(methods):
+    if methods.METHODS["torch"].missing:
         pytest.skip("torch is not installed")
     # In a process of its own: other tests of this process take torch for not imported.
     code = f"import runpy, sys; sys.path.append({str(FOLDER)!r}); "
-    code += f"make = runpy.run_path({compare.__file__!r})['torch_network']; "
+    code += f"make = runpy.run_path({methods.__file__!r})['torch_network']; "
     code += "print(sum(parameter.numel() for parameter in make().parameters()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "1199882", done.stderr
@@ -158,7 +184,10 @@ def made_row(compare, name, seed=0, **changed):
     """Return a line of the CSV file as a run would."""
     epochs = compare.METHODS[name].epochs
     row = {"method": name, "seed": seed, "n_train": compare.training_size(), "epochs": epochs}
-    row |= dict.fromkeys(compare.MEASURES, 0.9) | {"fit_seconds": 10.0, "epochs_run": epochs}
+    row |= dict.fromkeys(sys.modules["comparison"].MEASURES, 0.9) | {
+        "fit_seconds": 10.0,
+        "epochs_run": epochs,
+    }
     return row | {"parameters": "{}"} | changed
 
 
@@ -288,22 +317,22 @@ def test__progress__in_a_terminal__names_run_and_time(compare, answers, few_imag
         ("import os, signal; os.kill(os.getpid(), 9)", "ended by signal 9"),
     ],
 )
-def test__worker__that_ends_early__says_why(compare, monkeypatch, tmp_path, code, reason):
+def test__worker__that_ends_early__says_why(workers, tmp_path, code, reason):
     if "kill" in code and os.name == "nt":
         pytest.skip("no signals")
-    (tmp_path / "worker.py").write_text(code, encoding="utf-8")
-    monkeypatch.setattr(compare, "__file__", str(tmp_path / "worker.py"))
-    with pytest.raises(compare.RunError, match=f"^{reason}$"):
-        compare.ask_worker("--worker", "svc", "0")
+    script = tmp_path / "worker.py"
+    script.write_text(code, encoding="utf-8")
+    with pytest.raises(workers.RunError, match=f"^{reason}$"):
+        workers.ask_worker(script, "--worker", "svc", "0")
 
 
-def test__worker__sees_no_gpu_and_is_quiet(compare, monkeypatch, tmp_path):
+def test__worker__sees_no_gpu_and_is_quiet(workers, tmp_path):
     names = ["TF_CPP_MIN_LOG_LEVEL", "CUDA_VISIBLE_DEVICES", "KERAS_BACKEND"]
     code = f"import json, os; print('noise'); print(json.dumps([os.environ[n] for n in {names}]))"
-    (tmp_path / "worker.py").write_text(code, encoding="utf-8")
-    monkeypatch.setattr(compare, "__file__", str(tmp_path / "worker.py"))
+    script = tmp_path / "worker.py"
+    script.write_text(code, encoding="utf-8")
     before = {name: os.environ.get(name) for name in names}
-    assert compare.ask_worker() == ["3", "-1", "tensorflow"]
+    assert workers.ask_worker(script) == ["3", "-1", "tensorflow"]
     assert before == {name: os.environ.get(name) for name in names}
 
 
@@ -327,19 +356,19 @@ def test__descriptions__of_two_days__are_compared(compare, now, expected):
 
 
 def test__file__of_another_machine__is_refused_and_left(
-    compare, answers, few_images, monkeypatch, tmp_path
+    compare, reporting, answers, few_images, monkeypatch, tmp_path
 ):
     path = tmp_path / "a.csv"
     command = ["--only", "svc", "--output", str(path)]
     assert compare.main(command) == 0
     before = path.read_text("utf-8")
-    machine = compare.machine()
-    monkeypatch.setattr(compare, "machine", lambda: "an abacus")
+    machine = reporting.machine()
+    monkeypatch.setattr(reporting, "machine", lambda: "an abacus")
     with pytest.raises(SystemExit, match="Remove it, or write to another file with --output"):
         compare.main([*command, "--seeds", "1"])
     assert path.read_text("utf-8") == before
-    monkeypatch.setattr(compare, "machine", lambda: machine)
-    monkeypatch.setattr(sys.modules["reporting"], "__version__", "9.9")
+    monkeypatch.setattr(reporting, "machine", lambda: machine)
+    monkeypatch.setattr(reporting, "__version__", "9.9")
     assert compare.main([*command, "--seeds", "1"]) == 0
     first, *lines = path.read_text("utf-8").splitlines()
     assert "mnist_estimator 9.9" in first
@@ -419,9 +448,9 @@ def test__summary__several_sizes_epochs_and_parameters__takes_the_last(compare):
     assert main["share of Keras's example"].tolist() == ["–", "–"]
 
 
-def test__page__of_made_runs__says_what_was_measured(compare, plausible):
+def test__page__of_made_runs__says_what_was_measured(compare, comparison, plausible):
     methods = compare.METHODS
-    text = compare.page(plausible, methods, "A processor", "images/a.png")
+    text = comparison.page(plausible, methods, 60_000, "A processor", "images/a.png")
     first, _, how, *_ = text.splitlines()
     assert first == "A processor."
     assert how.startswith("Measured by `python examples/benchmarks/compare.py` on 60,000 training")
@@ -437,20 +466,20 @@ def test__page__of_made_runs__says_what_was_measured(compare, plausible):
     assert "![Test accuracy against seconds of the fit](images/a.png)" in lines
     assert "Not run" not in text
     assert text.count("- SVC: scikit-learn's, RBF kernel") == 1
-    part = compare.page(plausible.drop(index=["torch", "svc"]), methods, "A", "b")
+    part = comparison.page(plausible.drop(index=["torch", "svc"]), methods, 60_000, "A", "b")
     assert "Not run: PyTorch's example, 3 of 14 epochs; SVC.\n" in part
 
 
-def test__picture__of_made_runs__has_the_numbers_and_room_for_them(compare, plausible):
+def test__picture__of_made_runs__has_the_numbers_and_room_for_them(compare, comparison, plausible):
     labels = {name: method.label for name, method in compare.METHODS.items()}
-    figure = compare.draw(plausible, labels)
+    figure = comparison.draw(plausible, labels)
     (ax,) = figure.axes
     figure.draw_without_rendering()
     ours, others = (container.lines[0] for container in ax.containers)
     expected = [(seconds + (sd > 0), 100 - a) for a, sd, seconds in PLAUSIBLE.values()]
     np.testing.assert_allclose(ours.get_xydata(), expected[:3], rtol=1e-9)
     np.testing.assert_allclose(others.get_xydata(), expected[3:], rtol=1e-9)
-    assert (ours.get_color(), ours.get_linestyle()) == (compare.TRAINING_COLOR, "-")
+    assert (ours.get_color(), ours.get_linestyle()) == (comparison.TRAINING_COLOR, "-")
     low, high = ax.get_ylim()
     ticks = zip(ax.get_yticks(), ax.get_yticklabels(), strict=True)
     shown = [label.get_text() for tick, label in ticks if high <= tick <= low]
@@ -467,13 +496,13 @@ def test__picture__of_made_runs__has_the_numbers_and_room_for_them(compare, plau
         assert ax.bbox.fully_contains(*box.max), label
 
 
-def test__picture__no_mistake_at_all__is_drawn_all_the_same(compare):
+def test__picture__no_mistake_at_all__is_drawn_all_the_same(compare, comparison):
     rows = [made_row(compare, "svc", n_train=60_000, accuracy=1.0)]
     runs = pd.DataFrame(rows).astype({"epochs": "Int64"})
     summary = compare.summarize(runs, compare.METHODS.values(), 60_000)
-    (ax,) = compare.draw(summary, {"svc": "SVC"}).axes
+    (ax,) = comparison.draw(summary, {"svc": "SVC"}).axes
     _, others = (container.lines[0] for container in ax.containers)
-    assert others.get_ydata().tolist() == [compare.ONE_IMAGE]
+    assert others.get_ydata().tolist() == [comparison.ONE_IMAGE]
 
 
 def test__table__without_runs__says_so(compare, few_images, tmp_path, capsys):
@@ -525,7 +554,9 @@ def test__recipe__other_images_learned__is_judged_on_the_others(
 ):
     path = tmp_path / "a.csv"
     tiny_recipes.main(["--output", str(path), "--only", "tiny", "--learn", str(learn)])
-    right = pd.read_csv(path)["accuracy"] * n_held
+    found = pd.read_csv(path)
+    assert found["n_judged"].tolist() == [n_held]
+    right = found["accuracy"] * n_held
     assert right.item() == pytest.approx(round(right.item()), abs=1e-3)
     assert 0 < right.item() < n_held
 
@@ -536,7 +567,8 @@ def test__recipe__changed__is_another_one(tiny_recipes, monkeypatch, tmp_path):
     def try_recipe(name, seed, n_train, first_held):
         tried.append((name, seed))
         row = dict.fromkeys(tiny_recipes.FIELDS, 0.5) | {"recipe": name, "seed": seed}
-        return row | {"n_train": n_train, "parameters": tiny_recipes.parameters_of(name)}
+        row |= {"n_train": n_train, "n_judged": 60_000 - first_held}
+        return row | {"parameters": tiny_recipes.parameters_of(name)}
 
     monkeypatch.setattr(tiny_recipes, "try_recipe", try_recipe)
     command = ["--output", str(path), "--only", "tiny", "--seeds", "0", "1"]
@@ -546,20 +578,24 @@ def test__recipe__changed__is_another_one(tiny_recipes, monkeypatch, tmp_path):
     monkeypatch.setitem(tiny_recipes.RECIPES, "tiny", {"epochs": 3})
     tiny_recipes.main(command)
     assert len(tried) == 4
+    # As many images learned, but other ones to judge.
+    tiny_recipes.main([*command, "--learn", "59000"])
+    assert len(tried) == 6
 
 
 def test__recipes__table__has_mean_and_spread_of_whole_runs(tiny_recipes, tmp_path):
     row = dict.fromkeys(tiny_recipes.FIELDS, 0.5) | {"recipe": "tiny", "n_train": 59_900}
-    row["parameters"] = tiny_recipes.parameters_of("tiny")
+    row |= {"n_judged": 100, "parameters": tiny_recipes.parameters_of("tiny")}
     rows = [
         row | {"seed": 0, "accuracy": 0.98},
         row | {"seed": 1, "accuracy": 0.99},
         row | {"seed": 2, "accuracy": 0.1, "n_train": SIZE},
         row | {"seed": 3, "accuracy": 0.1, "parameters": "other"},
+        row | {"seed": 4, "accuracy": 0.1, "n_judged": 30_000},
         row | {"recipe": "forgotten"},
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False)
-    table = tiny_recipes.table(tmp_path / "a.csv", 59_900)
+    table = tiny_recipes.table(tmp_path / "a.csv", 59_900, 100)
     assert table.index.tolist() == ["tiny"]
     assert table.loc["tiny", "accuracy %"] == "98.50 ± 0.71"
     assert table.loc["tiny", "log loss"] == "0.5000 ± 0.0000"
@@ -580,7 +616,7 @@ def test__recipes__no_file__says_how_to_make_it(recipe, tmp_path, capsys):
 def test__recipes__results_that_ship__can_be_read(recipe):
     path = FOLDER / "recipe.csv"
     assert list(pd.read_csv(path, nrows=1).columns) == recipe.FIELDS
-    shown = recipe.table(path, recipe.N_TRAIN).index
+    shown = recipe.table(path, recipe.N_TRAIN, 10_000).index
     assert len(shown)
     assert set(shown) <= set(recipe.RECIPES)
 

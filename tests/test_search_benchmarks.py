@@ -28,14 +28,14 @@ def in_this_process(scripts, monkeypatch):
     """Let the parts of a script run here, where TensorFlow is imported already."""
     asked = []
 
-    def in_process(script, job):
-        part, settings = json.loads(json.dumps(job))
+    def ask_worker(script, _, job):
+        part, settings = json.loads(job)
         asked.append(part)
         if "n_jobs" in settings:
             settings["n_jobs"] = 1
         return json.loads(json.dumps(scripts[script.stem].PARTS[part](**settings)))
 
-    monkeypatch.setattr(scripts["measuring"], "in_process", in_process)
+    monkeypatch.setattr(scripts["measuring"], "ask_worker", ask_worker)
     return asked
 
 
@@ -62,7 +62,7 @@ def test__scaling__in_processes__writes_rows_page_and_figure(scripts, tmp_path, 
     assert page.read_text("utf-8").splitlines()[0] == f"{described}."
     assert (tmp_path / "images" / "scaling.png").stat().st_size > 10_000
 
-    monkeypatch.setattr(scripts["measuring"], "in_process", None)  # called, it would raise
+    monkeypatch.setattr(scripts["measuring"], "ask_worker", None)  # called, it would raise
     assert scaling.main(command) == 0
     with pytest.raises(TypeError):
         scaling.main([*command, "--images", "31"])
@@ -78,12 +78,12 @@ def test__rows__of_another_machine__are_refused(scripts, tmp_path):
 def test__part__failing__is_told_and_the_others_are_written(scripts, tmp_path, monkeypatch, capsys):
     scaling = scripts["scaling"]
 
-    def in_process(script, job):
-        if job[1]["images"] == 30:
+    def ask_worker(script, _, job):
+        if json.loads(job)[1]["images"] == 30:
             raise scripts["measuring"].RunError("no room")
         return dict.fromkeys(scaling.FIELDS, 1.0)
 
-    monkeypatch.setattr(scripts["measuring"], "in_process", in_process)
+    monkeypatch.setattr(scripts["measuring"], "ask_worker", ask_worker)
     command = [*TINY, "--csv", str(tmp_path / "a.csv"), "--page", str(tmp_path / "a.md")]
     assert scaling.main(command) == 1
     assert "Failed: no room" in capsys.readouterr().out
@@ -206,9 +206,12 @@ def test__large_files__tiny_ones__write_rows_and_a_page(
     files = ["--csv", str(tmp_path / "a.csv"), "--page", str(tmp_path / "a.md")]
     assert larger.main(["--mapped", "300", "--held", "200", *files]) == 0
     rows = pd.read_csv(tmp_path / "a.csv", skiprows=1)
-    assert rows["part"].value_counts().to_dict() == dict.fromkeys(larger.SETTINGS, 6)
-    assert (rows[["seconds", "images_per_second"]] > 0).all(axis=None)
-    assert (rows["added_anonymous_mb"] >= 0).all()
+    assert rows["part"].value_counts().to_dict() == dict.fromkeys(larger.PARTS, 6)
+    in_turn = rows["part"] == larger.IN_TURN
+    assert (rows["images_per_second"] > 0).all()
+    assert (rows.loc[in_turn, "share"] > 0).all()
+    assert (rows.loc[~in_turn, "seconds"] > 0).all()
+    assert (rows.loc[~in_turn, "added_anonymous_mb"] >= 0).all()
     page = (tmp_path / "a.md").read_text("utf-8")
     assert {"classifier, file, not cached", "pipeline, file"} <= set(cells_of(page))
     monkeypatch.setattr(larger, "measure", None)  # nothing is measured again
@@ -239,14 +242,33 @@ def test__watched_block__of_known_size__is_measured(scripts):
         assert row["added_mb"] == pytest.approx(200, abs=30)
 
 
-def test__table_of_large_files__has_shares_of_the_same_in_memory(scripts):
-    rates = {("classifier", "array"): 100.0, ("classifier", "file"): 90.0, ("pipeline", "file"): 5}
-    numbers = {"images": 9, "added_mb": 1.0, "added_anonymous_mb": 1.0}
+def test__images_in_turn__shares_are_of_as_many_images(scripts, tmp_path, monkeypatch):
+    larger, taken = scripts["larger_than_memory"], []
+    monkeypatch.setenv(larger.FOLDER, str(tmp_path))
+    monkeypatch.setattr(larger, "compiled", lambda who: None)
+
+    def take(what, who, model, X, y):
+        assert (len(X), len(y)) == (100, 100)
+        taken.append(("file" if isinstance(X, np.memmap) else "memory", y.copy()))
+        return {"seconds": 2.0 if isinstance(X, np.memmap) else 1.0}
+
+    monkeypatch.setattr(larger, "take", take)
+    row = larger.compare("fit", "classifier", held=100, mapped=450, rounds=6)
+    assert row == {"images": 100, "images_per_second": 50.0, "share": 0.5}
+    assert [source for source, _ in taken] == ["file", "memory", "memory", "file"] * 3
+
+
+def test__table_of_shares__has_a_row_for_each_model(scripts):
+    shares = {
+        ("classifier", "fit"): 0.98,
+        ("pipeline", "fit"): 1.0,
+        ("pipeline", "partial_fit"): 0.9,
+    }
     rows = pd.DataFrame(
-        [
-            {"who": who, "kind": kind, "images_per_second": rate, **numbers}
-            for (who, kind), rate in rates.items()
-        ]
+        [{"who": who, "what": what, "share": share} for (who, what), share in shares.items()]
     )
-    table = scripts["larger_than_memory"].table(rows)
-    assert table["% of that in memory"].tolist() == ["100", "90", "–"]
+    table = scripts["larger_than_memory"].shares(rows)
+    assert table.to_dict("index") == {
+        "classifier": {"fit": "98 %", "partial_fit": "–"},
+        "pipeline": {"fit": "100 %", "partial_fit": "90 %"},
+    }

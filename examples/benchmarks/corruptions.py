@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from compare import describe, to_markdown
 from mnist_c import CORRUPTIONS, corrupt
+from reporting import describe, to_markdown
 from rich.console import Console
 
 from mnist_estimator import load_mnist, make_pipeline

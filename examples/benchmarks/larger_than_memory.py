@@ -2,7 +2,8 @@
 
 Two million random images of 28×28 bytes, 1.6 GB, are written to a temporary folder and mapped
 into memory. `fit`, `partial_fit` and `predict_proba` of the classifier alone and of the pipeline
-take them, and read them batch by batch; beside it stand fewer images held in memory.
+take them, and read them batch by batch; beside it stand fewer images held in memory. How fast
+that is beside as many images in memory is measured in turn.
 
     python examples/benchmarks/larger_than_memory.py                        # half an hour
     python examples/benchmarks/larger_than_memory.py --only predict_proba   # a part
@@ -27,7 +28,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from measuring import Job, Row, parser_of, reset_peak, rows_of, run
+from measuring import Job, Parts, Row, parser_of, reset_peak, rows_of, run, said
 from reporting import to_markdown
 from scaling import synthetic
 
@@ -114,25 +115,55 @@ def watched(row: Row, interval: float = 0.01) -> Iterator[None]:
     row["added_anonymous_mb"] = max(anonymous) - anonymous[0]
 
 
-def measure(what: str, who: str, kind: str, n_images: int, repeats: int = 1) -> Row:
-    """Take all images with a model that is compiled already: the median time, the most memory."""
+def compiled(who: str) -> Any:
+    """Return a model that has been fitted, so that nothing is compiled any more."""
     from mnist_estimator import CNNClassifier, make_pipeline
 
     model: Any = make_pipeline(**NETWORK) if who == "pipeline" else CNNClassifier(**NETWORK)
     few, labels = synthetic(1000, SIDE, CLASSES)
     model.fit(few, labels).predict_proba(few)
-    rows = pd.DataFrame([take(what, who, kind, n_images, model) for _ in range(repeats)])
+    return model
+
+
+def measure(what: str, who: str, kind: str, n_images: int, repeats: int = 1) -> Row:
+    """Take all images: the median time, the most memory."""
+    model = compiled(who)
+    rows = pd.DataFrame(
+        [take(what, who, model, *images_of(kind, n_images)) for _ in range(repeats)]
+    )
     row: Row = {"images": n_images} | rows.max().to_dict() | rows[["seconds"]].median().to_dict()
     return row | {"images_per_second": n_images / row["seconds"]}
 
 
-def take(what: str, who: str, kind: str, n_images: int, model: Any) -> Row:
+def compare(what: str, who: str, held: int, mapped: int, rounds: int) -> Row:
+    """Take images from memory and as many of a file in turn: the median share of the speed.
+
+    What else the machine does then slows both alike. No page of the file is in memory.
+    """
+    model, in_memory = compiled(who), images_of("array", held)
+    ratios, seconds = [], []
+    for number in range(rounds):
+        X, y = images_of("file, not cached", mapped)
+        start = number * held % (mapped - held + 1)
+        of_file = X[start : start + held], y[start : start + held]
+        both = [("memory", in_memory), ("file", of_file)]
+        times = {
+            name: take(what, who, model, *images)["seconds"]
+            for name, images in (both if number % 2 else reversed(both))
+        }
+        ratios.append(times["memory"] / times["file"])
+        seconds.append(times["file"])
+        del X, of_file, both  # pages that are mapped stay
+    rate = held / float(np.median(seconds))
+    return {"images": held, "images_per_second": rate, "share": float(np.median(ratios))}
+
+
+def take(what: str, who: str, model: Any, X: np.ndarray, y: np.ndarray) -> Row:
     """Take all images once."""
     from sklearn.base import clone
 
     from mnist_estimator import CNNClassifier, ImageScaler
 
-    X, y = images_of(kind, n_images)
     row: Row = {}
     if what == "fit":
         new = clone(model)
@@ -145,30 +176,41 @@ def take(what: str, who: str, kind: str, n_images: int, model: Any) -> Row:
         scaler, new = ImageScaler().fit(X[:PIECE]), CNNClassifier(**NETWORK)
         scale: Callable[[Any], Any] = scaler.transform if who == "pipeline" else lambda X: X
         with watched(row):
-            for rows in pieces(n_images):
+            for rows in pieces(len(X)):
                 new.partial_fit(scale(X[rows]), y[rows], classes=np.arange(CLASSES))
     return row
 
 
 SETTINGS: dict[str, Row] = {"fit": {}, "partial_fit": {}, "predict_proba": {"repeats": 5}}
-PARTS = dict.fromkeys(SETTINGS, measure)
-FIELDS = ["images", "seconds", "images_per_second", "added_mb", "added_anonymous_mb"]
+IN_TURN = "in turn"
+ROUNDS = 6
+PARTS: Parts = dict.fromkeys(SETTINGS, measure) | {IN_TURN: compare}
+FIELDS = ["images", "seconds", "images_per_second", "added_mb", "added_anonymous_mb", "share"]
 
 NOTE = """\
 Memory added: the highest resident memory over that before; anonymous: without the pages of the
 file, which the system takes back when it needs room. "Not cached": no page of the file was in
-memory at the start. Fewer images held in memory stand for as many, which would fill it.
-Predictions take a fifth of the time, so theirs is the median of five."""
+memory at the start. Fewer images held in memory stand for as many, which would fill it. Each line
+is one run, which other work of the machine may have slowed; only predictions, which take a fifth
+of the time, are the median of five."""
+
+
+def shares(rows: pd.DataFrame) -> pd.DataFrame:
+    """Lay out the speed from a file as a share of that from memory."""
+    numbers = rows.pivot(index="who", columns="what", values="share")
+    whats = [what for what in SETTINGS if what in numbers]
+    cells = [
+        [said(100 * share, "{:.0f} %") for share in numbers.loc[who, whats]]
+        for who in numbers.index
+    ]
+    return pd.DataFrame(cells, columns=whats, index=numbers.index.rename(""))
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Lay out a part: each way beside the same with images held in memory."""
-    held = rows[rows["kind"] == "array"].set_index("who")["images_per_second"]
-    share = rows["images_per_second"] / rows["who"].map(held)
+    """Lay out a part."""
     columns = {
         "images": [f"{value:,.0f}" for value in rows["images"]],
         "images/s": [f"{value:,.0f}" for value in rows["images_per_second"]],
-        "% of that in memory": ["–" if pd.isna(value) else f"{100 * value:.0f}" for value in share],
         "MB added": [f"{value:,.0f}" for value in rows["added_mb"]],
         "anonymous": [f"{value:,.0f}" for value in rows["added_anonymous_mb"]],
     }
@@ -183,6 +225,14 @@ def page(rows: pd.DataFrame, described: str) -> str:
         "Written by `examples/benchmarks/larger_than_memory.py`: one epoch of a network of 8 and "
         "16 filters, random images of 28×28 bytes."
     )
+    compared = rows_of(rows, IN_TURN)
+    if len(compared):
+        parts += [
+            "## Speed from a file, of that from memory",
+            f"Images of a file that is not in memory, in turn with as many that are, "
+            f"{compared['held'].max():,} each: the median of {compared['rounds'].max()} rounds.",
+            to_markdown(shares(compared)),
+        ]
     for what in SETTINGS:
         of_part = rows_of(rows, what)
         if len(of_part):
@@ -193,14 +243,17 @@ def page(rows: pd.DataFrame, described: str) -> str:
 def jobs_of(options: argparse.Namespace) -> list[Job]:
     """Return what is to be measured."""
     jobs: list[Job] = []
-    for what in options.only:
+    for what in SETTINGS:
         for who in ("classifier", "pipeline"):
             kinds = [("array", options.held), ("file", options.mapped)]
             if hasattr(os, "posix_fadvise"):
                 kinds.append(("file, not cached", options.mapped))
             settings = {"what": what, "who": who} | SETTINGS[what]
             jobs += [(what, settings | {"kind": kind, "n_images": n}) for kind, n in kinds]
-    return jobs
+            settings = {"what": what, "who": who, "rounds": ROUNDS}
+            if hasattr(os, "posix_fadvise"):
+                jobs.append((IN_TURN, settings | {"held": options.held, "mapped": options.mapped}))
+    return [job for job in jobs if job[0] in options.only]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

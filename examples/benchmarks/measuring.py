@@ -5,9 +5,6 @@ For scripts that consist of parts: functions that take settings and return a row
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
@@ -15,30 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from compare import RunError, describe, is_comparable, read_description, tell
+from reporting import describe, is_comparable, read_description
 from rich.console import Console
 from rich.progress import track
+from workers import RunError, ask_worker, tell
 
 from mnist_estimator import __version__
 
 Row = dict[str, Any]
 Job = tuple[str, dict[str, Any]]
 Parts = Mapping[str, Callable[..., Row]]
-
-
-def in_process(script: Path, job: Job) -> Row:
-    """Run a part of a script in a process of its own, and return the row that it prints."""
-    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-    done = subprocess.run(
-        [sys.executable, str(script), "--part", json.dumps(job)],
-        env=os.environ | quiet | {"KERAS_BACKEND": "tensorflow"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise RunError(said[-1])
-    row: Row = json.loads(done.stdout.splitlines()[-1])
-    return row
 
 
 def key_of(job: Job) -> tuple[str, str]:
@@ -79,7 +62,7 @@ def run(
         tell(console, " ".join(key_of(job)))
         try:
             cells = dict(zip(("part", "settings"), key_of(job), strict=True))
-            line = pd.DataFrame([cells | in_process(script, job)])
+            line = pd.DataFrame([cells | ask_worker(script, "--part", json.dumps(job))])
         except RunError as error:
             tell(console, f"Failed: {error}")
             failures += 1

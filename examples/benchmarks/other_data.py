@@ -23,8 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from compare import describe
-from reporting import to_markdown
+from reporting import describe, to_markdown
 from rich.console import Console
 from sklearn.base import ClassifierMixin
 from sklearn.datasets import load_digits

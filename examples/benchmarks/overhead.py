@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from compare import describe
-from reporting import to_markdown
+from reporting import describe, to_markdown
 from rich.console import Console
 from rich.progress import track
 from sklearn.pipeline import Pipeline

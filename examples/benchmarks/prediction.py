@@ -29,13 +29,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from reporting import ABSENT, machine, memory, to_markdown, versions
+from reporting import describe, memory, to_markdown
 from rich.console import Console
 from rich.progress import track
+from workers import ask_worker
 
 from mnist_estimator import load, load_mnist, make_pipeline, save
 
-HERE = Path(__file__).parent
+SCRIPT = Path(__file__).resolve()
 PIPELINE, KERAS, ONNX = "digits.pipeline", "network.keras", "digits.onnx"
 CALLS_IN_A_ROW = 20
 FLAT_CALLS = 10_000
@@ -164,17 +165,6 @@ PARTS: dict[str, Callable[..., list[dict[str, Any]]]] = {
 }
 
 
-def in_process(part: str, folder: Path, *arguments: Any) -> list[dict[str, Any]]:
-    """Measure a part in a process of its own."""
-    request = json.dumps([part, str(folder), *arguments])
-    command = [sys.executable, __file__, "--part", request]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"{part} failed:\n{done.stderr}")
-    rows: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
-    return rows
-
-
 def prepare(folder: Path, model: Path | None) -> None:
     """Write the network in the three forms that are measured."""
     if model is None:
@@ -241,8 +231,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=10_000, help="default: 10,000")
     parser.add_argument("--rounds", type=int, default=10, help="default: 10")
     parser.add_argument("--calls", type=int, default=FLAT_CALLS, help=f"default: {FLAT_CALLS}")
-    parser.add_argument("--csv", type=Path, default=HERE / "prediction.csv")
-    parser.add_argument("--page", type=Path, default=HERE.parents[1] / "docs" / "prediction.md")
+    parser.add_argument("--csv", type=Path, default=SCRIPT.with_suffix(".csv"))
+    parser.add_argument("--page", type=Path, default=SCRIPT.parents[2] / "docs" / "prediction.md")
     parser.add_argument("--part", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.part:
@@ -259,10 +249,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         jobs += [("start", start) for _ in range(min(3, options.rounds)) for start in present]
         rows = []
         for part, *rest in track(jobs, description="Measuring", console=console):
-            rows += in_process(part, folder, *rest)
+            rows += ask_worker(SCRIPT, "--part", json.dumps([part, str(folder), *rest]))
     frame = pd.DataFrame(rows)
-    numbers = ", ".join(f"{k} {v}" for k, v in versions().items() if v != ABSENT)
-    described = f"{machine()}; {numbers}; {date.today().isoformat()}"
+    described = describe(date.today().isoformat())
     text = page(frame, described)
     options.csv.write_text(f"# {described}\n" + frame.round(4).to_csv(index=False), "utf-8")
     options.page.write_text(text + "\n", encoding="utf-8")

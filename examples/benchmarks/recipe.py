@@ -33,7 +33,7 @@ from mnist_estimator import __version__, load_mnist, make_pipeline
 from mnist_estimator.augmentation import AUGMENTATIONS
 from mnist_estimator.pipeline import PRESETS
 
-N_TRAIN = 50_000
+N_ALL, N_TRAIN = 60_000, 50_000
 WHOLE = {"early_stopping": False}
 PLAIN = {"augmentation": "affine"}
 STRONG = AUGMENTATIONS["affine"]
@@ -103,7 +103,9 @@ RECIPES: dict[str, dict] = {
     | PLAIN,
 }
 FIELDS = ["recipe", "seed", "accuracy", "log_loss", "shifted_accuracy", "shifted_log_loss"]
-FIELDS += ["fit_seconds", "cpu_seconds", "n_train", "parameters"]
+FIELDS += ["fit_seconds", "cpu_seconds", "n_train", "n_judged", "parameters"]
+KEY = ["parameters", "seed", "n_train", "n_judged"]
+"""What must be the same in a row for a trial to be done."""
 
 
 def parameters_of(name: str) -> str:
@@ -127,14 +129,16 @@ def try_recipe(name: str, seed: int, n_train: int, first_held: int) -> dict:
         row[f"{prefix}accuracy"] = round(accuracy_score(y_held, np.argmax(proba, axis=1)), 5)
         row[f"{prefix}log_loss"] = round(log_loss(y_held, proba, labels=pipe.classes_), 6)
     row |= {"fit_seconds": round(seconds, 1), "cpu_seconds": round(cpu, 1)}
-    return row | {"n_train": n_train, "parameters": parameters_of(name)}
+    sizes = {"n_train": n_train, "n_judged": len(y_held)}
+    return row | sizes | {"parameters": parameters_of(name)}
 
 
-def table(path: Path, n_train: int) -> pd.DataFrame:
+def table(path: Path, n_train: int, n_judged: int) -> pd.DataFrame:
     """Return mean and standard deviation of each recipe, in the order of RECIPES."""
     found = pd.read_csv(path)
     now = {name: parameters_of(name) for name in RECIPES}
-    found = found[(found["parameters"] == found["recipe"].map(now)) & (found["n_train"] == n_train)]
+    found = found[found["parameters"] == found["recipe"].map(now)]
+    found = found[(found["n_train"] == n_train) & (found["n_judged"] == n_judged)]
     shown = ["accuracy", "log_loss", "shifted_accuracy", "shifted_log_loss", "cpu_seconds"]
     by_recipe = found.groupby("recipe")[shown]
     means, sds, counts = by_recipe.mean(), by_recipe.std(), by_recipe.size()
@@ -172,20 +176,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     console = Console()
     n_train = min(options.learn, int(os.environ.get("MNIST_EXAMPLE_SIZE", options.learn)))
+    n_judged = N_ALL - options.learn
     done = set()
     if options.output.exists():
         with options.output.open(encoding="utf-8", newline="") as file:
             rows = csv.DictReader(file)
-            done = {(row["parameters"], row["seed"], row["n_train"]) for row in rows}
+            done = {tuple(row[name] for name in KEY) for row in rows}
     for seed in [] if options.table else options.seeds:
         for name in options.only or RECIPES:
-            if (parameters_of(name), str(seed), str(n_train)) in done:
+            if (parameters_of(name), str(seed), str(n_train), str(n_judged)) in done:
                 continue
             with console.status(f"{name}, seed {seed}"):
                 row = try_recipe(name, seed, n_train, options.learn)
             is_new = not options.output.exists()
             with options.output.open("a", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, FIELDS)
+                writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
                 if is_new:
                     writer.writeheader()
                 writer.writerow(row)
@@ -193,7 +198,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             console.print(f"{name}, seed {seed}: {row['accuracy']}, {row['log_loss']}, {seconds}")
     if not options.output.exists():
         parser.error(f"{options.output} is not there yet; run without --table to make it")
-    console.print(table(options.output, options.learn).to_string(), highlight=False, soft_wrap=True)
+    found = table(options.output, n_train, n_judged)
+    console.print(found.to_string(), highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

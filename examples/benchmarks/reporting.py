@@ -54,6 +54,36 @@ def versions() -> dict[str, str]:
     return found
 
 
+def describe(today: str) -> str:
+    """Return the first line of the CSV file, without its mark: machine, versions and date."""
+    named = ", ".join(f"{title} {number}" for title, number in versions().items())
+    return f"{machine()}; {named}; {today}"
+
+
+def read_description(path: Path) -> str:
+    """Return the first line of a CSV file, without its mark."""
+    with path.open(encoding="utf-8") as file:
+        return file.readline().removeprefix("#").strip()
+
+
+def is_comparable(then: str, now: str) -> bool:
+    """Tell whether runs under two descriptions may stand in one table.
+
+    They may where the machine is the same, and each package that both have but ours, whose
+    version is in the parameters.
+    """
+
+    def packages(description: str) -> dict[str, str]:
+        items = description.split("; ")[1].split(", ")
+        found = dict(item.split(" ", 1) for item in items)
+        return {name: number for name, number in found.items() if number != ABSENT}
+
+    if then.count("; ") != 2 or then.split("; ")[0] != now.split("; ")[0]:
+        return False
+    old, new = packages(then), packages(now)
+    return all(old[name] == new[name] for name in old.keys() & new.keys() - {"mnist_estimator"})
+
+
 def memory() -> tuple[float, float]:
     """Return the memory of this process that is resident, now and at its highest, in MB."""
     status = Path("/proc/self/status")
