@@ -14,10 +14,14 @@ AUGMENTATIONS: dict[str, dict[str, float]] = {
     "robust": AFFINE | {"disturbed": 0.06},
 }
 """Names that the ``augmentation`` parameter takes, with their amounts: those of
-``random_affine``, and the share of images for ``random_disturbance``."""
+``random_affine`` and ``random_thickness``, and the share of images for ``random_disturbance``."""
 
 LARGEST = sys.float_info.max
-LIMITS = dict.fromkeys(AFFINE, LARGEST) | {"zoom": math.nextafter(1.0, 0.0), "disturbed": 1.0}
+LIMITS = dict.fromkeys(AFFINE, LARGEST) | {
+    "zoom": math.nextafter(1.0, 0.0),
+    "thickness": 1.0,
+    "disturbed": 1.0,
+}
 """The names of all amounts, and how large each may be."""
 
 SMALLEST_SIDE = 8
@@ -45,8 +49,8 @@ def resolve_augmentation(
     Raises
     ------
     ValueError
-        If an amount has an unknown name or is negative, zoom is 1 or more, or disturbed
-        above 1.
+        If an amount has an unknown name or is negative, zoom is 1 or more, or thickness or
+        disturbed above 1.
     TypeError
         If an amount is not a number.
     """
@@ -55,7 +59,7 @@ def resolve_augmentation(
         return None
     allowed = (
         f"augmentation takes the amounts {list(LIMITS)}, numbers from 0 up (zoom below 1, "
-        "disturbed up to 1)"
+        "thickness and disturbed up to 1)"
     )
     for name, amount in amounts.items():
         if name not in LIMITS:
@@ -138,3 +142,52 @@ def random_affine(
     )
     changed.set_shape(images.shape)  # the kernel forgets height and width
     return changed
+
+
+def random_thickness(images: tf.Tensor, seed: tf.Tensor, thickness: float) -> tf.Tensor:
+    """Make light strokes thicker or thinner, in each image by an amount of its own.
+
+    The amount is drawn uniformly between minus and plus ``thickness``. It is the share of the
+    way to an image whose pixels have the largest value of their 3×3 neighbourhoods, or the
+    smallest one: a stroke gets up to a pixel more, or less, on each side.
+
+    Parameters
+    ----------
+    images : tensor of shape (n, height, width, channels), float32 or float64
+        Any range of values.
+    seed : tensor of shape (2,), int32
+        The same seed gives the same changes.
+    thickness : float in [0, 1]
+        Largest amount.
+
+    Returns
+    -------
+    tensor of shape (n, height, width, channels), of the dtype of ``images``
+
+    Notes
+    -----
+    Dilation and erosion of grey images: J. Serra, "Image analysis and mathematical morphology"
+    (1982).
+    """
+    images = tf.convert_to_tensor(images)
+    shape = (tf.shape(images)[0], 1, 1, 1)
+    amount = tf.random.stateless_uniform(shape, seed, -thickness, thickness, dtype=images.dtype)
+    # What is dark grows as its negative does.
+    sign = tf.where(amount < 0, -tf.ones_like(amount), tf.ones_like(amount))
+    turned = sign * images
+    return images + amount * (dilate(turned) - turned)
+
+
+def dilate(images: tf.Tensor) -> tf.Tensor:
+    """Give each pixel the largest value of its 3×3 neighbourhood.
+
+    Parameters
+    ----------
+    images : tensor of shape (n, height, width, channels), float32 or float64
+        Any range of values.
+
+    Returns
+    -------
+    tensor of the same shape and dtype
+    """
+    return tf.nn.max_pool2d(images, 3, 1, "SAME")

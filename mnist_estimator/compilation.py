@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .augmentation import random_affine
+from .augmentation import random_affine, random_thickness
 from .disturbance import random_disturbance
 from .network import AdjustableDropout, build_cnn, layers_of
 from .optimization import Moments, Optimizer
@@ -255,6 +255,7 @@ def step_function(
     drops = [layer for layer in layers_of(network) if isinstance(layer, AdjustableDropout)]
     affine = None if options.augmentation is None else dict(options.augmentation)
     disturbs = affine is not None and affine.pop("disturbed") > 0.0
+    thickness = 0.0 if affine is None else affine.pop("thickness")
 
     @tf.function(autograph=False)
     def step(
@@ -270,6 +271,8 @@ def step_function(
         disturbed: tf.Tensor,
         dropout: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
+        if thickness:
+            images = random_thickness(images, tf.stack([-1 - seed, number]), thickness)
         if affine is not None:
             images = random_affine(images, tf.stack([seed, number]), **affine)
         if disturbs:

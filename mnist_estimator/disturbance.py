@@ -5,13 +5,12 @@ disturbance takes one thing away that a network could lean on: the black backgro
 filled strokes, the empty margin, the usual size and slant.
 """
 
-import functools
 import math
 from collections.abc import Callable
 
 import tensorflow as tf
 
-from .augmentation import random_affine
+from .augmentation import dilate, random_affine
 
 Disturbance = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 """Takes images (n, height, width, channels) in [0, 1], n from 0 up, and a seed."""
@@ -112,7 +111,7 @@ def random_filter(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 def outline(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Leave the outlines: outside of the strokes, inside of them, or both."""
     kind, gain = _draws(images, seed, 2)
-    grown, shrunk = _grown(images), -_grown(-images)
+    grown, shrunk = dilate(images), -dilate(-images)
     outside, inside = grown - images, images - shrunk
     edges = tf.where(kind < 0.4, outside, tf.where(kind < 0.7, inside, outside + inside))
     return edges * (1.0 + 2.0 * gain)
@@ -169,17 +168,6 @@ def _draws(images: tf.Tensor, seed: tf.Tensor, number: int) -> list[tf.Tensor]:
     """Draw numbers from 0 to 1 for each image, of shape (n, 1, 1, 1)."""
     shape = (number, tf.shape(images)[0], 1, 1, 1)
     return tf.unstack(tf.random.stateless_uniform(shape, seed, dtype=images.dtype))
-
-
-def _grown(images: tf.Tensor) -> tf.Tensor:
-    """Give each pixel the largest value of its 3×3 neighbourhood."""
-    for axis in (1, 2):
-        edges = [(1, 1) if i == axis else (0, 0) for i in range(4)]
-        padded, size = tf.pad(images, edges, "SYMMETRIC"), tf.shape(images)[axis]
-        images = functools.reduce(
-            tf.maximum, [tf.gather(padded, tf.range(i, i + size), axis=axis) for i in range(3)]
-        )
-    return images
 
 
 def _from_a_line(images: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

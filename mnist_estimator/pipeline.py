@@ -25,7 +25,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "dropout": 0.4,
         "ensemble_size": 3,
         "epochs": 44,
-        "augmentation": {"rotation": 20.0, "zoom": 0.2, "shear": 0.2, "shift": 0.08},
+        "augmentation": {
+            "rotation": 20.0,
+            "zoom": 0.2,
+            "shear": 0.2,
+            "shift": 0.08,
+            "thickness": 0.8,
+        },
         "early_stopping": False,
     },
 }

@@ -38,9 +38,10 @@ WHOLE = {"early_stopping": False}
 PLAIN = {"augmentation": "affine"}
 STRONG = AUGMENTATIONS["affine"]
 WEAK = {"rotation": 10.0, "zoom": 0.1, "shear": 0.1, "shift": 0.08}
-ONE = PRESETS["accurate"] | {"ensemble_size": 1}
-STRONGER = PRESETS["accurate"]["augmentation"]
-NARROW = PRESETS["accurate"] | {"filters": (16, (48, 48), 96), "dropout": 0.3}
+STRONGER = {"rotation": 20.0, "zoom": 0.2, "shear": 0.2, "shift": 0.08}
+BEFORE = PRESETS["accurate"] | {"augmentation": STRONGER}
+ONE = BEFORE | {"ensemble_size": 1}
+NARROW = BEFORE | {"filters": (16, (48, 48), 96), "dropout": 0.3}
 ADAM = {"optimizer": "adam", "batch_size": 256, "augmentation": WEAK}
 
 RECIPES: dict[str, dict] = {
@@ -78,7 +79,11 @@ RECIPES: dict[str, dict] = {
     "fast: not augmented": PRESETS["fast"] | {"augmentation": None},
     # Accurate.
     "accurate": PRESETS["accurate"],
-    "accurate: one network": ONE,
+    "accurate: strokes as they are": BEFORE,
+    "accurate: one network": PRESETS["accurate"] | {"ensemble_size": 1},
+    "accurate: 88 epochs": PRESETS["accurate"] | {"epochs": 88},
+    # What was tried before strokes were made thicker and thinner.
+    "one": ONE,
     "one: all images, 24 epochs": ONE | {"hard_fraction": 1.0, "epochs": 24},
     "one: broader": ONE | {"filters": (64, (128, 128), 256)},
     "one: deeper, pooled once": ONE | {"filters": (32, (64, 64, 96, 128))},
@@ -98,7 +103,7 @@ RECIPES: dict[str, dict] = {
     "accurate: narrower, weaker augmentation": NARROW | PLAIN,
     "accurate: narrower, pooled later": NARROW
     | {"filters": ((16, 16, 32), (48, 48), 96), "kernel_size": 3},
-    "accurate: broader, half the epochs": PRESETS["accurate"]
+    "accurate: broader, half the epochs": BEFORE
     | {"filters": (64, (128, 128), 256), "dropout": 0.5, "epochs": 22}
     | PLAIN,
 }

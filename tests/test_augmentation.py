@@ -1,0 +1,81 @@
+"""Random changes of images in training."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.ndimage import grey_dilation, grey_erosion
+
+from mnist_estimator import CNNClassifier
+from mnist_estimator.augmentation import dilate, random_thickness
+
+SEED = tf.constant([1, 2])
+
+
+def made(n, channels=2, dtype=np.float32):
+    """Return random images with values on both sides of 0."""
+    return np.random.default_rng(0).normal(size=(n, 5, 7, channels)).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test__dilate__gives_what_scipy_gives(dtype):
+    images = made(4, dtype=dtype)
+    expected = grey_dilation(images, size=(1, 3, 3, 1), mode="nearest")
+    assert_array_equal(dilate(tf.constant(images)), expected, strict=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test__thickness__goes_part_of_the_way_to_dilation_or_erosion(dtype):
+    images = made(300, dtype=dtype)
+    after = random_thickness(tf.constant(images), SEED, 0.6).numpy()
+    assert (after.shape, after.dtype) == (images.shape, images.dtype)
+    thickest = grey_dilation(images, size=(1, 3, 3, 1), mode="nearest")
+    thinnest = grey_erosion(images, size=(1, 3, 3, 1), mode="nearest")
+    change = after - images
+    thicker = change.sum(axis=(1, 2, 3)) > 0
+    whole = np.where(thicker[:, None, None, None], thickest - images, thinnest - images)
+    amounts = change.sum(axis=(1, 2, 3)) / whole.sum(axis=(1, 2, 3))
+    assert_allclose(change, amounts[:, None, None, None] * whole, atol=1e-5)
+    # Uniform between minus and plus the amount given.
+    signed = np.where(thicker, amounts, -amounts)
+    assert -0.6 <= signed.min() < -0.55
+    assert 0.55 < signed.max() <= 0.6
+    assert abs(np.mean(signed)) < 0.08
+    assert np.std(signed) == pytest.approx(0.6 / np.sqrt(3), rel=0.1)
+
+
+def test__thickness__repeats_with_its_seed():
+    images = tf.constant(made(3))
+    once, again = (random_thickness(images, SEED, 1.0).numpy() for _ in range(2))
+    other = random_thickness(images, tf.constant([1, 3]), 1.0).numpy()
+    assert_array_equal(once, again)
+    assert not np.allclose(once, other)
+
+
+def test__thickness__of_nothing__changes_nothing():
+    images = made(3)
+    assert_array_equal(random_thickness(tf.constant(images), SEED, 0.0), images)
+
+
+def test__fit__thickness__tells_thin_lines_by_place_after_thick_ones():
+    """The images that a step sees are changed: nothing else shows it lines so thin."""
+    generator = np.random.default_rng(0)
+
+    def lines(n, width):
+        X, y = np.zeros((n, 12, 12), np.float32), generator.integers(2, size=n)
+        for image, label, start in zip(X, y, generator.integers(1, 8, size=n), strict=True):
+            turned = image.T if label else image
+            turned[start : start + width] = 1.0
+        return X, y
+
+    losses = {}
+    for thickness in (0.0, 1.0):
+        clf = CNNClassifier(
+            filters=(4, 8), kernel_size=3, epochs=8, batch_size=32, early_stopping=False,
+            augmentation={"thickness": thickness}, random_state=0,
+        )  # fmt: skip
+        X, y = lines(400, 3)
+        X_thin, y_thin = lines(200, 1)
+        proba = clf.fit(X, y).predict_proba(X_thin)
+        losses[thickness] = -np.log(proba[np.arange(200), y_thin]).mean()
+    assert losses[1.0] < losses[0.0]
