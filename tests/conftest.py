@@ -1,6 +1,7 @@
 """Small data, and a network small enough to be fitted in a second."""
 
 import os
+import signal
 import sys
 
 # Before SciPy is imported: without it scikit-learn skips its check of array API input.
@@ -13,6 +14,10 @@ import pytest
 from sklearn.datasets import load_digits
 
 from mnist_estimator import CNNClassifier, make_pipeline
+
+# A shell that starts the tests in the background has them, and what they start, ignore Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SMALL = {
     "filters": (8, 16),
