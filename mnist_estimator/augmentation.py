@@ -172,9 +172,7 @@ def random_thickness(images: tf.Tensor, seed: tf.Tensor, thickness: float) -> tf
     images = tf.convert_to_tensor(images)
     shape = (tf.shape(images)[0], 1, 1, 1)
     amount = tf.random.stateless_uniform(shape, seed, -thickness, thickness, dtype=images.dtype)
-    # What is dark grows as its negative does.
-    sign = tf.where(amount < 0, -tf.ones_like(amount), tf.ones_like(amount))
-    turned = sign * images
+    turned = tf.sign(amount) * images  # erosion is the dilation of the negative
     return images + amount * (dilate(turned) - turned)
 
 

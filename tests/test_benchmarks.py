@@ -45,27 +45,9 @@ def compare():
 
 
 @pytest.fixture(scope="module")
-def methods(compare):
-    """Return the module with what is compared."""
-    return sys.modules["methods"]
-
-
-@pytest.fixture(scope="module")
-def comparison(compare):
-    """Return the module that sums up what the script has measured."""
-    return sys.modules["comparison"]
-
-
-@pytest.fixture(scope="module")
-def reporting(compare):
-    """Return the module that describes the machine."""
-    return sys.modules["reporting"]
-
-
-@pytest.fixture(scope="module")
-def workers(compare):
-    """Return the module that calls scripts."""
-    return sys.modules["workers"]
+def parts(compare):
+    """Return the modules of that script by their names."""
+    return {name: sys.modules[name] for name in COMPARE}
 
 
 @pytest.fixture(scope="module")
@@ -127,26 +109,26 @@ def test__methods__are_all_tried_here(compare):
 
 
 @pytest.mark.parametrize("preset", ["fast", "balanced", "accurate"])
-def test__parameters__of_ours__hold_defaults_and_version(compare, methods, preset, capsys):
+def test__parameters__of_ours__hold_defaults_and_version(compare, parts, preset, capsys):
     assert compare.main(["--parameters", preset]) == 0
     settings = json.loads(json.loads(capsys.readouterr().out))
     assert settings["version"] == mnist_estimator.__version__
     assert settings["random_state"] is None
-    expected = methods.make_ours(preset, 3, None)[-1].get_params()
+    expected = parts["methods"].make_ours(preset, 3, None)[-1].get_params()
     assert settings["epochs"] == expected["epochs"]
     assert {*settings} == {*expected, "version"}
 
 
-def test__keras__has_the_size_of_its_example(methods):
-    assert methods.keras_network().count_params() == 34_826
+def test__keras__has_the_size_of_its_example(parts):
+    assert parts["methods"].keras_network().count_params() == 34_826
 
 
-def test__torch__has_the_size_of_its_example(methods):
-    if methods.METHODS["torch"].missing:
+def test__torch__has_the_size_of_its_example(parts):
+    if parts["methods"].METHODS["torch"].missing:
         pytest.skip("torch is not installed")
     # In a process of its own: other tests of this process take torch for not imported.
     code = f"import runpy, sys; sys.path.append({str(FOLDER)!r}); "
-    code += f"make = runpy.run_path({methods.__file__!r})['torch_network']; "
+    code += f"make = runpy.run_path({parts['methods'].__file__!r})['torch_network']; "
     code += "print(sum(parameter.numel() for parameter in make().parameters()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "1199882", done.stderr
@@ -184,10 +166,8 @@ def made_row(compare, name, seed=0, **changed):
     """Return a line of the CSV file as a run would."""
     epochs = compare.METHODS[name].epochs
     row = {"method": name, "seed": seed, "n_train": compare.training_size(), "epochs": epochs}
-    row |= dict.fromkeys(sys.modules["comparison"].MEASURES, 0.9) | {
-        "fit_seconds": 10.0,
-        "epochs_run": epochs,
-    }
+    row |= dict.fromkeys(sys.modules["comparison"].MEASURES, 0.9)
+    row |= {"fit_seconds": 10.0, "epochs_run": epochs}
     return row | {"parameters": "{}"} | changed
 
 
@@ -317,22 +297,22 @@ def test__progress__in_a_terminal__names_run_and_time(compare, answers, few_imag
         ("import os, signal; os.kill(os.getpid(), 9)", "ended by signal 9"),
     ],
 )
-def test__worker__that_ends_early__says_why(workers, tmp_path, code, reason):
+def test__worker__that_ends_early__says_why(parts, tmp_path, code, reason):
     if "kill" in code and os.name == "nt":
         pytest.skip("no signals")
     script = tmp_path / "worker.py"
     script.write_text(code, encoding="utf-8")
-    with pytest.raises(workers.RunError, match=f"^{reason}$"):
-        workers.ask_worker(script, "--worker", "svc", "0")
+    with pytest.raises(parts["workers"].RunError, match=f"^{reason}$"):
+        parts["workers"].ask_worker(script, "--worker", "svc", "0")
 
 
-def test__worker__sees_no_gpu_and_is_quiet(workers, tmp_path):
+def test__worker__sees_no_gpu_and_is_quiet(parts, tmp_path):
     names = ["TF_CPP_MIN_LOG_LEVEL", "CUDA_VISIBLE_DEVICES", "KERAS_BACKEND"]
     code = f"import json, os; print('noise'); print(json.dumps([os.environ[n] for n in {names}]))"
     script = tmp_path / "worker.py"
     script.write_text(code, encoding="utf-8")
     before = {name: os.environ.get(name) for name in names}
-    assert workers.ask_worker(script) == ["3", "-1", "tensorflow"]
+    assert parts["workers"].ask_worker(script) == ["3", "-1", "tensorflow"]
     assert before == {name: os.environ.get(name) for name in names}
 
 
@@ -356,19 +336,19 @@ def test__descriptions__of_two_days__are_compared(compare, now, expected):
 
 
 def test__file__of_another_machine__is_refused_and_left(
-    compare, reporting, answers, few_images, monkeypatch, tmp_path
+    compare, parts, answers, few_images, monkeypatch, tmp_path
 ):
     path = tmp_path / "a.csv"
     command = ["--only", "svc", "--output", str(path)]
     assert compare.main(command) == 0
     before = path.read_text("utf-8")
-    machine = reporting.machine()
-    monkeypatch.setattr(reporting, "machine", lambda: "an abacus")
+    machine = parts["reporting"].machine()
+    monkeypatch.setattr(parts["reporting"], "machine", lambda: "an abacus")
     with pytest.raises(SystemExit, match="Remove it, or write to another file with --output"):
         compare.main([*command, "--seeds", "1"])
     assert path.read_text("utf-8") == before
-    monkeypatch.setattr(reporting, "machine", lambda: machine)
-    monkeypatch.setattr(reporting, "__version__", "9.9")
+    monkeypatch.setattr(parts["reporting"], "machine", lambda: machine)
+    monkeypatch.setattr(parts["reporting"], "__version__", "9.9")
     assert compare.main([*command, "--seeds", "1"]) == 0
     first, *lines = path.read_text("utf-8").splitlines()
     assert "mnist_estimator 9.9" in first
@@ -448,9 +428,9 @@ def test__summary__several_sizes_epochs_and_parameters__takes_the_last(compare):
     assert main["share of Keras's example"].tolist() == ["–", "–"]
 
 
-def test__page__of_made_runs__says_what_was_measured(compare, comparison, plausible):
+def test__page__of_made_runs__says_what_was_measured(compare, parts, plausible):
     methods = compare.METHODS
-    text = comparison.page(plausible, methods, 60_000, "A processor", "images/a.png")
+    text = parts["comparison"].page(plausible, methods, 60_000, "A processor", "images/a.png")
     first, _, how, *_ = text.splitlines()
     assert first == "A processor."
     assert how.startswith("Measured by `python examples/benchmarks/compare.py` on 60,000 training")
@@ -466,20 +446,22 @@ def test__page__of_made_runs__says_what_was_measured(compare, comparison, plausi
     assert "![Test accuracy against seconds of the fit](images/a.png)" in lines
     assert "Not run" not in text
     assert text.count("- SVC: scikit-learn's, RBF kernel") == 1
-    part = comparison.page(plausible.drop(index=["torch", "svc"]), methods, 60_000, "A", "b")
+    part = parts["comparison"].page(
+        plausible.drop(index=["torch", "svc"]), methods, 60_000, "A", "b"
+    )
     assert "Not run: PyTorch's example, 3 of 14 epochs; SVC.\n" in part
 
 
-def test__picture__of_made_runs__has_the_numbers_and_room_for_them(compare, comparison, plausible):
+def test__picture__of_made_runs__has_the_numbers_and_room_for_them(compare, parts, plausible):
     labels = {name: method.label for name, method in compare.METHODS.items()}
-    figure = comparison.draw(plausible, labels)
+    figure = parts["comparison"].draw(plausible, labels)
     (ax,) = figure.axes
     figure.draw_without_rendering()
     ours, others = (container.lines[0] for container in ax.containers)
     expected = [(seconds + (sd > 0), 100 - a) for a, sd, seconds in PLAUSIBLE.values()]
     np.testing.assert_allclose(ours.get_xydata(), expected[:3], rtol=1e-9)
     np.testing.assert_allclose(others.get_xydata(), expected[3:], rtol=1e-9)
-    assert (ours.get_color(), ours.get_linestyle()) == (comparison.TRAINING_COLOR, "-")
+    assert (ours.get_color(), ours.get_linestyle()) == (parts["comparison"].TRAINING_COLOR, "-")
     low, high = ax.get_ylim()
     ticks = zip(ax.get_yticks(), ax.get_yticklabels(), strict=True)
     shown = [label.get_text() for tick, label in ticks if high <= tick <= low]
@@ -496,13 +478,13 @@ def test__picture__of_made_runs__has_the_numbers_and_room_for_them(compare, comp
         assert ax.bbox.fully_contains(*box.max), label
 
 
-def test__picture__no_mistake_at_all__is_drawn_all_the_same(compare, comparison):
+def test__picture__no_mistake_at_all__is_drawn_all_the_same(compare, parts):
     rows = [made_row(compare, "svc", n_train=60_000, accuracy=1.0)]
     runs = pd.DataFrame(rows).astype({"epochs": "Int64"})
     summary = compare.summarize(runs, compare.METHODS.values(), 60_000)
-    (ax,) = comparison.draw(summary, {"svc": "SVC"}).axes
+    (ax,) = parts["comparison"].draw(summary, {"svc": "SVC"}).axes
     _, others = (container.lines[0] for container in ax.containers)
-    assert others.get_ydata().tolist() == [comparison.ONE_IMAGE]
+    assert others.get_ydata().tolist() == [parts["comparison"].ONE_IMAGE]
 
 
 def test__table__without_runs__says_so(compare, few_images, tmp_path, capsys):

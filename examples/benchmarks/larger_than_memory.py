@@ -141,21 +141,17 @@ def compare(what: str, who: str, held: int, mapped: int, rounds: int) -> Row:
     What else the machine does then slows both alike. No page of the file is in memory.
     """
     model, in_memory = compiled(who), images_of("array", held)
-    ratios, seconds = [], []
+    times: dict[str, list[float]] = {"memory": [], "file": []}
     for number in range(rounds):
         X, y = images_of("file, not cached", mapped)
         start = number * held % (mapped - held + 1)
-        of_file = X[start : start + held], y[start : start + held]
-        both = [("memory", in_memory), ("file", of_file)]
-        times = {
-            name: take(what, who, model, *images)["seconds"]
-            for name, images in (both if number % 2 else reversed(both))
-        }
-        ratios.append(times["memory"] / times["file"])
-        seconds.append(times["file"])
-        del X, of_file, both  # pages that are mapped stay
-    rate = held / float(np.median(seconds))
-    return {"images": held, "images_per_second": rate, "share": float(np.median(ratios))}
+        images = {"memory": in_memory, "file": (X[start : start + held], y[start : start + held])}
+        for name in ("memory", "file") if number % 2 else ("file", "memory"):
+            times[name].append(take(what, who, model, *images[name])["seconds"])
+        del X, images  # the system keeps pages in memory that are still mapped
+    rate = held / float(np.median(times["file"]))
+    share = float(np.median(np.divide(times["memory"], times["file"])))
+    return {"images": held, "images_per_second": rate, "share": share}
 
 
 def take(what: str, who: str, model: Any, X: np.ndarray, y: np.ndarray) -> Row:
@@ -198,12 +194,8 @@ of the time, are the median of five."""
 def shares(rows: pd.DataFrame) -> pd.DataFrame:
     """Lay out the speed from a file as a share of that from memory."""
     numbers = rows.pivot(index="who", columns="what", values="share")
-    whats = [what for what in SETTINGS if what in numbers]
-    cells = [
-        [said(100 * share, "{:.0f} %") for share in numbers.loc[who, whats]]
-        for who in numbers.index
-    ]
-    return pd.DataFrame(cells, columns=whats, index=numbers.index.rename(""))
+    numbers = numbers.reindex(columns=[what for what in SETTINGS if what in numbers])
+    return numbers.map(lambda share: said(100 * share, "{:.0f} %")).rename_axis("")
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -229,7 +221,7 @@ def page(rows: pd.DataFrame, described: str) -> str:
     if len(compared):
         parts += [
             "## Speed from a file, of that from memory",
-            f"Images of a file that is not in memory, in turn with as many that are, "
+            "Images of a file that is not in memory, in turn with as many that are, "
             f"{compared['held'].max():,} each: the median of {compared['rounds'].max()} rounds.",
             to_markdown(shares(compared)),
         ]

@@ -32,7 +32,7 @@ import pandas as pd
 from reporting import describe, memory, to_markdown
 from rich.console import Console
 from rich.progress import track
-from workers import ask_worker
+from workers import RunError, ask_worker
 
 from mnist_estimator import load, load_mnist, make_pipeline, save
 
@@ -249,7 +249,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         jobs += [("start", start) for _ in range(min(3, options.rounds)) for start in present]
         rows = []
         for part, *rest in track(jobs, description="Measuring", console=console):
-            rows += ask_worker(SCRIPT, "--part", json.dumps([part, str(folder), *rest]))
+            try:
+                rows += ask_worker(SCRIPT, "--part", json.dumps([part, str(folder), *rest]))
+            except RunError as error:
+                raise SystemExit(f"{part} failed: {error}") from error
     frame = pd.DataFrame(rows)
     described = describe(date.today().isoformat())
     text = page(frame, described)
