@@ -14,15 +14,20 @@ AUGMENTATIONS: dict[str, dict[str, float]] = {
     "robust": AFFINE | {"disturbed": 0.06},
 }
 """Names that the ``augmentation`` parameter takes, with their amounts: those of
-``random_affine`` and ``random_thickness``, and the share of images for ``random_disturbance``."""
+``random_affine``, ``random_thickness`` and ``harder``, and the share of images for
+``random_disturbance``."""
 
 LARGEST = sys.float_info.max
 LIMITS = dict.fromkeys(AFFINE, LARGEST) | {
     "zoom": math.nextafter(1.0, 0.0),
     "thickness": 1.0,
+    "adversarial": 1.0,
     "disturbed": 1.0,
 }
 """The names of all amounts, and how large each may be."""
+
+TINY = 1e-30
+"""Below it, a mean square counts as zero."""
 
 SMALLEST_SIDE = 8
 """Pixels a side below which images are not augmented: digits of 8×8 still gain by it."""
@@ -49,8 +54,8 @@ def resolve_augmentation(
     Raises
     ------
     ValueError
-        If an amount has an unknown name or is negative, zoom is 1 or more, or thickness or
-        disturbed above 1.
+        If an amount has an unknown name or is negative, zoom is 1 or more, or thickness,
+        adversarial or disturbed above 1.
     TypeError
         If an amount is not a number.
     """
@@ -59,7 +64,7 @@ def resolve_augmentation(
         return None
     allowed = (
         f"augmentation takes the amounts {list(LIMITS)}, numbers from 0 up (zoom below 1, "
-        "thickness and disturbed up to 1)"
+        "thickness, adversarial and disturbed up to 1)"
     )
     for name, amount in amounts.items():
         if name not in LIMITS:
@@ -189,3 +194,39 @@ def dilate(images: tf.Tensor) -> tf.Tensor:
     tensor of the same shape and dtype
     """
     return tf.nn.max_pool2d(images, 3, 1, "SAME")
+
+
+def harder(
+    images: tf.Tensor, gradient: tf.Tensor, seed: tf.Tensor, adversarial: float
+) -> tf.Tensor:
+    """Change images the way that raises their loss most, each by an amount of its own.
+
+    The amount is drawn uniformly between 0 and ``adversarial``. It is the root mean square of
+    the change, in standard deviations of the image's own values.
+
+    Parameters
+    ----------
+    images : tensor of shape (n, height, width, channels), float32 or float64
+        Any range of values.
+    gradient : tensor of the shape and dtype of ``images``
+        That of the loss of each image. An image whose gradient is zero stays as it is.
+    seed : tensor of shape (2,), int32
+        The same seed gives the same amounts.
+    adversarial : float in [0, 1]
+        Largest amount.
+
+    Returns
+    -------
+    tensor of shape (n, height, width, channels), of the dtype of ``images``
+
+    Notes
+    -----
+    One step up the gradient: I. Goodfellow, J. Shlens, C. Szegedy, "Explaining and harnessing
+    adversarial examples" (2015); by its Euclidean length: T. Miyato, A. Dai, I. Goodfellow,
+    "Adversarial training methods for semi-supervised text classification" (2017).
+    """
+    shape = (tf.shape(images)[0], 1, 1, 1)
+    amount = tf.random.stateless_uniform(shape, seed, 0.0, adversarial, dtype=images.dtype)
+    length = amount * tf.math.reduce_std(images, axis=(1, 2, 3), keepdims=True)
+    mean_square = tf.reduce_mean(tf.square(gradient), axis=(1, 2, 3), keepdims=True)
+    return images + length * gradient * tf.math.rsqrt(tf.maximum(mean_square, TINY))

@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .augmentation import random_affine, random_thickness
+from .augmentation import harder, random_affine, random_thickness
 from .disturbance import random_disturbance
 from .network import AdjustableDropout, build_cnn, layers_of
 from .optimization import Moments, Optimizer
@@ -256,6 +256,15 @@ def step_function(
     affine = None if options.augmentation is None else dict(options.augmentation)
     disturbs = affine is not None and affine.pop("disturbed") > 0.0
     thickness = 0.0 if affine is None else affine.pop("thickness")
+    adversarial = 0.0 if affine is None else affine.pop("adversarial")
+
+    def answer(
+        values: list, non_trainable: list, images: tf.Tensor, targets: tf.Tensor
+    ) -> tuple[list[tf.Tensor], tf.Tensor, list[tf.Tensor]]:
+        answers, updates = network.stateless_call(values, non_trainable, images, training=True)
+        members = answers if isinstance(answers, list) else [answers]
+        losses = [tf.nn.softmax_cross_entropy_with_logits(targets, logits) for logits in members]
+        return members, tf.add_n(losses), updates
 
     @tf.function(autograph=False)
     def step(
@@ -281,17 +290,19 @@ def step_function(
                 lambda: random_disturbance(images, tf.stack([seed, -number]), disturbed),
                 lambda: images,
             )
+        for layer in drops:
+            layer.given_rate = dropout
         values = [tf.convert_to_tensor(variable) for variable in trainable]
+        if adversarial:
+            with tf.GradientTape() as tape:
+                tape.watch(images)
+                _, total, _ = answer(values, non_trainable, images, targets)
+            slope = tape.gradient(total, images)
+            images = harder(images, slope, tf.stack([-1 - seed, -number]), adversarial)
         with tf.GradientTape() as tape:
             tape.watch(values)
-            for layer in drops:
-                layer.given_rate = dropout
-            answers, updates = network.stateless_call(values, non_trainable, images, training=True)
             # The members of an ensemble learn side by side, each as if it were alone.
-            members = answers if isinstance(answers, list) else [answers]
-            total = tf.add_n(
-                [tf.nn.softmax_cross_entropy_with_logits(targets, logits) for logits in members]
-            )
+            members, total, updates = answer(values, non_trainable, images, targets)
             mean = tf.reduce_mean(weights * total)
         gradients = tape.gradient(mean, values)
         options.optimizer.update(trainable, moments, gradients, number, learning_rate)

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.ndimage import grey_dilation, grey_erosion
 
 from mnist_estimator import CNNClassifier
-from mnist_estimator.augmentation import dilate, random_thickness
+from mnist_estimator.augmentation import dilate, harder, random_thickness
 
 SEED = tf.constant([1, 2])
 
@@ -79,3 +79,47 @@ def test__fit__thickness__tells_thin_lines_by_place_after_thick_ones():
         proba = clf.fit(X, y).predict_proba(X_thin)
         losses[thickness] = -np.log(proba[np.arange(200), y_thin]).mean()
     assert losses[1.0] < losses[0.0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test__harder__goes_up_the_gradient_by_shares_of_the_contrast(dtype):
+    images = 3.0 + 5.0 * made(300, dtype=dtype)
+    gradient = 1e-6 * np.random.default_rng(1).normal(size=images.shape).astype(dtype)
+    after = harder(tf.constant(images), tf.constant(gradient), SEED, 0.5).numpy()
+    assert (after.shape, after.dtype) == (images.shape, images.dtype)
+    change = after - images
+    length = np.sqrt((change**2).mean(axis=(1, 2, 3)))
+    unit = gradient / np.sqrt((gradient**2).mean(axis=(1, 2, 3), keepdims=True))
+    assert_allclose(change, length[:, None, None, None] * unit, atol=1e-5)
+    amounts = length / images.std(axis=(1, 2, 3))
+    assert 0 <= amounts.min() < 0.02
+    assert 0.48 < amounts.max() <= 0.5 + 1e-6
+    assert np.mean(amounts) == pytest.approx(0.25, abs=0.03)
+
+
+def test__harder__leaves_images_without_gradient_or_contrast():
+    images, zeros = made(3), np.zeros((3, 5, 7, 2), np.float32)
+    assert_array_equal(harder(tf.constant(images), tf.constant(zeros), SEED, 1.0), images)
+    assert_array_equal(harder(tf.constant(zeros), tf.constant(images), SEED, 1.0), zeros)
+
+
+def test__fit__adversarial__withstands_what_is_made_to_mislead():
+    generator = np.random.default_rng(0)
+    y = generator.integers(2, size=600)
+    X = generator.normal(scale=0.3, size=(600, 12, 12, 1)).astype(np.float32)
+    X[y == 1, 3:9, 3:9] += 0.5
+
+    losses = {}
+    for adversarial in (0.0, 0.5):
+        clf = CNNClassifier(
+            filters=(4, 8), kernel_size=3, epochs=8, batch_size=32, early_stopping=False,
+            augmentation={"adversarial": adversarial}, random_state=0,
+        ).fit(X[:400], y[:400])  # fmt: skip
+        images, labels = tf.constant(X[400:]), tf.constant(y[400:])
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, clf.model_(images))
+        misleading = harder(images, tape.gradient(loss, images), SEED, 1.0)
+        proba = clf.predict_proba(misleading.numpy())
+        losses[adversarial] = -np.log(proba[np.arange(200), y[400:]]).mean()
+    assert losses[0.5] < 0.9 * losses[0.0]

@@ -129,7 +129,7 @@ def test__outline__of_a_block__is_its_edge():
 def test__augmentation__robust__is_affine_and_disturbs():
     robust = resolve_augmentation("robust")
     assert 0 < robust.pop("disturbed") < 1
-    assert robust == AUGMENTATIONS["affine"] | {"thickness": 0.0}
+    assert robust == AUGMENTATIONS["affine"] | {"thickness": 0.0, "adversarial": 0.0}
     assert resolve_augmentation("affine")["disturbed"] == 0
     assert resolve_augmentation("robust", (7, 28, 1)) is None
     with pytest.raises(ValueError, match=r"disturbed up to 1\); got disturbed=1.5"):

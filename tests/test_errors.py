@@ -52,6 +52,7 @@ BAD_PARAMETERS = [
     ({"augmentation": {"rotate": 1}}, "disturbed up to 1); got 'rotate'. Check the"),
     ({"augmentation": {"zoom": 1}}, "got zoom=1. Pass a number in that range."),
     ({"augmentation": {"thickness": 2}}, "got thickness=2. Pass a number in that range."),
+    ({"augmentation": {"adversarial": 1.5}}, "got adversarial=1.5. Pass a number in that range."),
     ({"augmentation": {"shift": "far"}}, "got shift='far'. Pass a number."),
     (
         {"filters": 16},
