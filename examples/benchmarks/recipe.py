@@ -39,7 +39,15 @@ PLAIN = {"augmentation": "affine"}
 STRONG = AUGMENTATIONS["affine"]
 WEAK = {"rotation": 10.0, "zoom": 0.1, "shear": 0.1, "shift": 0.08}
 STRONGER = {"rotation": 20.0, "zoom": 0.2, "shear": 0.2, "shift": 0.08}
-BEFORE = PRESETS["accurate"] | {"augmentation": STRONGER}
+NOT_ADVERSARIAL = STRONGER | {"thickness": 0.8}
+THREE = WHOLE | {
+    "filters": (32, (64, 64), 128),
+    "dropout": 0.4,
+    "ensemble_size": 3,
+    "epochs": 44,
+    "augmentation": NOT_ADVERSARIAL,
+}
+BEFORE = THREE | {"augmentation": STRONGER}
 ONE = BEFORE | {"ensemble_size": 1}
 NARROW = BEFORE | {"filters": (16, (48, 48), 96), "dropout": 0.3}
 ADAM = {"optimizer": "adam", "batch_size": 256, "augmentation": WEAK}
@@ -79,9 +87,18 @@ RECIPES: dict[str, dict] = {
     "fast: not augmented": PRESETS["fast"] | {"augmentation": None},
     # Accurate.
     "accurate": PRESETS["accurate"],
-    "accurate: strokes as they are": BEFORE,
-    "accurate: one network": PRESETS["accurate"] | {"ensemble_size": 1},
-    "accurate: 88 epochs": PRESETS["accurate"] | {"epochs": 88},
+    "accurate: half the epochs": PRESETS["accurate"] | {"epochs": 88},
+    "accurate: not adversarial": PRESETS["accurate"] | {"augmentation": NOT_ADVERSARIAL},
+    "accurate: two, half the epochs": PRESETS["accurate"] | {"ensemble_size": 2, "epochs": 88},
+    "accurate: broader, half the epochs": PRESETS["accurate"]
+    | {"filters": (64, (128, 128), 256), "dropout": 0.4, "epochs": 88},
+    "accurate: smaller changes, half the epochs": PRESETS["accurate"]
+    | {"augmentation": NOT_ADVERSARIAL | {"adversarial": 0.04}, "dropout": 0.4, "epochs": 88},
+    # Three networks, before images were made hard to read.
+    "three": THREE,
+    "three: strokes as they are": BEFORE,
+    "three: one of them": THREE | {"ensemble_size": 1},
+    "three: 88 epochs": THREE | {"epochs": 88},
     # What was tried before strokes were made thicker and thinner.
     "one": ONE,
     "one: all images, 24 epochs": ONE | {"hard_fraction": 1.0, "epochs": 24},
@@ -97,13 +114,13 @@ RECIPES: dict[str, dict] = {
     "one: twice the rate": ONE | {"learning_rate": 0.02},
     "one: more dropout": ONE | {"dropout": 0.5},
     "one: batches of 256": ONE | {"batch_size": 256},
-    "accurate: narrower": NARROW,
-    "accurate: narrower, half the epochs": NARROW | {"epochs": 22},
-    "accurate: narrower, twice the epochs": NARROW | {"epochs": 88},
-    "accurate: narrower, weaker augmentation": NARROW | PLAIN,
-    "accurate: narrower, pooled later": NARROW
+    "three: narrower": NARROW,
+    "three: narrower, half the epochs": NARROW | {"epochs": 22},
+    "three: narrower, twice the epochs": NARROW | {"epochs": 88},
+    "three: narrower, weaker augmentation": NARROW | PLAIN,
+    "three: narrower, pooled later": NARROW
     | {"filters": ((16, 16, 32), (48, 48), 96), "kernel_size": 3},
-    "accurate: broader, half the epochs": BEFORE
+    "three: broader, half the epochs": BEFORE
     | {"filters": (64, (128, 128), 256), "dropout": 0.5, "epochs": 22}
     | PLAIN,
 }
