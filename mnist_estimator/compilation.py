@@ -294,6 +294,7 @@ def step_function(
             layer.given_rate = dropout
         values = [tf.convert_to_tensor(variable) for variable in trainable]
         if adversarial:
+            # Against the network as the step finds it, the same activations dropped.
             with tf.GradientTape() as tape:
                 tape.watch(images)
                 _, total, _ = answer(values, non_trainable, images, targets)
