@@ -253,10 +253,9 @@ def step_function(
     }
     network = build_cnn(**arguments)
     drops = [layer for layer in layers_of(network) if isinstance(layer, AdjustableDropout)]
-    affine = None if options.augmentation is None else dict(options.augmentation)
-    disturbs = affine is not None and affine.pop("disturbed") > 0.0
-    thickness = 0.0 if affine is None else affine.pop("thickness")
-    adversarial = 0.0 if affine is None else affine.pop("adversarial")
+    affine = dict(options.augmentation or ())
+    disturbs = affine.pop("disturbed", 0.0) > 0.0
+    thickness, adversarial = affine.pop("thickness", 0.0), affine.pop("adversarial", 0.0)
 
     def answer(
         values: list, non_trainable: list, images: tf.Tensor, targets: tf.Tensor
@@ -282,7 +281,7 @@ def step_function(
     ) -> tuple[tf.Tensor, tf.Tensor]:
         if thickness:
             images = random_thickness(images, tf.stack([-1 - seed, number]), thickness)
-        if affine is not None:
+        if affine:
             images = random_affine(images, tf.stack([seed, number]), **affine)
         if disturbs:
             images = tf.cond(
