@@ -197,12 +197,13 @@ def dilate(images: tf.Tensor) -> tf.Tensor:
 
 
 def harder(
-    images: tf.Tensor, gradient: tf.Tensor, seed: tf.Tensor, adversarial: float
+    images: tf.Tensor, gradient: tf.Tensor, right: tf.Tensor, seed: tf.Tensor, adversarial: float
 ) -> tf.Tensor:
     """Change images the way that raises their loss most, each by an amount of its own.
 
     The amount is drawn uniformly between 0 and ``adversarial``. It is the root mean square of
-    the change, in standard deviations of the image's own values.
+    the change, in standard deviations of the image's own values. Images that are misread are
+    hard enough, and stay as they are.
 
     Parameters
     ----------
@@ -210,6 +211,8 @@ def harder(
         Any range of values.
     gradient : tensor of the shape and dtype of ``images``
         That of the loss of each image. An image whose gradient is zero stays as it is.
+    right : tensor of shape (n,), bool
+        Which images are read right.
     seed : tensor of shape (2,), int32
         The same seed gives the same amounts.
     adversarial : float in [0, 1]
@@ -227,6 +230,7 @@ def harder(
     """
     shape = (tf.shape(images)[0], 1, 1, 1)
     amount = tf.random.stateless_uniform(shape, seed, 0.0, adversarial, dtype=images.dtype)
+    amount *= tf.reshape(tf.cast(right, images.dtype), shape)
     length = amount * tf.math.reduce_std(images, axis=(1, 2, 3), keepdims=True)
     mean_square = tf.reduce_mean(tf.square(gradient), axis=(1, 2, 3), keepdims=True)
     return images + length * gradient * tf.math.rsqrt(tf.maximum(mean_square, TINY))

@@ -116,8 +116,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         "shift": 0.08}``: degrees, share of the size, pixels a pixel, share of the
         side; ``"thickness": 1.0`` makes strokes up to a pixel thicker or thinner on each
         side; and ``"adversarial": 0.06`` changes an image by up to that many of its standard
-        deviations, the way that makes it hardest to read, for twice the time. None for images
-        that mean another thing when turned or moved.
+        deviations, the way that makes it hardest to read, unless it is misread as it is, for
+        twice the time. None for images that mean another thing when turned or moved.
         "robust" also disturbs 6 % of the images, as ``"disturbed": 0.06`` in a dict does, but
         not in the last fifth of the steps: their light, by noise, filters, inverted patches,
         lines, strong distortion, or by leaving the outlines alone. So the network also reads

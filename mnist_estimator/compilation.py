@@ -259,11 +259,13 @@ def step_function(
 
     def answer(
         values: list, non_trainable: list, images: tf.Tensor, targets: tf.Tensor
-    ) -> tuple[list[tf.Tensor], tf.Tensor, list[tf.Tensor]]:
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        """Return the losses, summed over the members, what is right, and the new statistics."""
         answers, updates = network.stateless_call(values, non_trainable, images, training=True)
         members = answers if isinstance(answers, list) else [answers]
         losses = [tf.nn.softmax_cross_entropy_with_logits(targets, logits) for logits in members]
-        return members, tf.add_n(losses), updates
+        right = tf.argmax(tf.add_n(members), axis=1) == tf.argmax(targets, axis=1)
+        return tf.add_n(losses), right, updates
 
     @tf.function(autograph=False)
     def step(
@@ -296,20 +298,19 @@ def step_function(
             # Against the network as the step finds it, the same activations dropped.
             with tf.GradientTape() as tape:
                 tape.watch(images)
-                _, total, _ = answer(values, non_trainable, images, targets)
+                total, right, _ = answer(values, non_trainable, images, targets)
             slope = tape.gradient(total, images)
-            images = harder(images, slope, tf.stack([-1 - seed, -number]), adversarial)
+            images = harder(images, slope, right, tf.stack([-1 - seed, -number]), adversarial)
         with tf.GradientTape() as tape:
             tape.watch(values)
             # The members of an ensemble learn side by side, each as if it were alone.
-            members, total, updates = answer(values, non_trainable, images, targets)
+            total, right, updates = answer(values, non_trainable, images, targets)
             mean = tf.reduce_mean(weights * total)
         gradients = tape.gradient(mean, values)
         options.optimizer.update(trainable, moments, gradients, number, learning_rate)
         for variable, value in zip(non_trainable, updates, strict=True):
             variable.assign(value)
-        right = tf.argmax(tf.add_n(members), axis=1) == tf.argmax(targets, axis=1)
-        return total / len(members), right
+        return total / len(network.outputs), right
 
     traced = step.get_concrete_function(
         *weights_of(network), zero_moments(network), _batch(kept, *network.input_shape[1:]),

@@ -298,13 +298,14 @@ class _Loop:
         self.state = state
         self.sizes = epoch_sizes(len(images), options.epochs, options.hard_fraction)
         self.n_batches = [math.ceil(size / options.batch_size) for size in self.sizes]
-        self.sampler = Sampler(len(images))
+        amounts = dict(step_options.augmentation or ())
+        self.sampler = Sampler(len(images), harder=amounts.get("adversarial", 0.0) > 0.0)
         self.optimizer: keras.Optimizer | None = None
         self.step = step_function(architecture, step_options)
         self.dtype = dtype_of(architecture)
         self.weights = weights_of(model)
         self.dropout = tf.constant(dict(architecture).get("dropout", 0.0), tf.float32)
-        self.disturbed = dict(step_options.augmentation or ()).get("disturbed", 0.0)
+        self.disturbed = amounts.get("disturbed", 0.0)
         n_classes = model.output_shape[-1]
         smooth = options.label_smoothing
         self.targets = np.full((n_classes, n_classes), smooth / n_classes)

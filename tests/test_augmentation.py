@@ -81,11 +81,15 @@ def test__fit__thickness__tells_thin_lines_by_place_after_thick_ones():
     assert losses[1.0] < losses[0.0]
 
 
+def all_right(n):
+    return tf.ones(n, tf.bool)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test__harder__goes_up_the_gradient_by_shares_of_the_contrast(dtype):
     images = 3.0 + 5.0 * made(300, dtype=dtype)
     gradient = 1e-6 * np.random.default_rng(1).normal(size=images.shape).astype(dtype)
-    after = harder(tf.constant(images), tf.constant(gradient), SEED, 0.5).numpy()
+    after = harder(tf.constant(images), tf.constant(gradient), all_right(300), SEED, 0.5).numpy()
     assert (after.shape, after.dtype) == (images.shape, images.dtype)
     change = after - images
     length = np.sqrt((change**2).mean(axis=(1, 2, 3)))
@@ -99,8 +103,16 @@ def test__harder__goes_up_the_gradient_by_shares_of_the_contrast(dtype):
 
 def test__harder__leaves_images_without_gradient_or_contrast():
     images, zeros = made(3), np.zeros((3, 5, 7, 2), np.float32)
-    assert_array_equal(harder(tf.constant(images), tf.constant(zeros), SEED, 1.0), images)
-    assert_array_equal(harder(tf.constant(zeros), tf.constant(images), SEED, 1.0), zeros)
+    right = all_right(3)
+    assert_array_equal(harder(tf.constant(images), tf.constant(zeros), right, SEED, 1.0), images)
+    assert_array_equal(harder(tf.constant(zeros), tf.constant(images), right, SEED, 1.0), zeros)
+
+
+def test__harder__leaves_images_that_are_misread():
+    images, gradient = tf.constant(made(4)), tf.constant(made(4) - 0.5)
+    after = harder(images, gradient, tf.constant([True, False, True, False]), SEED, 1.0)
+    same = np.all(after.numpy() == images.numpy(), axis=(1, 2, 3))
+    assert_array_equal(same, [False, True, False, True])
 
 
 def test__fit__adversarial__withstands_what_is_made_to_mislead():
@@ -119,7 +131,8 @@ def test__fit__adversarial__withstands_what_is_made_to_mislead():
         with tf.GradientTape() as tape:
             tape.watch(images)
             loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, clf.model_(images))
-        misleading = harder(images, tape.gradient(loss, images), SEED, 1.0)
+        slope = tape.gradient(loss, images)
+        misleading = harder(images, slope, all_right(200), SEED, 1.0)
         proba = clf.predict_proba(misleading.numpy())
         losses[adversarial] = -np.log(proba[np.arange(200), y[400:]]).mean()
     assert losses[0.5] < 0.9 * losses[0.0]

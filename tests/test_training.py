@@ -22,7 +22,7 @@ from mnist_estimator.normalization import settle_normalizations
 from mnist_estimator.optimization import Optimizer
 from mnist_estimator.prediction import predict_logits
 from mnist_estimator.preparation import Images, split_validation
-from mnist_estimator.sampling import FLOOR, HOPE, HOPELESS, Sampler, epoch_sizes
+from mnist_estimator.sampling import FLOOR, HOPE, HOPELESS, HOPELESS_IF_HARDER, Sampler, epoch_sizes
 from mnist_estimator.training import rate_share
 
 SIZES = {"image_shape": (8, 8, 1), "n_classes": 3, "filters": (4, 6), "kernel_size": 3}
@@ -64,13 +64,14 @@ def test_hard_images_are_drawn_in_proportion_to_their_loss():
     assert_array_equal(np.sort(sampler.draw(4, generator)), np.arange(4))
 
 
-def test_images_whose_loss_stays_high_are_drawn_like_easy_ones():
-    sampler = Sampler(3)
-    losses = np.array([0.05, 0.95 * HOPELESS, 2 * HOPELESS])
+@pytest.mark.parametrize(("harder", "limit"), [(False, HOPELESS), (True, HOPELESS_IF_HARDER)])
+def test_images_whose_loss_stays_high_are_drawn_like_easy_ones(harder, limit):
+    sampler = Sampler(3, harder=harder)
+    losses = np.array([0.05, 0.95 * limit, 2 * limit])
     sampler.note(np.arange(3), losses, np.zeros(3, dtype=bool))
     generator = np.random.default_rng(0)
     drawn = np.bincount([sampler.draw(1, generator)[0] for _ in range(20_000)], minlength=3)
-    chances = np.array([0.05, 0.95 * HOPELESS, 2 * HOPE * HOPELESS]) + FLOOR
+    chances = np.array([0.05, 0.95 * limit, 2 * HOPE * limit]) + FLOOR
     assert_allclose(drawn / 20_000, chances / chances.sum(), atol=0.005)
 
 
