@@ -1,6 +1,8 @@
 """Which images an epoch takes: all of them, later more of those that the network finds hard."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -178,3 +180,16 @@ class Sampler:
             "loss": float(np.average(self.losses[seen], weights=weights[seen])),
             "accuracy": float(np.average(self.right[seen], weights=weights[seen])),
         }
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what :meth:`resume` needs, as arrays of the same shapes from the start."""
+        return {
+            "sampler_losses": self.losses,
+            "sampler_right": self.right,
+            "sampler_hardness": self.hardness,
+        }
+
+    def resume(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from where ``state`` was taken."""
+        self.losses, self.right = state["sampler_losses"], state["sampler_right"]
+        self.hardness = state["sampler_hardness"]

@@ -402,7 +402,7 @@ class _Progress:
             "over": np.array(self.over),
             "learning_rate": np.array(loop.largest_rate()),
             **{f"variable_{i}": variable.numpy() for i, variable in enumerate(variables)},
-            **{f"sampler_{name}": values for name, values in vars(loop.sampler).items()},
+            **loop.sampler.state(),
             **(self.best.state() if self.best else {}),
             **{f"history_{name}": np.array(values) for name, values in self.history.items()},
         }
@@ -416,8 +416,7 @@ class _Progress:
             loop.optimizer.learning_rate.assign(float(state["learning_rate"]))
         for i, variable in enumerate(loop.state.variables(loop.model)):
             variable.assign(state[f"variable_{i}"])
-        for name in vars(loop.sampler):
-            setattr(loop.sampler, name, state[f"sampler_{name}"])
+        loop.sampler.resume(state)
         if self.best is not None:
             self.best.resume(state)
         for name, values in state.items():
