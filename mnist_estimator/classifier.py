@@ -141,6 +141,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         Whether to hold out validation data, and keep the weights of the best epoch:
         the last one whose loss on them is above the lowest by no more than the
         standard error of the difference. Training stops ``patience`` epochs after it.
+        Overconfidence is taken back before losses are compared, by one factor an epoch;
+        ``history_`` has them as they are.
     patience : int, default=10
         Epochs to wait for a better one. While the learning rate is high the loss
         jumps; with many epochs of "one_cycle" give it more patience.

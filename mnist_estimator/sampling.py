@@ -13,10 +13,8 @@ SMALLEST_EPOCH = 4096
 """Images that an epoch takes at the least, if there are as many."""
 FLOOR = 0.002
 """Added to the loss of an image: so often, at the least, easy ones are drawn too."""
-HOPELESS, HOPE = 1.5, 0.02
+HOPELESS, HOPE = 3.0, 0.02
 """Above the first mean loss, an image is drawn as if its loss were the second share of it."""
-HOPELESS_IF_HARDER = 3.0
-"""That mean loss where images are changed to raise it."""
 
 
 def epoch_sizes(n_images: int, epochs: int, hard_fraction: float) -> list[int]:
@@ -95,13 +93,9 @@ class Sampler:
     ----------
     n_images : int
         Images to train on.
-    harder : bool, default=False
-        Whether they are changed to raise their losses.
 
     Attributes
     ----------
-    hopeless : float
-        Mean loss above which an image counts as mislabelled.
     losses : ndarray of shape (n,)
         Loss of each image when last seen; NaN before.
     right : ndarray of shape (n,), bool
@@ -116,8 +110,7 @@ class Sampler:
     focusing on the biggest losers" (2019).
     """
 
-    def __init__(self, n_images: int, *, harder: bool = False) -> None:
-        self.hopeless = HOPELESS_IF_HARDER if harder else HOPELESS
+    def __init__(self, n_images: int) -> None:
         self.losses = np.full(n_images, math.nan)
         self.right = np.zeros(n_images, dtype=bool)
         self.hardness = np.full(n_images, math.nan)
@@ -140,7 +133,7 @@ class Sampler:
         if size == n_images:
             return generator.permutation(n_images)
         # Those never seen, where a callback has cut epochs short, come first.
-        hardness = np.where(self.hardness > self.hopeless, HOPE * self.hardness, self.hardness)
+        hardness = np.where(self.hardness > HOPELESS, HOPE * self.hardness, self.hardness)
         hardness = np.nan_to_num(hardness, nan=np.inf)
         return generator.permutation(weighted_draw(hardness + FLOOR, size, generator))
 

@@ -25,9 +25,10 @@ from .compilation import (
     weights_of,
     zero_moments,
 )
-from .early_stopping import BestEpoch, validation_losses
+from .early_stopping import BestEpoch, cross_entropy, softened
 from .normalization import settle_normalizations
 from .optimization import Moments
+from .prediction import predict_logits
 from .preparation import Images
 from .processes import check_process
 from .sampling import Sampler, epoch_sizes
@@ -229,7 +230,9 @@ def train(
             watch.on_epoch_begin(epoch)
             logs = loop.run_epoch(epoch, watch, interrupt)
             if validation is not None:
-                losses, hits = validation_losses(model, architecture, validation)
+                logits = predict_logits(model, architecture, validation).astype(np.float64)
+                losses = cross_entropy(logits, validation.labels)
+                hits = logits.argmax(axis=1) == validation.labels
                 logs["val_loss"] = float(np.average(losses, weights=validation.weights))
                 logs["val_accuracy"] = float(np.average(hits, weights=validation.weights))
             for name, value in logs.items():
@@ -238,6 +241,8 @@ def train(
             watch.on_epoch_end(epoch, logs)
 
             if validation and best:
+                softer = softened(logits, validation.labels, validation.weights)
+                losses = cross_entropy(softer, validation.labels)
                 progress.over = best.judge(progress.n_epochs, losses, validation.weights)
             progress.over |= model.stop_training or progress.n_epochs == options.epochs
             if interrupt.is_set():  # perhaps in the midst of the epoch: that is no checkpoint
@@ -299,7 +304,7 @@ class _Loop:
         self.sizes = epoch_sizes(len(images), options.epochs, options.hard_fraction)
         self.n_batches = [math.ceil(size / options.batch_size) for size in self.sizes]
         amounts = dict(step_options.augmentation or ())
-        self.sampler = Sampler(len(images), harder=amounts.get("adversarial", 0.0) > 0.0)
+        self.sampler = Sampler(len(images))
         self.optimizer: keras.Optimizer | None = None
         self.step = step_function(architecture, step_options)
         self.dtype = dtype_of(architecture)

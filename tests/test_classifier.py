@@ -176,7 +176,7 @@ def test_weights_are_those_of_the_best_epoch(small, digits):
 
 def test_patience_ends_training(small, digits):
     X, y = digits
-    clf = small(epochs=40, schedule="constant", learning_rate=1.0, patience=1).fit(X, y)
+    clf = small(epochs=40, schedule="constant", learning_rate=0.05, patience=1).fit(X, y)
     assert clf.n_iter_ < 40
     assert clf.n_iter_ == clf.best_epoch_ + 1
 

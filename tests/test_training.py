@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import softmax
+from sklearn.metrics import log_loss
 
 from mnist_estimator.augmentation import random_affine
 from mnist_estimator.compilation import (
@@ -16,13 +18,13 @@ from mnist_estimator.compilation import (
     weights_of,
     zero_moments,
 )
-from mnist_estimator.early_stopping import BestEpoch, is_above
+from mnist_estimator.early_stopping import BestEpoch, cross_entropy, is_above, softened
 from mnist_estimator.network import AdjustableDropout, build_cnn, members_of
 from mnist_estimator.normalization import settle_normalizations
 from mnist_estimator.optimization import Optimizer
 from mnist_estimator.prediction import predict_logits
 from mnist_estimator.preparation import Images, split_validation
-from mnist_estimator.sampling import FLOOR, HOPE, HOPELESS, HOPELESS_IF_HARDER, Sampler, epoch_sizes
+from mnist_estimator.sampling import FLOOR, HOPE, HOPELESS, Sampler, epoch_sizes
 from mnist_estimator.training import rate_share
 
 SIZES = {"image_shape": (8, 8, 1), "n_classes": 3, "filters": (4, 6), "kernel_size": 3}
@@ -64,14 +66,13 @@ def test_hard_images_are_drawn_in_proportion_to_their_loss():
     assert_array_equal(np.sort(sampler.draw(4, generator)), np.arange(4))
 
 
-@pytest.mark.parametrize(("harder", "limit"), [(False, HOPELESS), (True, HOPELESS_IF_HARDER)])
-def test_images_whose_loss_stays_high_are_drawn_like_easy_ones(harder, limit):
-    sampler = Sampler(3, harder=harder)
-    losses = np.array([0.05, 0.95 * limit, 2 * limit])
+def test_images_whose_loss_stays_high_are_drawn_like_easy_ones():
+    sampler = Sampler(3)
+    losses = np.array([0.05, 0.95 * HOPELESS, 2 * HOPELESS])
     sampler.note(np.arange(3), losses, np.zeros(3, dtype=bool))
     generator = np.random.default_rng(0)
     drawn = np.bincount([sampler.draw(1, generator)[0] for _ in range(20_000)], minlength=3)
-    chances = np.array([0.05, 0.95 * limit, 2 * HOPE * limit]) + FLOOR
+    chances = np.array([0.05, 0.95 * HOPELESS, 2 * HOPE * HOPELESS]) + FLOOR
     assert_allclose(drawn / 20_000, chances / chances.sum(), atol=0.005)
 
 
@@ -185,6 +186,50 @@ def test_best_epoch_is_the_last_not_clearly_above_the_lowest():
     assert stops == [False, False, False, False, True]
     best.restore()
     assert {float(np.mean(v)) for v in variables_of(model.trainable_variables)} == {3.0}
+
+
+def noisy_answers(n=600, share_wrong=0.3):
+    """Return logits that are sure of the true class, and labels of which some are wrong."""
+    generator = np.random.default_rng(0)
+    true = generator.integers(0, 5, n)
+    labels = np.where(generator.random(n) < share_wrong, (true + 1) % 5, true)
+    return 8.0 * np.eye(5)[true] + generator.normal(0, 0.5, (n, 5)), labels
+
+
+def test_cross_entropy_is_that_of_scikit_learn():
+    logits, labels = noisy_answers()
+    losses = cross_entropy(logits, labels)
+    assert losses.shape == (600,)
+    assert_allclose(losses.mean(), log_loss(labels, softmax(logits, axis=1)), rtol=1e-6)
+
+
+def test_overconfidence_is_taken_back_by_one_factor():
+    """Against the derivative: where the mean loss is lowest, the gradient is zero."""
+    logits, labels = noisy_answers()
+    weights = np.random.default_rng(1).random(600)
+    soft = softened(logits, labels, weights)
+    share = soft[0, 0] / logits[0, 0]
+    assert 0 < share < 0.6
+    assert_allclose(soft, share * logits)
+    expected = (softmax(soft, axis=1) * logits).sum(axis=1)
+    slope = expected - logits[np.arange(600), labels]
+    assert abs(np.average(slope, weights=weights)) < 1e-3
+    assert_allclose(softened(3 * logits, labels, weights), soft, rtol=1e-3)
+
+
+def test_answers_that_are_not_overconfident_are_judged_as_they_are():
+    logits, labels = noisy_answers(share_wrong=0.0)
+    assert_array_equal(softened(logits, labels, np.ones(600)), logits)
+
+
+def test_an_epoch_that_reads_more_is_better_however_sure_it_is():
+    """With many wrong labels the plain loss rises while the network learns."""
+    logits, labels = noisy_answers()
+    sure, unsure, ones = 2.0 * logits, 0.1 * logits, np.ones(600)
+    unsure[:100] = np.roll(unsure[:100], 2, axis=1)  # misread, too
+    assert is_above(cross_entropy(sure, labels), cross_entropy(unsure, labels), ones)
+    losses = [cross_entropy(softened(given, labels, ones), labels) for given in (unsure, sure)]
+    assert is_above(losses[0], losses[1], ones)
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (8, 8, 3), (1, 5, 1)])
