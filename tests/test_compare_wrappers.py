@@ -2,7 +2,7 @@
 
 import csv
 import dataclasses
-import importlib.util
+import importlib
 import itertools
 import json
 import os
@@ -16,19 +16,47 @@ import pytest
 from sklearn.base import BaseEstimator
 from sklearn.dummy import DummyClassifier
 
-SCRIPT = Path(__file__).parents[1] / "examples" / "compare_wrappers.py"
+FOLDER = Path(__file__).parents[1] / "examples"
+SCRIPT = FOLDER / "compare_wrappers.py"
 OURS = "mnist_estimator"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
+def beside_the_script():
+    """Let modules beside the script be imported, as Python does when it runs the script."""
+    sys.path.append(str(FOLDER))
+    yield
+    sys.path.remove(str(FOLDER))
+
+
+@pytest.fixture
 def script():
     """Return the script as a module."""
-    spec = importlib.util.spec_from_file_location("compare_wrappers", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["compare_wrappers"] = module  # dataclasses look there
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["compare_wrappers"]
+    return importlib.import_module("compare_wrappers")
+
+
+@pytest.fixture
+def estimators():
+    """Return the module of the estimators."""
+    return importlib.import_module("wrappers.estimators")
+
+
+@pytest.fixture
+def features():
+    """Return the module of the features."""
+    return importlib.import_module("wrappers.features")
+
+
+@pytest.fixture
+def running():
+    """Return the module that runs both."""
+    return importlib.import_module("wrappers.running")
+
+
+@pytest.fixture
+def table():
+    """Return the module of the table."""
+    return importlib.import_module("wrappers.table")
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +72,12 @@ def ours(strict_python, tmp_path_factory):
     return done, folder
 
 
-def test__our_column__every_feature__is_there(ours, script):
+def test__our_column__every_feature__is_there(ours, features):
     _, folder = ours
     column = json.loads((folder / f"{OURS}.json").read_text("utf-8"))["columns"][OURS]
     assert column["installed"]
-    assert list(column["features"]) == [script.FIRST] + [
-        feature for feature in script.FEATURES if feature != script.FIRST
+    assert list(column["features"]) == [features.FIRST] + [
+        feature for feature in features.FEATURES if feature != features.FIRST
     ]
     missing = {
         feature: line["reason"]
@@ -60,7 +88,7 @@ def test__our_column__every_feature__is_there(ours, script):
     assert missing == {}
 
 
-def test__our_column__all_outputs__hold_the_same_cells(ours, script):
+def test__our_column__all_outputs__hold_the_same_cells(ours, features):
     done, folder = ours
     first, _, page = (folder / f"{OURS}.md").read_text("utf-8").partition("\n")
     assert first.startswith("Python 3.")
@@ -68,16 +96,18 @@ def test__our_column__all_outputs__hold_the_same_cells(ours, script):
     assert done.stdout.startswith(first.removesuffix("."))
     rows = list(csv.reader((folder / f"{OURS}.csv").read_text("utf-8").splitlines()))
     assert rows[0] == ["feature", "mnist_estimator CNNClassifier"]
-    assert [label for label, _ in rows[1:]] == list(script.FEATURES)
+    assert [label for label, _ in rows[1:]] == list(features.FEATURES)
     for label, mark in rows[1:]:
         assert f"| {label} | {mark} |" in page
     assert "29 of 29 features" in done.stderr or "?" in page
 
 
-def test__peers__not_installed__are_reported_as_that(script, monkeypatch, tmp_path, capsys):
+def test__peers__not_installed__are_reported_as_that(
+    script, estimators, monkeypatch, tmp_path, capsys
+):
     for name in ("scikeras", "skorch"):
-        absent = dataclasses.replace(script.COLUMNS[name], requires=("no_such_module",))
-        monkeypatch.setitem(script.COLUMNS, name, absent)
+        absent = dataclasses.replace(estimators.COLUMNS[name], requires=("no_such_module",))
+        monkeypatch.setitem(estimators.COLUMNS, name, absent)
     path = tmp_path / "table.json"
     results = script.main(["--only", "scikeras", "skorch", "--output", str(path)])
     assert [result["installed"] for result in results.values()] == [False, False]
@@ -85,21 +115,23 @@ def test__peers__not_installed__are_reported_as_that(script, monkeypatch, tmp_pa
     assert "skorch NeuralNetClassifier: not installed" in capsys.readouterr().err
 
 
-def test__earlier_run__kept__stands_beside_the_new_columns(script, monkeypatch, tmp_path):
+def test__earlier_run__kept__stands_beside_the_new_columns(
+    script, estimators, table, monkeypatch, tmp_path
+):
     for name in ("scikeras", "skorch"):
-        absent = dataclasses.replace(script.COLUMNS[name], requires=("no_such_module",))
-        monkeypatch.setitem(script.COLUMNS, name, absent)
+        absent = dataclasses.replace(estimators.COLUMNS[name], requires=("no_such_module",))
+        monkeypatch.setitem(estimators.COLUMNS, name, absent)
     path = tmp_path / "earlier.json"
     script.main(["--only", "skorch", "--output", str(path)])
     both = script.main(["--only", "scikeras", "--keep", str(path)])
     assert list(both) == ["scikeras", "skorch"]  # in the order of COLUMNS
-    monkeypatch.setattr(script, "versions", lambda: "Python 2.7")
+    monkeypatch.setattr(table, "versions", lambda: "Python 2.7")
     with pytest.raises(ValueError, match=r"installed are Python 2.7. Run its columns again."):
         script.main(["--only", "scikeras", "--keep", str(path)])
 
 
-def test__cells__one_peer_not_installed__are_filled_all_the_same(script):
-    feature = next(iter(script.FEATURES))
+def test__cells__one_peer_not_installed__are_filled_all_the_same(features, table):
+    feature = next(iter(features.FEATURES))
     present = {
         "installed": True, "stopped": "",
         "features": {feature: {"answer": "yes", "reason": ""}},
@@ -111,10 +143,10 @@ def test__cells__one_peer_not_installed__are_filled_all_the_same(script):
     }  # fmt: skip
     absent = {"installed": False, "stopped": "", "features": {}, "checks": []}
     results = {"sklearn": present, "skorch": absent}
-    table = script.cells(results)
-    assert table.iloc[:, 0].tolist() == ["2", "1", "1", "1", "✓"]
-    assert set(table.iloc[:, 1]) == {"not installed"}
-    assert script.notes(results) == ["Failed by scikit-learn MLPClassifier: `b`."]
+    found = table.cells(results)
+    assert found.iloc[:, 0].tolist() == ["2", "1", "1", "1", "✓"]
+    assert set(found.iloc[:, 1]) == {"not installed"}
+    assert table.notes(results) == ["Failed by scikit-learn MLPClassifier: `b`."]
 
 
 class Hollow(BaseEstimator):
@@ -149,38 +181,40 @@ def own_generators(monkeypatch):
     np.random.set_state(states[1])  # noqa: NPY002
 
 
-def test__features__estimator_without_any__are_all_missed(script, own_generators):
+def test__features__estimator_without_any__are_all_missed(
+    estimators, features, running, own_generators
+):
     column = dataclasses.replace(
-        script.COLUMNS[OURS], make=lambda n_classes=10: Hollow(epochs=2), requires=()
+        estimators.COLUMNS[OURS], make=lambda n_classes=10: Hollow(epochs=2), requires=()
     )
-    answers = {feature: script.try_feature(feature, column) for feature in script.FEATURES}
+    answers = {feature: running.try_feature(feature, column) for feature in features.FEATURES}
     assert [feature for feature, line in answers.items() if line["answer"] == "yes"] == []
     assert all(line["reason"] for line in answers.values())
 
 
 @pytest.mark.filterwarnings("ignore")
-def test__checks__are_reported_one_by_one(script, own_generators):
+def test__checks__are_reported_one_by_one(estimators, running, table, own_generators):
     lines = []
-    column = dataclasses.replace(script.COLUMNS["sklearn"], make_checked=DummyClassifier)
-    script.run_checks(column, lines.append)
+    column = dataclasses.replace(estimators.COLUMNS["sklearn"], make_checked=DummyClassifier)
+    running.run_checks(column, lines.append)
     assert len(lines) > 40
-    counts = {status: script.count_checks(lines, status) for status in script.STATUSES}
+    counts = {status: table.count_checks(lines, status) for status in table.STATUSES}
     assert counts["run"] == counts["passed"] + counts["failed"]
     assert counts["run"] + counts["skipped"] == len(lines)
     assert counts["passed"] > 40
     assert all(bool(line["reason"]) == (line["status"] != "passed") for line in lines)
 
 
-def test__notes__what_the_numbers_hide__is_said(script):
+def test__notes__what_the_numbers_hide__is_said(features, table):
     checks = [
-        {"check": script.EQUIVALENCE, "status": "failed", "reason": "AssertionError"},
+        {"check": table.EQUIVALENCE, "status": "failed", "reason": "AssertionError"},
         {"check": "b", "status": "passed", "reason": "", "instead": "Other(a=1)"},
     ]
-    features = {script.CLASSIFIER: {"answer": "no", "reason": "another result"}}
-    column = {"installed": True, "features": features, "checks": checks, "stopped": "it hung"}
-    notes = script.notes({"scikeras": column})
+    answers = {features.CLASSIFIER: {"answer": "no", "reason": "another result"}}
+    column = {"installed": True, "features": answers, "checks": checks, "stopped": "it hung"}
+    notes = table.notes({"scikeras": column})
     assert notes[:2] == [
-        f"Failed by scikeras KerasClassifier: `{script.EQUIVALENCE}`.",
+        f"Failed by scikeras KerasClassifier: `{table.EQUIVALENCE}`.",
         "scikeras KerasClassifier is no classifier to scikit-learn: the checks of classifiers "
         "are left out.",
     ]
@@ -189,17 +223,17 @@ def test__notes__what_the_numbers_hide__is_said(script):
     assert "seven digits" in notes[4]
 
 
-def test__checks__that_cannot_start__say_why(script, own_generators):
+def test__checks__that_cannot_start__say_why(estimators, running, table, own_generators):
     def broken():
         raise RuntimeError("no network\nin the second line")
 
     lines = []
-    script.run_checks(
-        dataclasses.replace(script.COLUMNS["sklearn"], make_checked=broken), lines.append
+    running.run_checks(
+        dataclasses.replace(estimators.COLUMNS["sklearn"], make_checked=broken), lines.append
     )
     assert [line["status"] for line in lines] == ["error"]
     column = {"installed": True, "features": {}, "checks": lines, "stopped": ""}
-    assert script.notes({"sklearn": column}) == [
+    assert table.notes({"sklearn": column}) == [
         "The checks of scikit-learn MLPClassifier did not end: RuntimeError: no network."
     ]
 
@@ -226,20 +260,20 @@ def worker(tmp_path, code):
     ],
 )
 def test__worker__ends_or_hangs__keeps_what_came_before(
-    script, monkeypatch, tmp_path, code, reason
+    running, monkeypatch, tmp_path, code, reason
 ):
     path = worker(tmp_path, f"answer(features[0], 'yes')\n{code}")
-    monkeypatch.setattr(script, "__file__", path)
-    first, second = list(script.run_worker("sklearn", ["a", "b"], timeout=2))
+    monkeypatch.setattr(running, "WORKER", path)
+    first, second = list(running.run_worker("sklearn", ["a", "b"], timeout=2))
     assert first == {"feature": "a", "answer": "yes", "reason": ""}
     assert second == {"feature": "b", "answer": "no", "reason": reason}
 
 
-def test__column__feature_missed_after_others__is_tried_alone(script, monkeypatch, tmp_path):
+def test__column__feature_missed_after_others__is_tried_alone(running, monkeypatch, tmp_path):
     code = "for f in features:\n    answer(f, 'yes' if f == 'a' or len(features) == 1 else 'no')"
-    monkeypatch.setattr(script, "__file__", worker(tmp_path, code))
+    monkeypatch.setattr(running, "WORKER", worker(tmp_path, code))
     done = []
-    column = script.run_column(
+    column = running.run_column(
         "sklearn", ["a", "b"], checks=False, timeout=60, progress=done.append
     )
     assert {name: line["answer"] for name, line in column["features"].items()} == {

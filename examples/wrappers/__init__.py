@@ -1,0 +1,1 @@
+"""What `compare_wrappers.py` is made of: estimators, features, the runs and the table."""
