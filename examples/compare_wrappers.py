@@ -1,3 +1,4 @@
+# %% [markdown]
 """
 # Wrappers of networks, compared as scikit-learn classifiers
 
@@ -13,6 +14,7 @@ In `wrappers/` beside it are the `estimators`, the `features`, how both are run 
 of their own (`running`), and the `table`.
 """
 
+# %%
 import argparse
 import sys
 from collections.abc import Sequence
@@ -82,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> Results:
     return results
 
 
+# %%
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--worker"]:
         work(sys.argv[2], sys.argv[3:])
