@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import importlib
 import itertools
 import json
 import os
@@ -20,43 +19,11 @@ FOLDER = Path(__file__).parents[1] / "examples"
 SCRIPT = FOLDER / "compare_wrappers.py"
 OURS = "mnist_estimator"
 
+sys.path.insert(0, str(FOLDER))
+import compare_wrappers as script  # noqa: E402
+from wrappers import estimators, features, running, table  # noqa: E402
 
-@pytest.fixture(scope="module", autouse=True)
-def beside_the_script():
-    """Let modules beside the script be imported, as Python does when it runs the script."""
-    sys.path.append(str(FOLDER))
-    yield
-    sys.path.remove(str(FOLDER))
-
-
-@pytest.fixture
-def script():
-    """Return the script as a module."""
-    return importlib.import_module("compare_wrappers")
-
-
-@pytest.fixture
-def estimators():
-    """Return the module of the estimators."""
-    return importlib.import_module("wrappers.estimators")
-
-
-@pytest.fixture
-def features():
-    """Return the module of the features."""
-    return importlib.import_module("wrappers.features")
-
-
-@pytest.fixture
-def running():
-    """Return the module that runs both."""
-    return importlib.import_module("wrappers.running")
-
-
-@pytest.fixture
-def table():
-    """Return the module of the table."""
-    return importlib.import_module("wrappers.table")
+sys.path.pop(0)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +39,7 @@ def ours(strict_python, tmp_path_factory):
     return done, folder
 
 
-def test__our_column__every_feature__is_there(ours, features):
+def test__our_column__every_feature__is_there(ours):
     _, folder = ours
     column = json.loads((folder / f"{OURS}.json").read_text("utf-8"))["columns"][OURS]
     assert column["installed"]
@@ -88,7 +55,7 @@ def test__our_column__every_feature__is_there(ours, features):
     assert missing == {}
 
 
-def test__our_column__all_outputs__hold_the_same_cells(ours, features):
+def test__our_column__all_outputs__hold_the_same_cells(ours):
     done, folder = ours
     first, _, page = (folder / f"{OURS}.md").read_text("utf-8").partition("\n")
     assert first.startswith("Python 3.")
@@ -102,9 +69,7 @@ def test__our_column__all_outputs__hold_the_same_cells(ours, features):
     assert "29 of 29 features" in done.stderr or "?" in page
 
 
-def test__peers__not_installed__are_reported_as_that(
-    script, estimators, monkeypatch, tmp_path, capsys
-):
+def test__peers__not_installed__are_reported_as_that(monkeypatch, tmp_path, capsys):
     for name in ("scikeras", "skorch"):
         absent = dataclasses.replace(estimators.COLUMNS[name], requires=("no_such_module",))
         monkeypatch.setitem(estimators.COLUMNS, name, absent)
@@ -115,9 +80,7 @@ def test__peers__not_installed__are_reported_as_that(
     assert "skorch NeuralNetClassifier: not installed" in capsys.readouterr().err
 
 
-def test__earlier_run__kept__stands_beside_the_new_columns(
-    script, estimators, table, monkeypatch, tmp_path
-):
+def test__earlier_run__kept__stands_beside_the_new_columns(monkeypatch, tmp_path):
     for name in ("scikeras", "skorch"):
         absent = dataclasses.replace(estimators.COLUMNS[name], requires=("no_such_module",))
         monkeypatch.setitem(estimators.COLUMNS, name, absent)
@@ -130,7 +93,7 @@ def test__earlier_run__kept__stands_beside_the_new_columns(
         script.main(["--only", "scikeras", "--keep", str(path)])
 
 
-def test__cells__one_peer_not_installed__are_filled_all_the_same(features, table):
+def test__cells__one_peer_not_installed__are_filled_all_the_same():
     feature = next(iter(features.FEATURES))
     present = {
         "installed": True, "stopped": "",
@@ -181,9 +144,7 @@ def own_generators(monkeypatch):
     np.random.set_state(states[1])  # noqa: NPY002
 
 
-def test__features__estimator_without_any__are_all_missed(
-    estimators, features, running, own_generators
-):
+def test__features__estimator_without_any__are_all_missed(own_generators):
     column = dataclasses.replace(
         estimators.COLUMNS[OURS], make=lambda n_classes=10: Hollow(epochs=2), requires=()
     )
@@ -193,7 +154,7 @@ def test__features__estimator_without_any__are_all_missed(
 
 
 @pytest.mark.filterwarnings("ignore")
-def test__checks__are_reported_one_by_one(estimators, running, table, own_generators):
+def test__checks__are_reported_one_by_one(own_generators):
     lines = []
     column = dataclasses.replace(estimators.COLUMNS["sklearn"], make_checked=DummyClassifier)
     running.run_checks(column, lines.append)
@@ -205,7 +166,7 @@ def test__checks__are_reported_one_by_one(estimators, running, table, own_genera
     assert all(bool(line["reason"]) == (line["status"] != "passed") for line in lines)
 
 
-def test__notes__what_the_numbers_hide__is_said(features, table):
+def test__notes__what_the_numbers_hide__is_said():
     checks = [
         {"check": table.EQUIVALENCE, "status": "failed", "reason": "AssertionError"},
         {"check": "b", "status": "passed", "reason": "", "instead": "Other(a=1)"},
@@ -223,7 +184,7 @@ def test__notes__what_the_numbers_hide__is_said(features, table):
     assert "seven digits" in notes[4]
 
 
-def test__checks__that_cannot_start__say_why(estimators, running, table, own_generators):
+def test__checks__that_cannot_start__say_why(own_generators):
     def broken():
         raise RuntimeError("no network\nin the second line")
 
@@ -259,9 +220,7 @@ def worker(tmp_path, code):
         ("time.sleep(600)", "no answer in 2 s"),
     ],
 )
-def test__worker__ends_or_hangs__keeps_what_came_before(
-    running, monkeypatch, tmp_path, code, reason
-):
+def test__worker__ends_or_hangs__keeps_what_came_before(monkeypatch, tmp_path, code, reason):
     path = worker(tmp_path, f"answer(features[0], 'yes')\n{code}")
     monkeypatch.setattr(running, "WORKER", path)
     first, second = list(running.run_worker("sklearn", ["a", "b"], timeout=2))
@@ -269,7 +228,7 @@ def test__worker__ends_or_hangs__keeps_what_came_before(
     assert second == {"feature": "b", "answer": "no", "reason": reason}
 
 
-def test__column__feature_missed_after_others__is_tried_alone(running, monkeypatch, tmp_path):
+def test__column__feature_missed_after_others__is_tried_alone(monkeypatch, tmp_path):
     code = "for f in features:\n    answer(f, 'yes' if f == 'a' or len(features) == 1 else 'no')"
     monkeypatch.setattr(running, "WORKER", worker(tmp_path, code))
     done = []
@@ -283,7 +242,7 @@ def test__column__feature_missed_after_others__is_tried_alone(running, monkeypat
     assert done == ["a", "b"]
 
 
-def test__output__unknown_suffix__is_refused(script, capsys):
+def test__output__unknown_suffix__is_refused(capsys):
     with pytest.raises(SystemExit):
         script.main(["--output", "table.txt"])
     assert "--output takes files ending in .md, .csv, .json; got table.txt." in (
