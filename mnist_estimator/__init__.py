@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .digit_normalization import DigitNormalizer as DigitNormalizer
     from .evaluation import EvaluationReport as EvaluationReport
     from .evaluation import evaluate as evaluate
+    from .exceptions import ValueRangeWarning as ValueRangeWarning
     from .images import DigitReading as DigitReading
     from .images import read_digits as read_digits
     from .label_errors import find_label_errors as find_label_errors
@@ -49,6 +50,7 @@ _MODULE_OF = {
     "RejectingClassifier": "rejection",
     "ReliabilityDisplay": "reliability",
     "TrainingHistoryDisplay": "plotting",
+    "ValueRangeWarning": "exceptions",
     "evaluate": "evaluation",
     "find_label_errors": "label_errors",
     "load": "persistence",
@@ -75,6 +77,7 @@ __all__ = [
     "RejectingClassifier",
     "ReliabilityDisplay",
     "TrainingHistoryDisplay",
+    "ValueRangeWarning",
     "__version__",
     "evaluate",
     "find_label_errors",

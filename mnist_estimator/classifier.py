@@ -52,6 +52,7 @@ from .validation import (
     said_of,
     unchanged_on_failure,
 )
+from .value_range import ValueRange, extend_value_range
 
 
 class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifier):
@@ -217,6 +218,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
 
     classes_: NDArray[Any]
     image_shape_: tuple[int, int, int]
+    _value_range: tuple[float, float, float]
     _training_state: TrainingState
 
     _parameter_constraints: dict[str, list] = {  # noqa: RUF012  scikit-learn's own form
@@ -577,6 +579,9 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
                     "or more. Check how y was made, or whether a split has left a class out."
                 )
             self.classes_ = classes
+        elif hasattr(self, "_value_range"):  # versions before 0.7 did not save it
+            learned = extend_value_range(ValueRange(*self._value_range), images)
+            self._value_range = (*learned,)
         return images, self._positions(y, "y")
 
     def _positions(self, y: NDArray[Any], name: str) -> NDArray[np.int64]:
@@ -602,19 +607,10 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     ) -> Images:
         """Return validation data given by the user."""
         with said_of("X_val"):
-            images = check_images(self, X_val, reset=False)
+            images = check_images(self, X_val, reset=False, name="X_val")
         y_val = column_or_1d(plain_labels(y_val, "y_val"), warn=True)
         assert_all_finite(y_val, input_name="y_val")
         check_consistent_length(images, y_val)
-        largest, usual = (float(np.abs([X.min(), X.max()]).max()) for X in (images, training.X))
-        if largest > 20 * usual:
-            warnings.warn(
-                f"X_val reaches {largest:g}, X only {usual:g}: X_val seems not to be scaled as X "
-                "is. In a pipeline, enable metadata routing before make_pipeline, or pass "
-                "pipe[:-1].fit(X).transform(X_val).",
-                UserWarning,
-                stacklevel=4,
-            )
         labels = self._positions(y_val, "y_val")
         weights = weight_of_class[labels]
         if weights.sum() == 0:

@@ -13,6 +13,7 @@ from ._doc_link import DocumentationLink
 from .compatibility import CallbackSupportMixin, with_callbacks
 from .scaled_images import ScaledImages, scale
 from .validation import check_image_shape, check_images, unchanged_on_failure
+from .value_range import is_reported, mark_reported
 
 
 class ImageScaler(
@@ -59,6 +60,8 @@ class ImageScaler(
            [0.4, 1. ]], dtype=float32)
     """
 
+    _value_range: tuple[float, float, float]
+
     def __init__(self, *, image_shape: Any = None, value_range: Any = "auto") -> None:
         self.image_shape = image_shape
         self.value_range = value_range
@@ -92,10 +95,7 @@ class ImageScaler(
         with unchanged_on_failure(self):
             images = check_images(self, X, reset=True, image_shape=self.image_shape)
         if value_range is None:
-            if images.dtype == np.uint8:
-                value_range = (0.0, 255.0)
-            else:
-                value_range = (float(images.min()), float(images.max()))
+            value_range = (0.0, 255.0) if images.dtype == np.uint8 else self._value_range[:2]
         self.value_range_ = value_range
         self._input_dtype = images.dtype.str
         task.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=dict)
@@ -124,14 +124,24 @@ class ImageScaler(
         ValueError
             If X is empty, holds NaN, infinity or strings, or its images have
             another shape than those of ``fit``.
+
+        Warns
+        -----
+        ValueRangeWarning
+            If the values of X have another range than those of ``fit``.
         """
         check_is_fitted(self)
         images = check_images(self, X, reset=False)
         plain = self._output_container() == "default"
+        scaled: NDArray[np.float32] | ScaledImages
         if plain and isinstance(X, np.memmap):
-            return ScaledImages(images, self.value_range_)
-        scaled = scale(images, self.value_range_)
-        return scaled if plain else scaled.reshape(len(scaled), -1)
+            scaled = ScaledImages(images, self.value_range_)
+        else:
+            scaled = scale(images, self.value_range_)
+            scaled = scaled if plain else scaled.reshape(len(scaled), -1)
+        if is_reported(images):  # one warning is enough for a pipeline
+            mark_reported(scaled)
+        return scaled
 
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """Bring scaled images back to the form, range and dtype seen in ``fit``.

@@ -13,6 +13,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from .scaled_images import ScaledImages
+from .value_range import (
+    ValueRange,
+    is_reported,
+    learn_value_range,
+    mark_reported,
+    warn_of_value_range,
+)
 
 SMALLEST_IMAGE = 64
 """Flat rows of fewer values that form no square are taken as signals, one pixel high."""
@@ -225,12 +232,14 @@ def check_images(
     *,
     reset: bool,
     image_shape: Any = None,
+    name: str = "X",
 ) -> Any:
-    """Check images, and set or compare what the estimator knows of their form.
+    """Check images, and set or compare what the estimator knows of their form and values.
 
     With ``reset`` the estimator gets ``image_shape_``, ``n_features_in_`` (values
-    a sample: height × width × channels) and, for data frames with string
-    columns, ``feature_names_in_``.
+    a sample: height × width × channels), for data frames with string
+    columns ``feature_names_in_``, and the range of the values. Without, a
+    ``ValueRangeWarning`` is issued where X has values of another range.
 
     Parameters
     ----------
@@ -244,6 +253,8 @@ def check_images(
         True in ``fit``, False afterwards.
     image_shape : sequence of int or None, default=None
         The estimator's parameter, for ``fit``.
+    name : str, default="X"
+        What the warning calls X.
 
     Returns
     -------
@@ -259,7 +270,11 @@ def check_images(
         has another number of rows than y, or images of another shape than those of ``fit``.
     """
     if not reset and isinstance(y, str) and _is_plain(X, estimator):
-        return X.reshape(len(X), *estimator.image_shape_)
+        extremes = _extremes(X)
+        if extremes is None or _is_moderate(*extremes):
+            images = X.reshape(len(X), *estimator.image_shape_)
+            _check_value_range(estimator, X, images, extremes, name)
+            return images
     owner = type(estimator).__name__
     flat, sample_shape = _flatten(X, owner)
     if not reset:
@@ -284,12 +299,17 @@ def check_images(
         )
     lazy = isinstance(X, ScaledImages)
     images = X if lazy else rows.reshape(len(rows), *estimator.image_shape_)
-    if images.dtype.kind == "f" and not _is_moderate(images):
+    extremes = _extremes(images)
+    if extremes is not None and not _is_moderate(*extremes):
         raise ValueError(
             f"X must hold numbers from -{LARGEST:g} to {LARGEST:g}, as {owner} computes in "
-            f"float32; got {max(images.max(), -images.min()):g}. Bring the images to a range such "
+            f"float32; got {max(extremes[1], -extremes[0]):g}. Bring the images to a range such "
             "as [0, 1]."
         )
+    if reset:
+        estimator._value_range = tuple(learn_value_range(images, extremes))
+    else:
+        _check_value_range(estimator, X, images, extremes, name)
     return (images, *rest) if rest else images
 
 
@@ -322,15 +342,42 @@ def _is_plain(X: Any, estimator: Any) -> bool:
     plane = shape[:2] if shape[2] == 1 else shape
     if X.shape[1:] not in (shape, plane, (estimator.n_features_in_,)):
         return False
-    if X.dtype != np.float32:
-        return X.dtype.kind in "iu"
-    return _is_moderate(X)
+    return X.dtype == np.float32 or X.dtype.kind in "iu"
 
 
-def _is_moderate(X: NDArray[np.floating] | ScaledImages) -> bool:
-    """Tell whether all numbers are such that float32 computes with them; NaN is not."""
-    low, high = X.bounds() if isinstance(X, ScaledImages) else (X.min(), X.max())
-    return float(low) >= -LARGEST and float(high) <= LARGEST
+def _extremes(images: NDArray[Any] | ScaledImages) -> tuple[float, float] | None:
+    """Return the smallest and largest of floating-point numbers; None for integers."""
+    if images.dtype.kind != "f":
+        return None
+    if isinstance(images, ScaledImages):
+        return images.bounds()
+    return float(images.min()), float(images.max())
+
+
+def _is_moderate(low: float, high: float) -> bool:
+    """Tell whether float32 computes with numbers in this range; NaN is in none."""
+    return low >= -LARGEST and high <= LARGEST
+
+
+def _check_value_range(
+    estimator: Any,
+    X: Any,
+    images: NDArray[Any] | ScaledImages,
+    extremes: tuple[float, float] | None,
+    name: str,
+) -> None:
+    """Warn of images with values of another range than those of ``fit``.
+
+    ``images`` are those of ``X``, in the shape that the estimator works on.
+    """
+    learned = getattr(estimator, "_value_range", None)  # versions before 0.7 did not save it
+    if learned is not None and not is_reported(X):
+        owner = type(estimator).__name__
+        warned = warn_of_value_range(
+            owner, images, ValueRange(*learned), name=name, extremes=extremes
+        )
+        if warned and images is not X:
+            mark_reported(images)
 
 
 def _flatten(X: Any, owner: str) -> tuple[Any, tuple[int, ...] | None]:
