@@ -16,7 +16,13 @@ from sklearn.base import is_regressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from .validation import check_image_shape, infer_image_shape
+from .validation import (
+    check_image_shape,
+    infer_image_shape,
+    refuse_streams,
+    refuse_surrogates,
+)
+from .wording import shown
 
 
 class Predictions(NamedTuple):
@@ -81,7 +87,7 @@ def predict(estimator: Any, X: Any) -> Predictions:
     if not hasattr(estimator, "predict") or isinstance(estimator, type):
         raise TypeError(
             "estimator must be a fitted classifier, an object with predict; "
-            f"got {estimator!r}. Pass an instance on which fit has been called."
+            f"got {shown(estimator)}. Pass an instance on which fit has been called."
         )
     if hasattr(estimator, "__sklearn_tags__"):  # others are taken at their word
         if is_regressor(estimator):
@@ -130,7 +136,7 @@ def check_count(value: int, name: str, low: int, high: float = math.inf) -> None
         " up" if high == math.inf else f" to {high}"
     )
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{allowed}; got {value!r}.")
+        raise TypeError(f"{allowed}; got {shown(value)}.")
     if not low <= value <= high:
         raise ValueError(f"{allowed}; got {value}.")
 
@@ -157,11 +163,13 @@ def check_labels(X: Any, y: Any, name: str = "y") -> NDArray[Any]:
         If `X` is empty, the lengths differ, `y` is not one-dimensional, or a
         label is missing.
     """
+    refuse_streams(X, "X", "images")
     n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
     if n_samples == 0:
         raise ValueError(
             "X must hold at least one sample; got 0. Check how the rows were selected or loaded."
         )
+    refuse_streams(y, name, "labels")
     labels = _one_column(y, name)
     if len(labels) != n_samples:
         raise ValueError(
@@ -184,6 +192,9 @@ def _one_column(values: Any, name: str) -> NDArray[Any]:
         raise ValueError(
             f"{name} must hold one label for each sample; got missing values. Drop those rows."
         )
+    refuse_surrogates(array, name)
+    if array.dtype == np.float16:  # of which pandas makes no index
+        return array.astype(np.float32)
     # Columns of pandas come as objects: strings, categories, nullable integers.
     return np.array(array.tolist()) if array.dtype.kind == "O" else array
 

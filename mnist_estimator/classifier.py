@@ -52,6 +52,7 @@ from .validation import (
     said_of,
     unchanged_on_failure,
 )
+from .wording import shown, suggest_names
 
 
 class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifier):
@@ -246,6 +247,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         "random_state": ["random_state"],
     }
 
+    @suggest_names
     def __init__(
         self,
         *,
@@ -448,8 +450,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         given = None if classes is None else check_classes(classes)
         if known is not None and given is not None and not np.array_equal(known, given):
             raise ValueError(
-                f"classes={given!r} is not the same as on the first call to partial_fit: "
-                f"{known!r}. Leave classes out, or start with a new classifier."
+                f"classes={shown(given)} is not the same as on the first call to partial_fit: "
+                f"{shown(known)}. Leave classes out, or start with a new classifier."
             )
         with self._as_before_on_failure():
             images, labels = self._check_data(X, y, new=first, classes=given if first else known)
@@ -584,8 +586,9 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(
-                f"{name} holds labels that are not among the classes: {unknown!r}; known are "
-                f"{self.classes_!r}. Leave these rows out, or fit on data that hold every class."
+                f"{name} holds labels that are not among the classes: {shown(unknown)}; known are "
+                f"{shown(self.classes_)}. Leave these rows out, or fit on data that hold every "
+                "class."
             )
         return np.searchsorted(self.classes_, y)
 

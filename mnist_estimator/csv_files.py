@@ -23,6 +23,7 @@ from .image_input import (
     readable,
     unzipped,
 )  # fmt: skip
+from .wording import shown
 
 
 def open_csv(path: str, form: ImageForm, wanted: Wanted) -> Images:
@@ -123,7 +124,8 @@ def _numbers(name: str, table: pd.DataFrame, start: int) -> NDArray[Any]:
     if not finite.all():
         row, column = np.argwhere(~finite)[0]
         raise InputError(
-            f"{name} holds {table.iat[row, column]!r} in column {table.columns[column]!r} of row "
-            f"{start + row} (counted from 0), where a finite number is due."
+            f"{name} holds {shown(table.iat[row, column])} in column "
+            f"{table.columns[column]!r} of row {start + row} (counted from 0), where a finite "
+            "number is due."
         )
     return cast(NDArray[Any], values)

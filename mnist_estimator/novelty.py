@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._doc_link import DocumentationLink
 from ._inspection import final_estimator, take_rows
+from .wording import suggest_names
 
 _AT_ONCE = 1024
 LARGEST_MAP = 8
@@ -85,6 +86,7 @@ class NoveltyDetector(DocumentationLink, OutlierMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
+    @suggest_names
     def __init__(
         self,
         classifier: Any = None,

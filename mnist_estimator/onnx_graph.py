@@ -17,6 +17,7 @@ from .compilation import dtype_of
 from .network import members_of
 from .prediction import CERTAIN, DOUBTFUL, resolve_shift
 from .preprocessing import ImageScaler
+from .scaled_images import float32_suffices
 
 OPSET, IR_VERSION = 17, 8
 """Of 2022, so that a runtime need not be new: ONNX Runtime reads them from 1.12 on."""
@@ -148,8 +149,7 @@ def _add_scaling(nodes: _Nodes, pixels: str, dtype: np.dtype, scaler: ImageScale
     """Add what ``ImageScaler.transform`` does to values, in the arithmetic it does it in."""
     low, high = scaler.value_range_
     span = high - low if high > low else 1.0
-    is_plain = dtype.itemsize < 8 and abs(low) <= span <= np.finfo(np.float32).max
-    arithmetic = np.float32 if is_plain else np.float64
+    arithmetic = np.float32 if float32_suffices(dtype, low, span) else np.float64
     pixels = nodes.cast(pixels, arithmetic)
     pixels = nodes.add("Sub", pixels, np.array(low, arithmetic))
     pixels = nodes.add("Div", pixels, np.array(span, arithmetic))

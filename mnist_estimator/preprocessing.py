@@ -13,6 +13,7 @@ from ._doc_link import DocumentationLink
 from .compatibility import CallbackSupportMixin, with_callbacks
 from .scaled_images import ScaledImages, scale
 from .validation import check_image_shape, check_images, unchanged_on_failure
+from .wording import shown, suggest_names
 
 
 class ImageScaler(
@@ -59,6 +60,7 @@ class ImageScaler(
            [0.4, 1. ]], dtype=float32)
     """
 
+    @suggest_names
     def __init__(self, *, image_shape: Any = None, value_range: Any = "auto") -> None:
         self.image_shape = image_shape
         self.value_range = value_range
@@ -184,7 +186,7 @@ def _check_value_range(value_range: Any) -> tuple[float, float] | None:
         return None
     allowed = (
         'value_range must be "auto" or (low, high), two finite numbers with low < high; '
-        f"got {value_range!r}. For bytes it is (0, 255)."
+        f"got {shown(value_range)}. For bytes it is (0, 255)."
     )
     if isinstance(value_range, str) or not hasattr(value_range, "__len__"):
         raise TypeError(allowed)
@@ -193,6 +195,6 @@ def _check_value_range(value_range: Any) -> tuple[float, float] | None:
     if len(value_range) != 2 or not np.all(np.isfinite(value_range)):
         raise ValueError(allowed)
     low, high = (float(value) for value in value_range)
-    if low >= high:
+    if low >= high or not np.isfinite(high - low):
         raise ValueError(allowed)
     return low, high

@@ -24,6 +24,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ._doc_link import DocumentationLink
 from ._inspection import check_labels, predict, take_rows
+from .wording import shown, suggest_names
 
 
 class Operating(NamedTuple):
@@ -105,7 +106,7 @@ def choose_threshold(
         ("confidence_level", confidence_level, 0 < confidence_level < 1),
     ):
         if not allowed:
-            raise ValueError(f"{name} must be a share above 0 and at most 1; got {value!r}.")
+            raise ValueError(f"{name} must be a share above 0 and at most 1; got {shown(value)}.")
     sure_first = np.argsort(-sure, kind="stable")
     falling = sure[sure_first]
     n_wrong = np.cumsum(~right[sure_first])
@@ -231,6 +232,7 @@ class RejectingClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin
         "random_state": ["random_state"],
     }
 
+    @suggest_names
     def __init__(
         self,
         estimator: Any,
@@ -431,7 +433,7 @@ def _resolve_reject_label(reject_label: Any, labels: NDArray[Any]) -> Any:
             reject_label = min(-1, int(labels.min()) - 1)
     if reject_label in labels.tolist():
         raise ValueError(
-            f"reject_label must be none of the labels in y; got {reject_label!r}. "
+            f"reject_label must be none of the labels in y; got {shown(reject_label)}. "
             "Choose another, such as reject_label=None."
         )
     return reject_label

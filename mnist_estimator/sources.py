@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .wording import shown
+
 
 class _Array(NamedTuple):
     """One of the four arrays of MNIST, as the original IDX file has it."""
@@ -301,7 +303,7 @@ def find_reader(source: Any) -> Callable[[_Wanted], _Read]:
     """
     allowed = (
         f"source must be one of {listed(_SOURCES)}, or the path of an mnist.npz or of a folder "
-        f"with the IDX files of MNIST; got {source!r}"
+        f"with the IDX files of MNIST; got {shown(source)}"
     )
     if not isinstance(source, str | os.PathLike):
         raise TypeError(f"{allowed}, of type {type(source).__name__}. Pass a string or a Path.")

@@ -2,8 +2,10 @@
 
 import contextlib
 import math
+import os
+import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,12 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from .scaled_images import ScaledImages
+from .wording import shown
 
 SMALLEST_IMAGE = 64
 """Flat rows of fewer values that form no square are taken as signals, one pixel high."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 LARGEST = 1e18
 """Values up to here have squares, and sums of squares, that float32 still holds."""
@@ -44,7 +49,8 @@ def check_image_shape(image_shape: Any) -> tuple[int, int, int] | None:
         return None
     allowed = (
         "image_shape must be None, (height, width) or (height, width, channels), whole numbers "
-        f"from 1 up; got {image_shape!r}. For square grey images None finds the shape by itself."
+        f"from 1 up; got {shown(image_shape)}. For square grey images None finds the shape by "
+        "itself."
     )
     if not isinstance(image_shape, Sequence | np.ndarray) or isinstance(image_shape, str):
         raise TypeError(allowed)
@@ -128,9 +134,12 @@ def plain_labels(y: Any, name: str = "y") -> Any:
     Raises
     ------
     ValueError
-        If a label is missing.
+        If a label is missing, or holds half of a surrogate pair.
+    TypeError
+        If they are no list or array.
     """
     refuse_masked(y, name)
+    refuse_streams(y, name, "labels")
     if hasattr(y, "__array__") and not isinstance(y, np.ndarray):  # of pandas, polars and the like
         y = np.asarray(y)
     elif isinstance(y, list | tuple) and not all(np.ndim(value) for value in y):
@@ -141,13 +150,14 @@ def plain_labels(y: Any, name: str = "y") -> Any:
             f"{name} should be a 1d array, one label a row, got an array of shape {y.shape} "
             f"instead. Turn one-hot rows into labels with {name}.argmax(axis=1)."
         )
+    refuse_surrogates(y, name)
     if not isinstance(y, np.ndarray) or y.dtype != object:
         return y
     missing = pd.isna(y)
     if missing.any():
         raise ValueError(
             f"{name} must hold a label for every row; got {missing.sum()} missing "
-            f"({y[missing][0]!r}), the first in row {np.argwhere(missing)[0, 0]}. "
+            f"({shown(y[missing][0])}), the first in row {np.argwhere(missing)[0, 0]}. "
             "Leave these rows out."
         )
     kind = pd.api.types.infer_dtype(y.ravel())
@@ -156,8 +166,8 @@ def plain_labels(y: Any, name: str = "y") -> Any:
     if kind in ("mixed", "mixed-integer"):
         of_each_type = list({type(value): value for value in y.ravel()}.values())
         raise ValueError(
-            f"{name} mixes labels of different types, such as {of_each_type[0]!r} and "
-            f"{of_each_type[-1]!r}; they must be all numbers or all strings. "
+            f"{name} mixes labels of different types, such as {shown(of_each_type[0])} and "
+            f"{shown(of_each_type[-1])}; they must be all numbers or all strings. "
             "Convert them, e.g. with astype(str)."
         )
     return y
@@ -176,14 +186,14 @@ def check_classes(classes: Any) -> NDArray[Any]:
     if isinstance(classes, str | set | frozenset | dict) or not hasattr(classes, "__len__"):
         raise TypeError(
             "classes must be a list or one-dimensional array of labels, such as np.unique(y_all); "
-            f"got {classes!r}."
+            f"got {shown(classes)}."
         )
     labels = np.asarray(plain_labels(classes, "classes"))
     labels = labels if labels.size == 0 else np.unique(labels)
     if len(labels) < 2 or (labels.dtype.kind == "f" and not np.isfinite(labels).all()):
         raise ValueError(
             "classes must hold the labels of two classes or more, such as np.unique(y_all); "
-            f"got {classes!r}."
+            f"got {shown(classes)}."
         )
     return labels
 
@@ -201,6 +211,68 @@ def refuse_masked(array: Any, name: str) -> None:
             f"{name} is an array with {np.ma.count_masked(array)} masked values, which cannot be "
             f"left out one by one. Pass {name}.filled(value), or leave out the rows."
         )
+
+
+def refuse_streams(values: Any, name: str, what: str) -> None:
+    """Refuse what is no array and becomes none by itself, such as a data set of TensorFlow.
+
+    Parameters
+    ----------
+    values : object
+        What came.
+    name : str
+        The argument, such as "X".
+    what : str
+        What an array of them holds: "images" or "labels".
+
+    Raises
+    ------
+    TypeError
+        If it is a mapping, a set, a text, or gives its items one by one only.
+    """
+    if what == "labels" and (values is None or np.isscalar(values)):
+        return  # scikit-learn has words for these
+    if hasattr(values, "__array__") or hasattr(values, "shape") or hasattr(values, "columns"):
+        return
+    kind = f"{type(values).__module__}.{type(values).__qualname__}".removeprefix("builtins.")
+    came = f"{name} must be an array or a list of {what}; got an object of type {kind}"
+    if isinstance(values, Mapping):
+        keys = list(values)
+        key = shown(keys[0]) if keys else "key"
+        raise TypeError(f"{came}. Pass the array in it, such as {name}[{key}].")
+    if isinstance(values, str | bytes | bytearray | os.PathLike):
+        raise TypeError(f"{came}. Load the file first; recognize takes the path of a picture.")
+    if values is None or np.isscalar(values):
+        raise TypeError(f"{came}. Pass all images as one array, or [{name}] for a single one.")
+    if isinstance(values, Set):
+        raise TypeError(f"{came}, which has no order. Pass a list.")
+    if isinstance(values, Iterable) and not hasattr(values, "__getitem__"):
+        pair = "part, _" if what == "images" else "_, part"
+        raise TypeError(
+            f"{came}, which gives its items one by one. Make an array first: np.stack(list({name}))"
+            " of single items; of batches of images and labels, as tf.data and DataLoader have "
+            f"them, np.concatenate([np.asarray(part) for {pair} in data]). Or call partial_fit "
+            "with each batch."
+        )
+
+
+def refuse_surrogates(labels: Any, name: str) -> None:
+    """Refuse text with half of a surrogate pair, which no file can hold.
+
+    Raises
+    ------
+    ValueError
+        If a label holds one.
+    """
+    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "UO":
+        return
+    for label in set(labels.ravel().tolist()) if labels.dtype.kind == "U" else labels.ravel():
+        if isinstance(label, str) and not label.isascii() and _SURROGATE.search(label):
+            raise ValueError(
+                f"{name} must hold text that can be written as UTF-8; got {shown(label)}, which "
+                "has half of a surrogate pair. Repair it where the text was decoded, or use "
+                "str.encode('utf-8', 'replace').decode()."
+            )
 
 
 @contextlib.contextmanager
@@ -338,6 +410,7 @@ def _flatten(X: Any, owner: str) -> tuple[Any, tuple[int, ...] | None]:
     if isinstance(X, ScaledImages):
         return X.stand_in(), X.shape[1:]
     refuse_masked(X, "X")
+    refuse_streams(X, "X", "images")
     if hasattr(X, "__array__") and not isinstance(X, np.ndarray) and not hasattr(X, "columns"):
         X = np.asarray(X)  # tensors, series, pictures
     if _holds_images(X):
