@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .validation import (
     check_image_shape,
+    count_rows,
     infer_image_shape,
     refuse_streams,
     refuse_surrogates,
@@ -46,12 +47,13 @@ def check_same_kind(y_true: NDArray[Any], known: NDArray[Any], name: str = "y") 
     ValueError
         If `y_true` and the labels that the estimator knows are of different kinds.
     """
-    kinds = ["strings" if labels.dtype.kind in "US" else "numbers" for labels in (y_true, known)]
+    named = {"U": "strings", "S": "bytes", "M": "dates", "m": "durations"}
+    kinds = [named.get(labels.dtype.kind, "numbers") for labels in (y_true, known)]
     if kinds[0] != kinds[1]:
         target = "str" if kinds[1] == "strings" else known.dtype.name
         raise ValueError(
             f"{name} must hold labels of the same kind as the predictions, here {kinds[1]} such "
-            f"as {known[0].item()!r}; got {kinds[0]} such as {y_true[0].item()!r}. "
+            f"as {shown(known[0])}; got {kinds[0]} such as {shown(y_true[0])}. "
             f"Convert them, e.g. with {name}.astype({target!r})."
         )
 
@@ -163,8 +165,7 @@ def check_labels(X: Any, y: Any, name: str = "y") -> NDArray[Any]:
         If `X` is empty, the lengths differ, `y` is not one-dimensional, or a
         label is missing.
     """
-    refuse_streams(X, "X", "images")
-    n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
+    n_samples = count_rows(X)
     if n_samples == 0:
         raise ValueError(
             "X must hold at least one sample; got 0. Check how the rows were selected or loaded."

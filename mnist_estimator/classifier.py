@@ -569,7 +569,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     ) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Return images and positions among the classes; set or compare shape and classes."""
         images, y = check_images(self, X, y, reset=new, image_shape=self.image_shape)
-        check_classification_targets(y)
+        with np.errstate(invalid="ignore"):  # of floats beyond all integers
+            check_classification_targets(y)
         if classes is None:
             classes = np.unique(y) if new else self.classes_
         if new:

@@ -25,6 +25,9 @@ from .image_input import (
 )  # fmt: skip
 from .wording import shown
 
+LONGEST_FIELD = 1000
+"""Bytes of a number or name in a line, on average, before it is no table of images."""
+
 
 def open_csv(path: str, form: ImageForm, wanted: Wanted) -> Images:
     """Open a CSV file, gzipped or not, or with "-" the standard input."""
@@ -35,7 +38,14 @@ def _batches(path: str, form: ImageForm, wanted: Wanted) -> Iterator[Batch]:
     name = "standard input" if path == "-" else path
     with io.BytesIO(sys.stdin.buffer.read()) if path == "-" else unzipped(Path(path)) as file:
         with readable(name, "a CSV file"):
-            named = _has_header(file.readline().decode("utf-8-sig"))
+            longest = LONGEST_FIELD * (form.n_pixels + 2)
+            line = file.readline(longest)
+            if len(line) == longest:
+                raise InputError(
+                    f"{name} has a first line of {longest:,} bytes or more, too long for the "
+                    f"{form.n_pixels:,} pixels of an image. Put each image on a line of its own."
+                )
+            named = _has_header(line.decode("utf-8-sig"))
             file.seek(0)
             header = 0 if named else None
             tables = pd.read_csv(

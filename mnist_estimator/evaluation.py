@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from scipy.stats import binomtest
 from sklearn.metrics import classification_report, precision_recall_fscore_support
+from sklearn.utils.multiclass import check_classification_targets
 
 from ._inspection import (
     as_images,
@@ -110,6 +111,8 @@ def evaluate(
     y_true = check_labels(X, y)
     y_pred, proba, seen, confidence = predict(estimator, X)
     check_same_kind(y_true, y_pred if seen is None else seen)
+    with np.errstate(invalid="ignore"):  # of floats beyond all integers
+        check_classification_targets(y_true)
     classes = np.unique(np.concatenate([y_true, y_pred] + ([] if seen is None else [seen])))
     aligned = None
     if proba is not None and seen is not None:  # a class never seen in training has probability 0

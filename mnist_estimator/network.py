@@ -436,10 +436,13 @@ def check_sizes(filters: Any, kernel_size: Any, dense_units: Any) -> None:
     if isinstance(kernel_size, Integral):
         if isinstance(kernel_size, bool) or kernel_size < 1:
             raise ValueError(
-                f"kernel_size must be from 1 up; got {shown(kernel_size)}. Usual is 3."
+                f"kernel_size must be from 1 up; got {shown(kernel_size)}. The usual side is 3 "
+                "pixels."
             )
     elif len(kernel_size) == 0:
-        raise ValueError("kernel_size must have at least one number; got none. Usual is 3.")
+        raise ValueError(
+            "kernel_size must have at least one number; got none. The usual side is 3 pixels."
+        )
 
 
 _EXAMPLES = {"filters": "(16, (32, 32))", "dense_units": "(128,)", "kernel_size": "(5, 3)"}

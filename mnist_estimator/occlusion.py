@@ -122,7 +122,10 @@ def _label_probability(estimator: Any, row: Any, label: Any) -> tuple[int, float
         )
     found = np.flatnonzero(classes == (y_pred[0] if label is None else label))
     if len(found) == 0:
-        raise ValueError(f"label must be one of {classes.tolist()[:20]}; got {shown(label)}.")
+        raise ValueError(
+            f"label must be one of {classes.tolist()[:20]}; got {shown(label)}. "
+            "None takes the predicted one."
+        )
     return int(found[0]), float(proba[0, found[0]])
 
 

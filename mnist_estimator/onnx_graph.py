@@ -201,7 +201,10 @@ def _add_member(nodes: _Nodes, images: str, network: keras.Sequential) -> str:
                 if layer.activation is keras.activations.relu:
                     values = nodes.add("Relu", values)
             case _:
-                raise NotImplementedError(f"{layer} has no form in ONNX here yet.")
+                raise ValueError(
+                    "pipe must have a network as CNNClassifier builds it; its model_ has the layer "
+                    f"{layer.name!r}, a {type(layer).__name__}. Fit again, or leave the layer out."
+                )
     return values
 
 

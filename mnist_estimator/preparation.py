@@ -102,11 +102,21 @@ def check_weights(sample_weight: Any, X: NDArray[Any]) -> NDArray[np.float64]:
         If the number of weights is another, or one is negative or not finite.
     """
     refuse_masked(sample_weight, "sample_weight")
+    if np.iscomplexobj(sample_weight) or isinstance(sample_weight, str):
+        raise ValueError(
+            f"sample_weight must hold numbers from 0 up; got {shown(sample_weight)}. "
+            "Pass one real number a row."
+        )
     weights = _check_sample_weight(sample_weight, X, dtype=np.float64, copy=True)
+    if not np.isfinite(weights).all():
+        raise ValueError(
+            "sample_weight must hold finite numbers from 0 up; got NaN or infinity. "
+            "Give rows that should not count the weight 0."
+        )
     if weights.min() < 0:
         raise ValueError(
             f"sample_weight must be 0 or more; got {weights.min():g}. "
-            "Leave rows that are not to count at 0."
+            "Give rows that should not count the weight 0."
         )
     return weights
 

@@ -24,6 +24,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ._doc_link import DocumentationLink
 from ._inspection import check_labels, predict, take_rows
+from .validation import count_rows, refuse_streams
 from .wording import shown, suggest_names
 
 
@@ -280,6 +281,8 @@ class RejectingClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin
         validate_parameter_constraints(
             self._parameter_constraints, self.get_params(deep=False), type(self).__name__
         )
+        count_rows(X)
+        refuse_streams(y, "y", "labels")
         X, y = indexable(X, y)
         labels = check_labels(X, column_or_1d(y, warn=True))
         if labels.dtype.kind == "f":

@@ -98,6 +98,8 @@ def _read_npz(path: Path, wanted: _Wanted) -> _Read:
         raise FileNotFoundError(str(_bad(path, "is missing"))) from None
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for array in wanted:
+                _refuse_bomb(archive, array)
             found = {
                 array.key: np.lib.format.read_array(
                     io.BytesIO(archive.read(f"{array.key}.npy")), allow_pickle=False
@@ -114,6 +116,14 @@ def _read_npz(path: Path, wanted: _Wanted) -> _Read:
             "cut short or no .npz at all (for IDX files pass their folder)",
         ) from error
     return _verified(found, wanted, path)
+
+
+def _refuse_bomb(archive: zipfile.ZipFile, array: _Array) -> None:
+    """Refuse a member that would be unpacked to far more than the array has."""
+    size, most = math.prod(array.shape), 2**16
+    for info in archive.infolist():
+        if info.filename == f"{array.key}.npy" and info.file_size > 8 * size + most:
+            raise ValueError(f"{info.filename} has {info.file_size} bytes, and MNIST's {size}")
 
 
 def _read_idx_folder(folder: Path, wanted: _Wanted) -> _Read:

@@ -20,6 +20,9 @@ from .wording import shown
 SMALLEST_IMAGE = 64
 """Flat rows of fewer values that form no square are taken as signals, one pixel high."""
 
+LARGEST_IMAGE = 2**26
+"""Values of a sample: 8192 × 8192, beyond which nothing here has the memory to go."""
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 LARGEST = 1e18
@@ -86,6 +89,11 @@ def infer_image_shape(
         If the samples and ``image_shape`` disagree, or flat rows of 64 values
         or more form no square and no ``image_shape`` is given.
     """
+    if math.prod(sample_shape) > LARGEST_IMAGE:
+        raise ValueError(
+            f"X must hold images of at most {LARGEST_IMAGE:,} values; got images of shape "
+            f"{tuple(sample_shape)}. Resize them, or check which axis is that of the samples."
+        )
     if len(sample_shape) == 1:
         (n_pixels,) = sample_shape
         if image_shape is not None:
@@ -256,6 +264,34 @@ def refuse_streams(values: Any, name: str, what: str) -> None:
         )
 
 
+def count_rows(X: Any) -> int:
+    """Return how many samples X holds.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (n_samples, ...)
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    TypeError
+        If it is no array-like.
+    ValueError
+        If it is a scalar.
+    """
+    refuse_streams(X, "X", "images")
+    shape = getattr(X, "shape", None)
+    if shape == () or (shape is None and not hasattr(X, "__len__")):
+        raise ValueError(
+            "X must be an array with one row a sample; got "
+            f"{shown(X)}. Pass X[None] to have a single one."
+        )
+    return len(X) if shape is None else int(shape[0])
+
+
 def refuse_surrogates(labels: Any, name: str) -> None:
     """Refuse text with half of a surrogate pair, which no file can hold.
 
@@ -417,7 +453,7 @@ def _flatten(X: Any, owner: str) -> tuple[Any, tuple[int, ...] | None]:
         X = _stack(list(np.asarray(X).ravel()))
     elif isinstance(X, Sequence) and not isinstance(X, str) and not hasattr(X, "ndim"):
         X = _stack(list(X))
-    if getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M"):
+    if getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M", "V"):
         raise ValueError(
             f"X must hold numbers, one a pixel; {owner} got dtype {X.dtype}. Check which "
             "columns were selected."
@@ -444,6 +480,8 @@ def _flatten(X: Any, owner: str) -> tuple[Any, tuple[int, ...] | None]:
 def _holds_images(X: Any) -> bool:
     """Tell whether X is a column whose objects are images."""
     shape: tuple[int, ...] = getattr(X, "shape", ())
+    if isinstance(X, np.ndarray) and X.dtype.kind != "O":
+        return False
     if len(shape) not in (1, 2) or shape[0] == 0 or shape[1:] not in ((), (1,)):
         return False
     column = np.asarray(X).ravel()
