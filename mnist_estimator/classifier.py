@@ -19,7 +19,6 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ._doc_link import DocumentationLink
@@ -48,6 +47,7 @@ from .validation import (
     check_classes,
     check_image_shape,
     check_images,
+    check_targets,
     plain_labels,
     said_of,
     unchanged_on_failure,
@@ -569,8 +569,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     ) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Return images and positions among the classes; set or compare shape and classes."""
         images, y = check_images(self, X, y, reset=new, image_shape=self.image_shape)
-        with np.errstate(invalid="ignore"):  # of floats beyond all integers
-            check_classification_targets(y)
+        check_targets(y)
         if classes is None:
             classes = np.unique(y) if new else self.classes_
         if new:

@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from scipy.stats import binomtest
 from sklearn.metrics import classification_report, precision_recall_fscore_support
-from sklearn.utils.multiclass import check_classification_targets
 
 from ._inspection import (
     as_images,
@@ -33,6 +32,7 @@ from ._inspection import (
 from .label_errors import suspect_labels
 from .occlusion import occlusion_map
 from .reliability import calibration_table, coverage_table
+from .validation import check_targets
 
 _KEPT_IMAGES = 100
 _SHOWN_PAIRS, _IMAGES_A_PAIR = 10, 8
@@ -111,8 +111,7 @@ def evaluate(
     y_true = check_labels(X, y)
     y_pred, proba, seen, confidence = predict(estimator, X)
     check_same_kind(y_true, y_pred if seen is None else seen)
-    with np.errstate(invalid="ignore"):  # of floats beyond all integers
-        check_classification_targets(y_true)
+    check_targets(y_true)
     classes = np.unique(np.concatenate([y_true, y_pred] + ([] if seen is None else [seen])))
     aligned = None
     if proba is not None and seen is not None:  # a class never seen in training has probability 0

@@ -19,12 +19,11 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ._doc_link import DocumentationLink
 from ._inspection import check_labels, predict, take_rows
-from .validation import count_rows, refuse_streams
+from .validation import check_targets, count_rows, refuse_streams
 from .wording import shown, suggest_names
 
 
@@ -287,7 +286,7 @@ class RejectingClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin
         labels = check_labels(X, column_or_1d(y, warn=True))
         if labels.dtype.kind == "f":
             assert_all_finite(labels, input_name="y")
-        check_classification_targets(labels)
+        check_targets(labels)
         reject_label = _resolve_reject_label(self.reject_label, labels)
         if isinstance(self.cv, str):
             parts = (self.estimator, self.outlier_detector)

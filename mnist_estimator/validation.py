@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from .scaled_images import ScaledImages
-from .wording import shown
+from .wording import counted, shown
 
 SMALLEST_IMAGE = 64
 """Flat rows of fewer values that form no square are taken as signals, one pixel high."""
@@ -206,6 +207,18 @@ def check_classes(classes: Any) -> NDArray[Any]:
     return labels
 
 
+def check_targets(y: Any) -> None:
+    """Refuse labels that are no classes, such as measurements.
+
+    Raises
+    ------
+    ValueError
+        If scikit-learn takes them for no classes.
+    """
+    with np.errstate(invalid="ignore"):  # it compares floats with integers, some beyond all
+        check_classification_targets(y)
+
+
 def refuse_masked(array: Any, name: str) -> None:
     """Refuse an array with masked values: nothing here would follow the mask.
 
@@ -215,8 +228,9 @@ def refuse_masked(array: Any, name: str) -> None:
         If a value is masked.
     """
     if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        n_masked = array.size if array.dtype.names else np.ma.count_masked(array)
         raise ValueError(
-            f"{name} is an array with {np.ma.count_masked(array)} masked values, which cannot be "
+            f"{name} is an array with {counted(int(n_masked), 'masked value')}, which cannot be "
             f"left out one by one. Pass {name}.filled(value), or leave out the rows."
         )
 

@@ -174,3 +174,23 @@ def test_the_pipeline_never_holds_all_images(traced_memory, tmp_path):
     with traced_memory() as peak:
         pipe.predict(file)
         assert peak() < file.nbytes / 2
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1e-30), (1e-45, 2e-45), (-1e-300, 1e-300)])
+def test_tiny_ranges_are_scaled_and_what_is_far_outside_is_refused(low, high, dtype):
+    scaler = ImageScaler(value_range=(low, high))
+    images = np.full((2, 4), low, dtype)
+    scaled = scaler.fit(images).transform(images)
+    assert np.abs(scaled).max() <= 0.5 + 1e-6  # float32 may know no other value than 0
+    images[1, 2] = 1e18
+    with pytest.raises(ValueError, match="X reaches 1e\\+18, so far outside of the range from"):
+        scaler.transform(images)
+
+
+def test_what_cannot_be_brought_back_is_refused():
+    scaler = ImageScaler().fit(np.array([[0, 1, 2, 3]], np.float16))
+    with pytest.raises(ValueError, match="X has values that float16, the dtype seen in fit,"):
+        scaler.inverse_transform(np.full((1, 4), 1e6))
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        scaler.inverse_transform(np.full((1, 4), np.nan))
