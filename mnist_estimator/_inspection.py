@@ -16,7 +16,14 @@ from sklearn.base import is_regressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from .validation import check_image_shape, infer_image_shape
+from .validation import (
+    check_image_shape,
+    count_rows,
+    infer_image_shape,
+    refuse_streams,
+    refuse_surrogates,
+)
+from .wording import shown
 
 
 class Predictions(NamedTuple):
@@ -40,12 +47,13 @@ def check_same_kind(y_true: NDArray[Any], known: NDArray[Any], name: str = "y") 
     ValueError
         If `y_true` and the labels that the estimator knows are of different kinds.
     """
-    kinds = ["strings" if labels.dtype.kind in "US" else "numbers" for labels in (y_true, known)]
+    named = {"U": "strings", "S": "bytes", "M": "dates", "m": "durations"}
+    kinds = [named.get(labels.dtype.kind, "numbers") for labels in (y_true, known)]
     if kinds[0] != kinds[1]:
         target = "str" if kinds[1] == "strings" else known.dtype.name
         raise ValueError(
             f"{name} must hold labels of the same kind as the predictions, here {kinds[1]} such "
-            f"as {known[0].item()!r}; got {kinds[0]} such as {y_true[0].item()!r}. "
+            f"as {shown(known[0])}; got {kinds[0]} such as {shown(y_true[0])}. "
             f"Convert them, e.g. with {name}.astype({target!r})."
         )
 
@@ -81,7 +89,7 @@ def predict(estimator: Any, X: Any) -> Predictions:
     if not hasattr(estimator, "predict") or isinstance(estimator, type):
         raise TypeError(
             "estimator must be a fitted classifier, an object with predict; "
-            f"got {estimator!r}. Pass an instance on which fit has been called."
+            f"got {shown(estimator)}. Pass an instance on which fit has been called."
         )
     if hasattr(estimator, "__sklearn_tags__"):  # others are taken at their word
         if is_regressor(estimator):
@@ -130,7 +138,7 @@ def check_count(value: int, name: str, low: int, high: float = math.inf) -> None
         " up" if high == math.inf else f" to {high}"
     )
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{allowed}; got {value!r}.")
+        raise TypeError(f"{allowed}; got {shown(value)}.")
     if not low <= value <= high:
         raise ValueError(f"{allowed}; got {value}.")
 
@@ -157,11 +165,12 @@ def check_labels(X: Any, y: Any, name: str = "y") -> NDArray[Any]:
         If `X` is empty, the lengths differ, `y` is not one-dimensional, or a
         label is missing.
     """
-    n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
+    n_samples = count_rows(X)
     if n_samples == 0:
         raise ValueError(
             "X must hold at least one sample; got 0. Check how the rows were selected or loaded."
         )
+    refuse_streams(y, name, "labels")
     labels = _one_column(y, name)
     if len(labels) != n_samples:
         raise ValueError(
@@ -184,6 +193,9 @@ def _one_column(values: Any, name: str) -> NDArray[Any]:
         raise ValueError(
             f"{name} must hold one label for each sample; got missing values. Drop those rows."
         )
+    refuse_surrogates(array, name)
+    if array.dtype == np.float16:  # of which pandas makes no index
+        return array.astype(np.float32)
     # Columns of pandas come as objects: strings, categories, nullable integers.
     return np.array(array.tolist()) if array.dtype.kind == "O" else array
 

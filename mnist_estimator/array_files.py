@@ -37,6 +37,7 @@ _IDX_DTYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 def open_npy(path: Path, form: ImageForm, wanted: Wanted) -> Images:
     """Open an .npy file, which is read piece by piece; labels are in a file of their own."""
     with readable(path, "an .npy file of numbers"):
+        _check_header_length(path)
         images = np.load(path, mmap_mode="r", allow_pickle=False)
     if wanted.labelled and wanted.labels is None:
         raise InputError(f"{path} has no labels. Name a file of them with --labels.")
@@ -57,7 +58,12 @@ def open_npz(path: Path, form: ImageForm, wanted: Wanted) -> Images:
         y = None
         if wanted.labelled:
             beside = [y for X, y in ARRAYS if key == X and y in names]
-            y = archive[_name_of(path, names, wanted.labels, beside, "--labels")]
+            y_key = _name_of(path, names, wanted.labels, beside, "--labels")
+            _check_size(archive, y_key)
+            y = archive[y_key]
+        shape = _check_size(archive, key)
+        if not form.fits(shape):  # else it is a single image
+            _check_shape(path, shape, form)
         return _open_array(path, archive[key], y, form)
 
 
@@ -73,6 +79,31 @@ def _name_of(
     raise InputError(
         f"{path} {came}; name one with {option}. It holds {', '.join(names) or 'none'}."
     )
+
+
+def _check_size(archive: Any, key: str) -> tuple[int, ...]:
+    """Return the shape of an array in an archive, if what is packed is of its size.
+
+    Before any of it is unpacked: a kilobyte may stand for gigabytes, and a header announce more.
+    """
+    name = key if key in archive.zip.namelist() else f"{key}.npy"
+    size = archive.zip.getinfo(name).file_size
+    with archive.zip.open(name) as member:
+        major, _ = np.lib.format.read_magic(member)
+        read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
+        shape, _, dtype = read[major](member)
+        if math.prod(shape) * dtype.itemsize != size - member.tell():
+            raise ValueError(f"{name} is said to be {shape} of {dtype}, and has {size} bytes")
+    return cast(tuple[int, ...], shape)
+
+
+def _check_header_length(path: Path) -> None:
+    """Refuse a header that is said to be longer than its file."""
+    with path.open("rb") as file:
+        start = file.read(12)
+    length = int.from_bytes(start[8 : 10 if start[6:7] == b"\1" else 12], "little")
+    if length > path.stat().st_size:
+        raise ValueError(f"its header is said to have {length} bytes")
 
 
 def is_idx(path: Path) -> bool:
@@ -184,6 +215,7 @@ def _read_labels(path: Path) -> NDArray[Any]:
         start = raw.read(6)
     if start == b"\x93NUMPY":
         with readable(path, "an .npy file of labels"):
+            _check_header_length(path)
             return cast(NDArray[Any], np.load(path, allow_pickle=False))
     with unzipped(path) as file:
         with readable(path, "a file of labels"):

@@ -7,6 +7,8 @@ from numbers import Real
 
 import tensorflow as tf
 
+from .wording import shown
+
 AFFINE = {"rotation": 15.0, "zoom": 0.15, "shear": 0.15, "shift": 0.08}
 
 AUGMENTATIONS: dict[str, dict[str, float]] = {
@@ -68,11 +70,11 @@ def resolve_augmentation(
     )
     for name, amount in amounts.items():
         if name not in LIMITS:
-            raise ValueError(f"{allowed}; got {name!r}. Check the spelling.")
+            raise ValueError(f"{allowed}; got {shown(name)}. Check the spelling.")
         if not isinstance(amount, Real):
-            raise TypeError(f"{allowed}; got {name}={amount!r}. Pass a number.")
+            raise TypeError(f"{allowed}; got {name}={shown(amount)}. Pass a number.")
         if not 0 <= amount <= LIMITS[name]:
-            raise ValueError(f"{allowed}; got {name}={amount!r}. Pass a number in that range.")
+            raise ValueError(f"{allowed}; got {name}={shown(amount)}. Pass a number in that range.")
     if image_shape is not None and min(image_shape[:2]) < SMALLEST_SIDE:
         return None
     return {name: float(amounts.get(name, 0.0)) for name in LIMITS}

@@ -24,6 +24,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_memory
 
 from ._doc_link import DocumentationLink
+from .wording import shown, suggest_names
 
 PACKAGES = ("keras", "mnist_estimator", "numpy", "scikit-learn", "tensorflow")
 """Those whose versions a fit depends on."""
@@ -109,6 +110,7 @@ class CachedClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin, B
         "memory": [str, os.PathLike, HasMethods(["cache"]), None],
     }
 
+    @suggest_names
     def __init__(self, estimator: Any, memory: Any) -> None:
         self.estimator = estimator
         self.memory = memory
@@ -250,7 +252,7 @@ def _check_seeds(estimator: Any) -> None:
         if name.rpartition("__")[2] == "random_state" and not isinstance(value, Integral):
             raise ValueError(
                 f"estimator__{name} must be an int for fits to be kept, as a random fit is another "
-                f"one each time; got {value!r}. Seed it, as with "
+                f"one each time; got {shown(value)}. Seed it, as with "
                 f"set_params(estimator__{name}=0), or do without CachedClassifier."
             )
 

@@ -20,6 +20,7 @@ from sklearn.base import BaseEstimator
 
 from ._version import __version__
 from .compilation import freeze, resolve_precision
+from .wording import counted
 
 try:
     import fcntl
@@ -118,7 +119,8 @@ class Checkpoint:
         if differences:
             raise ValueError(
                 f"checkpoint_dir={str(self.path.parent)!r} holds the checkpoint of another fit, "
-                f"which was not finished ({self.n_epochs} epochs done): {'; '.join(differences)}. "
+                f"which was not finished ({counted(self.n_epochs, 'epoch')} done): "
+                f"{'; '.join(differences)}. "
                 f"To go on with that fit, repeat it as it was. To begin this one, delete "
                 f"{str(self.path)!r} or pass another folder."
             )
@@ -176,7 +178,8 @@ class Checkpoint:
                 warnings.warn(
                     f"The checkpoint after epoch {state['n_epochs']} could not be written to "
                     f"{str(self.path.parent)!r}: {error.strerror}. Training goes on, and each "
-                    f"epoch tries again; until then, {NAME!r} stays as of {self.n_epochs} epochs. "
+                    f"epoch tries again; until then, {NAME!r} stays as of "
+                    f"{counted(self.n_epochs, 'epoch')}. "
                     "See to room and rights there.",
                     UserWarning,
                     stacklevel=2,

@@ -19,7 +19,6 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ._doc_link import DocumentationLink
@@ -48,11 +47,13 @@ from .validation import (
     check_classes,
     check_image_shape,
     check_images,
+    check_targets,
     plain_labels,
     said_of,
     unchanged_on_failure,
 )
 from .value_range import ValueRange, extend_value_range
+from .wording import shown, suggest_names
 
 
 class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifier):
@@ -248,6 +249,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         "random_state": ["random_state"],
     }
 
+    @suggest_names
     def __init__(
         self,
         *,
@@ -450,8 +452,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         given = None if classes is None else check_classes(classes)
         if known is not None and given is not None and not np.array_equal(known, given):
             raise ValueError(
-                f"classes={given!r} is not the same as on the first call to partial_fit: "
-                f"{known!r}. Leave classes out, or start with a new classifier."
+                f"classes={shown(given)} is not the same as on the first call to partial_fit: "
+                f"{shown(known)}. Leave classes out, or start with a new classifier."
             )
         with self._as_before_on_failure():
             images, labels = self._check_data(X, y, new=first, classes=given if first else known)
@@ -569,7 +571,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     ) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Return images and positions among the classes; set or compare shape and classes."""
         images, y = check_images(self, X, y, reset=new, image_shape=self.image_shape)
-        check_classification_targets(y)
+        check_targets(y)
         if classes is None:
             classes = np.unique(y) if new else self.classes_
         if new:
@@ -589,8 +591,9 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(
-                f"{name} holds labels that are not among the classes: {unknown!r}; known are "
-                f"{self.classes_!r}. Leave these rows out, or fit on data that hold every class."
+                f"{name} holds labels that are not among the classes: {shown(unknown)}; known are "
+                f"{shown(self.classes_)}. Leave these rows out, or fit on data that hold every "
+                "class."
             )
         return np.searchsorted(self.classes_, y)
 

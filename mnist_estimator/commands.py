@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from .output_files import check_writable, whole_file
 from .terminal import PlainConsole, import_tensorflow, progress_bar
+from .wording import counted
 from .workflow import PIPELINE_FILE
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def predict(options: argparse.Namespace) -> int:
             "If the model learned from MNIST, add --invert."
         )
     if options.output is not None:
-        done = f"Written to {options.output}: {n_images:,} images."
+        done = f"Written to {options.output}: {counted(n_images, 'image')}."
         PlainConsole(quiet=options.quiet).print(done)
     return 0
 

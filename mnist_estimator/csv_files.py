@@ -23,6 +23,10 @@ from .image_input import (
     readable,
     unzipped,
 )  # fmt: skip
+from .wording import shown
+
+LONGEST_FIELD = 1000
+"""Bytes of a number or name in a line, on average, before it is no table of images."""
 
 
 def open_csv(path: str, form: ImageForm, wanted: Wanted) -> Images:
@@ -34,7 +38,14 @@ def _batches(path: str, form: ImageForm, wanted: Wanted) -> Iterator[Batch]:
     name = "standard input" if path == "-" else path
     with io.BytesIO(sys.stdin.buffer.read()) if path == "-" else unzipped(Path(path)) as file:
         with readable(name, "a CSV file"):
-            named = _has_header(file.readline().decode("utf-8-sig"))
+            longest = LONGEST_FIELD * (form.n_pixels + 2)
+            line = file.readline(longest)
+            if len(line) == longest:
+                raise InputError(
+                    f"{name} has a first line of {longest:,} bytes or more, too long for the "
+                    f"{form.n_pixels:,} pixels of an image. Put each image on a line of its own."
+                )
+            named = _has_header(line.decode("utf-8-sig"))
             file.seek(0)
             header = 0 if named else None
             tables = pd.read_csv(
@@ -123,7 +134,8 @@ def _numbers(name: str, table: pd.DataFrame, start: int) -> NDArray[Any]:
     if not finite.all():
         row, column = np.argwhere(~finite)[0]
         raise InputError(
-            f"{name} holds {table.iat[row, column]!r} in column {table.columns[column]!r} of row "
-            f"{start + row} (counted from 0), where a finite number is due."
+            f"{name} holds {shown(table.iat[row, column])} in column "
+            f"{table.columns[column]!r} of row {start + row} (counted from 0), where a finite "
+            "number is due."
         )
     return cast(NDArray[Any], values)

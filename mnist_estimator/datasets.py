@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from .sources import SUBSETS, find_reader, listed, remedy
+from .wording import shown
 
 _DESCR = """\
 MNIST: handwritten digits
@@ -159,7 +160,7 @@ def load_mnist(
 
 
 def _check_subset(subset: Any) -> None:
-    allowed = f"subset must be one of {listed(SUBSETS)}; got {subset!r}"
+    allowed = f"subset must be one of {listed(SUBSETS)}; got {shown(subset)}"
     if not isinstance(subset, str):
         raise TypeError(f"{allowed}, of type {type(subset).__name__}. Pass one of these strings.")
     if subset not in SUBSETS:
@@ -169,6 +170,6 @@ def _check_subset(subset: Any) -> None:
 def _check_flag(name: str, value: Any) -> None:
     if not isinstance(value, bool | np.bool_):
         raise TypeError(
-            f"{name} must be True or False; got {value!r}, of type {type(value).__name__}. "
+            f"{name} must be True or False; got {shown(value)}, of type {type(value).__name__}. "
             "Pass a bool."
         )

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._doc_link import DocumentationLink
 from .validation import check_image_shape, check_images, unchanged_on_failure
+from .wording import shown, suggest_names
 
 SIDE, BOX = 28, 20
 """MNIST's images, and the box that the stroke is scaled into, in pixels."""
@@ -105,6 +106,7 @@ class DigitNormalizer(
     20
     """
 
+    @suggest_names
     def __init__(
         self,
         *,
@@ -397,4 +399,4 @@ def _check_choice(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
     else:
         return
     choices = " or ".join(filter(None, [", ".join(map(repr, allowed[:-1])), repr(allowed[-1])]))
-    raise error(f"{name} must be {choices}; got {value!r}. The default is {allowed[0]!r}.")
+    raise error(f"{name} must be {choices}; got {shown(value)}. The default is {allowed[0]!r}.")

@@ -32,6 +32,7 @@ from ._inspection import (
 from .label_errors import suspect_labels
 from .occlusion import occlusion_map
 from .reliability import calibration_table, coverage_table
+from .validation import check_targets
 
 _KEPT_IMAGES = 100
 _SHOWN_PAIRS, _IMAGES_A_PAIR = 10, 8
@@ -110,6 +111,7 @@ def evaluate(
     y_true = check_labels(X, y)
     y_pred, proba, seen, confidence = predict(estimator, X)
     check_same_kind(y_true, y_pred if seen is None else seen)
+    check_targets(y_true)
     classes = np.unique(np.concatenate([y_true, y_pred] + ([] if seen is None else [seen])))
     aligned = None
     if proba is not None and seen is not None:  # a class never seen in training has probability 0

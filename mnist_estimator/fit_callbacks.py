@@ -9,6 +9,8 @@ import keras
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from .wording import shown
+
 
 def own_callback(callback: Any) -> keras.callbacks.Callback:
     """Return a callback that a fit may use up: an instance of the class, or a copy.
@@ -36,7 +38,7 @@ def own_callback(callback: Any) -> keras.callbacks.Callback:
     if not isinstance(own, keras.callbacks.Callback):
         raise TypeError(
             "callbacks must hold instances or subclasses of keras.callbacks.Callback; "
-            f"got {callback!r}. Derive it from keras.callbacks.Callback; callbacks of "
+            f"got {shown(callback)}. Derive it from keras.callbacks.Callback; callbacks of "
             "scikit-learn's go to set_callbacks."
         )
     return own

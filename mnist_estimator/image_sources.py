@@ -1,5 +1,6 @@
 """Pictures from files, arrays and Pillow, opened, checked and brought to grey."""
 
+import math
 import os
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -92,6 +93,8 @@ def _from_file(file: Any) -> NDArray[Any]:
                 "ignore", Image.DecompressionBombWarning
             )  # the limit here is lower
             with Image.open(file) as opened:
+                if opened.format == "EPS":  # a program, which Pillow has Ghostscript run
+                    raise UnidentifiedImageError("PostScript")
                 return _from_pillow(opened, name)
     except Image.DecompressionBombError as error:
         raise ValueError(
@@ -191,16 +194,20 @@ def _to_unit(array: NDArray[Any]) -> NDArray[np.float32]:
     """Bring the values of an array to a range from 0 to 1."""
     if array.dtype.kind == "b":
         return array.astype(np.float32)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        n_bad = int((~np.isfinite(array)).sum())
+    if array.dtype == np.uint8:
+        return array.astype(np.float32) / np.float32(255.0)
+    with np.errstate(over="ignore"):  # what is beyond float64 is refused as infinite
+        array = array.astype(np.float64)
+        finite = np.isfinite(array)
+    if not finite.all():
+        n_bad = int((~finite).sum())
         raise ValueError(
             f"image must hold finite numbers; got {n_bad} that are NaN or infinite. "
             "Replace them, e.g. with np.nan_to_num."
         )
-    if array.dtype == np.uint8:
-        return array.astype(np.float32) / np.float32(255.0)
-    array = array.astype(np.float64)
     low, high = float(array.min()), float(array.max())
+    if not math.isfinite(high - low):
+        array, low, high = array / 4.0, low / 4.0, high / 4.0
     if low < 0.0:
         return ((array - low) / max(high - low, 1e-300)).astype(np.float32)
     full = next((full for full in (1.0, 255.0, 65535.0) if high <= full), high)

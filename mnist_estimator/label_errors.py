@@ -9,6 +9,7 @@ from sklearn.base import clone
 from sklearn.model_selection import check_cv
 
 from ._inspection import check_labels, check_same_kind, predict, take_rows
+from .wording import shown
 
 
 def find_label_errors(estimator: Any, X: Any, y: ArrayLike, *, cv: Any = 5) -> pd.DataFrame:
@@ -72,7 +73,7 @@ def find_label_errors(estimator: Any, X: Any, y: ArrayLike, *, cv: Any = 5) -> p
     if isinstance(cv, str):
         if cv != "prefit":
             raise ValueError(
-                f'cv must be a number of folds, a splitter or "prefit"; got {cv!r}. '
+                f'cv must be a number of folds, a splitter or "prefit"; got {shown(cv)}. '
                 "For five folds, pass cv=5."
             )
         proba, classes = _probabilities(estimator, X, labels, None)

@@ -1,10 +1,11 @@
 """scikeras's classifier with the defects mended that reach every estimator built on it."""
 
-import difflib
 from typing import Any, Self
 
 from scikeras.wrappers import BaseWrapper, KerasClassifier
 from sklearn.base import BaseEstimator, ClassifierMixin
+
+from .wording import unknown_parameter
 
 if "__sklearn_tags__" not in vars(BaseWrapper):
     # Its ``_more_tags`` is dead since scikit-learn 1.6, and ``check_estimator`` refuses
@@ -65,11 +66,6 @@ class MendedKerasClassifier(KerasClassifier, metaclass=_MixinFirst):
         names = self._get_param_names()
         for name in params:
             if name not in names:
-                near = difflib.get_close_matches(name, names, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
-                raise ValueError(
-                    f"Invalid parameter {name!r} for estimator {type(self).__name__}.{hint} "
-                    f"Valid parameters are: {names!r}."
-                )
+                raise ValueError(unknown_parameter(name, type(self).__name__, names))
         BaseEstimator.set_params(self, **params)
         return self

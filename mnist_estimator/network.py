@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from .processes import check_process
+from .wording import shown
 
 FEW = 4
 """Channels up to which a convolution and its pooling are faster in one."""
@@ -420,7 +421,7 @@ def check_sizes(filters: Any, kernel_size: Any, dense_units: Any) -> None:
     """
 
     def check(name: str, values: Any, form: str, depth: int) -> None:
-        allowed = f"{name} must be {form}, from 1 up; got {values!r}."
+        allowed = f"{name} must be {form}, from 1 up; got {shown(values)}."
         remedy = f" For example, {name}={_EXAMPLES[name]}."
         if isinstance(values, Integral) and not isinstance(values, bool):
             raise TypeError(allowed + remedy)
@@ -434,9 +435,14 @@ def check_sizes(filters: Any, kernel_size: Any, dense_units: Any) -> None:
         raise ValueError("filters must have at least one stage; got none. For example, (16, 32).")
     if isinstance(kernel_size, Integral):
         if isinstance(kernel_size, bool) or kernel_size < 1:
-            raise ValueError(f"kernel_size must be from 1 up; got {kernel_size!r}. Usual is 3.")
+            raise ValueError(
+                f"kernel_size must be from 1 up; got {shown(kernel_size)}. The usual side is 3 "
+                "pixels."
+            )
     elif len(kernel_size) == 0:
-        raise ValueError("kernel_size must have at least one number; got none. Usual is 3.")
+        raise ValueError(
+            "kernel_size must have at least one number; got none. The usual side is 3 pixels."
+        )
 
 
 _EXAMPLES = {"filters": "(16, (32, 32))", "dense_units": "(128,)", "kernel_size": "(5, 3)"}

@@ -15,6 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._doc_link import DocumentationLink
 from ._inspection import final_estimator, take_rows
+from .validation import count_rows
+from .wording import suggest_names
 
 _AT_ONCE = 1024
 LARGEST_MAP = 8
@@ -85,6 +87,7 @@ class NoveltyDetector(DocumentationLink, OutlierMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
+    @suggest_names
     def __init__(
         self,
         classifier: Any = None,
@@ -127,7 +130,7 @@ class NoveltyDetector(DocumentationLink, OutlierMixin, BaseEstimator):
             self._parameter_constraints, self.get_params(deep=False), type(self).__name__
         )
         _check_network(self.classifier)
-        n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
+        n_samples = count_rows(X)
         if n_samples <= self.n_neighbors:
             raise ValueError(
                 f"X must hold more images than n_neighbors={self.n_neighbors}; got {n_samples}. "

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ._inspection import as_images, check_count, find_image_shape, predict, scale_to_unit
+from .wording import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,7 +122,10 @@ def _label_probability(estimator: Any, row: Any, label: Any) -> tuple[int, float
         )
     found = np.flatnonzero(classes == (y_pred[0] if label is None else label))
     if len(found) == 0:
-        raise ValueError(f"label must be one of {classes.tolist()[:20]}; got {label!r}.")
+        raise ValueError(
+            f"label must be one of {classes.tolist()[:20]}; got {shown(label)}. "
+            "None takes the predicted one."
+        )
     return int(found[0]), float(proba[0, found[0]])
 
 

@@ -13,6 +13,7 @@ from .classifier import CNNClassifier
 from .output_files import file_path, whole_file
 from .preprocessing import ImageScaler
 from .validation import check_images
+from .wording import shown
 
 
 def to_onnx(
@@ -62,7 +63,8 @@ default=None
     TypeError
         If ``pipe`` is, or has a step that is, another estimator.
     ValueError
-        If ``X`` holds no images of the shape seen in ``fit``.
+        If ``X`` holds no images of the shape seen in ``fit``, or the classes are
+        dates or of another kind that ONNX has none of.
     FileNotFoundError
         If the folder does not exist.
     IsADirectoryError
@@ -86,6 +88,12 @@ default=None
     path = file_path(path, example="digits.onnx")
     *scalers, classifier = steps = _steps(pipe)
     sample_shape, dtype = _input_form(steps[0], X)
+    if classifier.classes_.dtype.kind not in "UObiuf":
+        raise ValueError(
+            "ONNX has labels that are numbers, booleans or strings; the classes of pipe are "
+            f"{classifier.classes_.dtype}, such as {shown(classifier.classes_[0])}. Fit on "
+            "y.astype(str)."
+        )
     try:
         import onnx
     except ImportError as error:

@@ -17,6 +17,7 @@ from .compilation import dtype_of
 from .network import members_of
 from .prediction import CERTAIN, DOUBTFUL, resolve_shift
 from .preprocessing import ImageScaler
+from .scaled_images import float32_suffices
 
 OPSET, IR_VERSION = 17, 8
 """Of 2022, so that a runtime need not be new: ONNX Runtime reads them from 1.12 on."""
@@ -148,8 +149,7 @@ def _add_scaling(nodes: _Nodes, pixels: str, dtype: np.dtype, scaler: ImageScale
     """Add what ``ImageScaler.transform`` does to values, in the arithmetic it does it in."""
     low, high = scaler.value_range_
     span = high - low if high > low else 1.0
-    is_plain = dtype.itemsize < 8 and abs(low) <= span <= np.finfo(np.float32).max
-    arithmetic = np.float32 if is_plain else np.float64
+    arithmetic = np.float32 if float32_suffices(dtype, low, span) else np.float64
     pixels = nodes.cast(pixels, arithmetic)
     pixels = nodes.add("Sub", pixels, np.array(low, arithmetic))
     pixels = nodes.add("Div", pixels, np.array(span, arithmetic))
@@ -201,7 +201,10 @@ def _add_member(nodes: _Nodes, images: str, network: keras.Sequential) -> str:
                 if layer.activation is keras.activations.relu:
                     values = nodes.add("Relu", values)
             case _:
-                raise NotImplementedError(f"{layer} has no form in ONNX here yet.")
+                raise ValueError(
+                    "pipe must have a network as CNNClassifier builds it; its model_ has the layer "
+                    f"{layer.name!r}, a {type(layer).__name__}. Fit again, or leave the layer out."
+                )
     return values
 
 

@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+from .wording import shown
+
 
 def file_path(path: str | os.PathLike[str], *, example: str) -> Path:
     """Return the parameter `path` of a function that writes a file, before any work is done.
@@ -19,11 +21,15 @@ def file_path(path: str | os.PathLike[str], *, example: str) -> Path:
 
     Raises
     ------
+    TypeError
+        If `path` is no path.
     FileNotFoundError
         If the folder does not exist.
     IsADirectoryError
         If `path` is a folder.
     """
+    if not isinstance(path, str | os.PathLike) or isinstance(os.fspath(path), bytes):
+        raise TypeError(f'path must be a str or a path, such as "{example}"; got {shown(path)}.')
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .archive import LARGEST_FILE, foreign_types, pack, unpack
 from .output_files import whole_file
+from .wording import shown
 
 
 def save(pipe: BaseEstimator, path: str | os.PathLike[str]) -> None:
@@ -168,7 +169,9 @@ def _type_name(value: Any) -> str:
 
 def _as_path(path: Any) -> Path:
     if not isinstance(path, str | os.PathLike) or isinstance(os.fspath(path), bytes):
-        raise TypeError(f'path must be a str or a path, such as "digits.pipeline"; got {path!r}.')
+        raise TypeError(
+            f'path must be a str or a path, such as "digits.pipeline"; got {shown(path)}.'
+        )
     return Path(path)
 
 

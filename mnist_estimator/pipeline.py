@@ -3,11 +3,13 @@
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
 from sklearn import get_config
 from sklearn.pipeline import Pipeline
 
 from .classifier import CNNClassifier
 from .preprocessing import ImageScaler
+from .wording import shown
 
 PRESETS: dict[str, dict[str, Any]] = {
     "fast": {
@@ -71,6 +73,8 @@ def make_pipeline(
     ValueError
         If there is no such preset, or a name is not that of a parameter of
         ``CNNClassifier``; the nearest one is suggested.
+    TypeError
+        If ``verbose`` is neither True nor False.
 
     Examples
     --------
@@ -81,8 +85,14 @@ def make_pipeline(
     """
     if not isinstance(preset, str) or preset not in PRESETS:
         raise ValueError(
-            f"preset must be one of {', '.join(map(repr, PRESETS))}; got {preset!r}. "
+            f"preset must be one of {', '.join(map(repr, PRESETS))}; got {shown(preset)}. "
             "Parameters of the network go by keyword, as in make_pipeline(epochs=10)."
+        )
+    if not isinstance(verbose, bool | np.bool_):
+        raise TypeError(
+            "verbose must be True or False, whether the pipeline prints the time of each step; "
+            f"got {shown(verbose)}. To see the progress of the training, use "
+            "make_pipeline(...).set_params(cnn__verbose=1)."
         )
     if "value_range" in cnn_params:
         raise ValueError(

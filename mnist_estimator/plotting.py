@@ -27,6 +27,7 @@ from ._inspection import (
     take_rows,
     value_range,
 )
+from .wording import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -528,7 +529,7 @@ def _choose(
         return most_confident_first(
             np.flatnonzero(~wrong), None if confidence is None else -confidence
         )
-    raise ValueError(f"which must be 'mistakes', 'correct' or 'all'; got {which!r}.")
+    raise ValueError(f"which must be 'mistakes', 'correct' or 'all'; got {shown(which)}.")
 
 
 def _title(true: Any, predicted: Any, confidence: float | None) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import _check_sample_weight
 
 from .validation import refuse_masked
+from .wording import shown
 
 LARGEST_BATCH = 512
 STEPS_AN_EPOCH = 32
@@ -101,11 +102,21 @@ def check_weights(sample_weight: Any, X: NDArray[Any]) -> NDArray[np.float64]:
         If the number of weights is another, or one is negative or not finite.
     """
     refuse_masked(sample_weight, "sample_weight")
+    if np.iscomplexobj(sample_weight) or isinstance(sample_weight, str):
+        raise ValueError(
+            f"sample_weight must hold numbers from 0 up; got {shown(sample_weight)}. "
+            "Pass one real number a row."
+        )
     weights = _check_sample_weight(sample_weight, X, dtype=np.float64, copy=True)
+    if not np.isfinite(weights).all():
+        raise ValueError(
+            "sample_weight must hold finite numbers from 0 up; got NaN or infinity. "
+            "Give rows that should not count the weight 0."
+        )
     if weights.min() < 0:
         raise ValueError(
             f"sample_weight must be 0 or more; got {weights.min():g}. "
-            "Leave rows that are not to count at 0."
+            "Give rows that should not count the weight 0."
         )
     return weights
 
@@ -152,13 +163,13 @@ def class_weights(
     if unknown or not all(isinstance(weight, Real) for weight in class_weight.values()):
         raise ValueError(
             f"class_weight must be a dict of labels among the classes, {classes.tolist()}, and "
-            f"numbers from 0 up; got {dict(class_weight)!r}. Check the labels and their type."
+            f"numbers from 0 up; got {shown(dict(class_weight))}. Check the labels and their type."
         )
     given = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], dtype=float)
     if not (np.isfinite(given).all() and given.min() >= 0):
         raise ValueError(
             "class_weight must hold finite numbers from 0 up; "
-            f"got {class_weight!r}. Give classes that are not to count the weight 0."
+            f"got {shown(class_weight)}. Give classes that are not to count the weight 0."
         )
     return given
 

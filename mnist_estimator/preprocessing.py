@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._doc_link import DocumentationLink
 from .compatibility import CallbackSupportMixin, with_callbacks
 from .scaled_images import ScaledImages, scale
-from .validation import check_image_shape, check_images, unchanged_on_failure
+from .validation import check_image_shape, check_images, refuse_streams, unchanged_on_failure
 from .value_range import is_reported, mark_reported
+from .wording import shown, suggest_names
 
 
 class ImageScaler(
@@ -62,6 +63,7 @@ class ImageScaler(
 
     _value_range: tuple[float, float, float]
 
+    @suggest_names
     def __init__(self, *, image_shape: Any = None, value_range: Any = "auto") -> None:
         self.image_shape = image_shape
         self.value_range = value_range
@@ -157,8 +159,9 @@ class ImageScaler(
             Whole numbers are rounded, and clipped to the range of their dtype.
         """
         check_is_fitted(self)
-        scaled = np.asarray(X, dtype=np.float64)
-        if scaled.size != len(scaled) * self.n_features_in_:
+        refuse_streams(X, "X", "images")
+        scaled = check_array(X, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name="X")
+        if scaled.ndim == 0 or scaled.size != len(scaled) * self.n_features_in_:
             raise ValueError(
                 f"X has images of shape {scaled.shape[1:]}, but ImageScaler was fitted on images "
                 f"of shape {self.image_shape_}. Pass what transform gave."
@@ -174,7 +177,14 @@ class ImageScaler(
             # The largest int64 is no float64; the next smaller float is.
             highest = float(info.max) if info.bits < 64 else np.nextafter(float(info.max), 0)
             values = np.clip(np.rint(values), info.min, highest)
-        return values.astype(dtype)
+        with np.errstate(over="ignore"):
+            values = values.astype(dtype)
+        if not np.all(np.isfinite(values)):
+            raise ValueError(
+                f"X has values that {dtype}, the dtype seen in fit, cannot hold when they are "
+                "brought back to its range. Pass what transform gave."
+            )
+        return values
 
     def _output_container(self) -> str:
         """Return what ``set_output`` or the configuration asks transform to give."""
@@ -194,7 +204,7 @@ def _check_value_range(value_range: Any) -> tuple[float, float] | None:
         return None
     allowed = (
         'value_range must be "auto" or (low, high), two finite numbers with low < high; '
-        f"got {value_range!r}. For bytes it is (0, 255)."
+        f"got {shown(value_range)}. For bytes it is (0, 255)."
     )
     if isinstance(value_range, str) or not hasattr(value_range, "__len__"):
         raise TypeError(allowed)
@@ -203,6 +213,6 @@ def _check_value_range(value_range: Any) -> tuple[float, float] | None:
     if len(value_range) != 2 or not np.all(np.isfinite(value_range)):
         raise ValueError(allowed)
     low, high = (float(value) for value in value_range)
-    if low >= high:
+    if low >= high or not np.isfinite(high - low):
         raise ValueError(allowed)
     return low, high

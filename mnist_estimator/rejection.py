@@ -19,11 +19,12 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ._doc_link import DocumentationLink
 from ._inspection import check_labels, predict, take_rows
+from .validation import check_targets, count_rows, refuse_streams
+from .wording import shown, suggest_names
 
 
 class Operating(NamedTuple):
@@ -105,7 +106,7 @@ def choose_threshold(
         ("confidence_level", confidence_level, 0 < confidence_level < 1),
     ):
         if not allowed:
-            raise ValueError(f"{name} must be a share above 0 and at most 1; got {value!r}.")
+            raise ValueError(f"{name} must be a share above 0 and at most 1; got {shown(value)}.")
     sure_first = np.argsort(-sure, kind="stable")
     falling = sure[sure_first]
     n_wrong = np.cumsum(~right[sure_first])
@@ -231,6 +232,7 @@ class RejectingClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin
         "random_state": ["random_state"],
     }
 
+    @suggest_names
     def __init__(
         self,
         estimator: Any,
@@ -278,11 +280,13 @@ class RejectingClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin
         validate_parameter_constraints(
             self._parameter_constraints, self.get_params(deep=False), type(self).__name__
         )
+        count_rows(X)
+        refuse_streams(y, "y", "labels")
         X, y = indexable(X, y)
         labels = check_labels(X, column_or_1d(y, warn=True))
         if labels.dtype.kind == "f":
             assert_all_finite(labels, input_name="y")
-        check_classification_targets(labels)
+        check_targets(labels)
         reject_label = _resolve_reject_label(self.reject_label, labels)
         if isinstance(self.cv, str):
             parts = (self.estimator, self.outlier_detector)
@@ -431,7 +435,7 @@ def _resolve_reject_label(reject_label: Any, labels: NDArray[Any]) -> Any:
             reject_label = min(-1, int(labels.min()) - 1)
     if reject_label in labels.tolist():
         raise ValueError(
-            f"reject_label must be none of the labels in y; got {reject_label!r}. "
+            f"reject_label must be none of the labels in y; got {shown(reject_label)}. "
             "Choose another, such as reject_label=None."
         )
     return reject_label

@@ -53,7 +53,7 @@ def calibration_table(
             "Pass probabilities, not scores."
         )
     if n_bins < 1:
-        raise ValueError(f"n_bins must be at least 1; got {n_bins}.")
+        raise ValueError(f"n_bins must be at least 1; got {n_bins}. The default is 15.")
     edges = np.linspace(0, 1, n_bins + 1)
     bins = np.searchsorted(edges[1:-1], sure, side="left")
     counts = np.bincount(bins, minlength=n_bins)

@@ -68,7 +68,8 @@ def weighted_draw(
     By exponential keys: P. S. Efraimidis and P. G. Spirakis, "Weighted random sampling
     with a reservoir" (2006).
     """
-    waiting = generator.exponential(size=len(weights)) / weights
+    with np.errstate(over="ignore"):  # infinite: those come last
+        waiting = generator.exponential(size=len(weights)) / weights
     if size == len(weights):
         return np.arange(size)
     return np.argpartition(waiting, size)[:size]

@@ -6,8 +6,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+SMALLEST = 1e-18
+"""Ranges from here up, of numbers that float32 can square, leave quotients that it can hold."""
+
 ROWS = 1000
 """Images scaled at once where float64 is needed in between."""
+
+
+def float32_suffices(dtype: np.dtype[Any], low: float, span: float) -> bool:
+    """Tell whether numbers can be scaled in float32, without more digits in between.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the numbers.
+    low, span : float
+        The value that becomes 0, and what from there on becomes 1.
+
+    Returns
+    -------
+    bool
+    """
+    return dtype.itemsize < 8 and max(abs(low), SMALLEST) <= span <= 1 / SMALLEST
 
 
 def scale(images: NDArray[Any], value_range: tuple[float, float]) -> NDArray[np.float32]:
@@ -23,10 +43,15 @@ def scale(images: NDArray[Any], value_range: tuple[float, float]) -> NDArray[np.
     Returns
     -------
     ndarray of shape (n, ...), float32
+
+    Raises
+    ------
+    ValueError
+        If a scaled value would be beyond float32.
     """
     low, high = value_range
     span = high - low if high > low else 1.0
-    if images.dtype.itemsize < 8 and abs(low) <= span <= np.finfo(np.float32).max:
+    if float32_suffices(images.dtype, low, span):
         # In place, on the one copy that is returned: 60,000 images are 188 MB.
         scaled = np.array(images, dtype=np.float32, subok=False)
         if low:
@@ -37,7 +62,15 @@ def scale(images: NDArray[Any], value_range: tuple[float, float]) -> NDArray[np.
     scaled = np.empty(images.shape, dtype=np.float32)
     for start in range(0, len(images), ROWS):
         rows = slice(start, start + ROWS)
-        scaled[rows] = (images[rows].astype(np.float64) - low) / span
+        with np.errstate(over="ignore"):
+            scaled[rows] = (images[rows].astype(np.float64) - low) / span
+        if not np.isfinite(scaled[rows]).all():
+            far = np.abs(images[rows].astype(np.float64)).max()
+            raise ValueError(
+                f"X reaches {far:g}, so far outside of the range from {low:g} to {high:g} that "
+                "float32 cannot hold what becomes of it. Bring X to the range that was learned, or "
+                "give the scaler a wider one: value_range=(low, high)."
+            )
     return scaled
 
 

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .wording import shown
+
 
 class _Array(NamedTuple):
     """One of the four arrays of MNIST, as the original IDX file has it."""
@@ -96,6 +98,8 @@ def _read_npz(path: Path, wanted: _Wanted) -> _Read:
         raise FileNotFoundError(str(_bad(path, "is missing"))) from None
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for array in wanted:
+                _refuse_bomb(archive, array)
             found = {
                 array.key: np.lib.format.read_array(
                     io.BytesIO(archive.read(f"{array.key}.npy")), allow_pickle=False
@@ -112,6 +116,14 @@ def _read_npz(path: Path, wanted: _Wanted) -> _Read:
             "cut short or no .npz at all (for IDX files pass their folder)",
         ) from error
     return _verified(found, wanted, path)
+
+
+def _refuse_bomb(archive: zipfile.ZipFile, array: _Array) -> None:
+    """Refuse a member that would be unpacked to far more than the array has."""
+    size, most = math.prod(array.shape), 2**16
+    for info in archive.infolist():
+        if info.filename == f"{array.key}.npy" and info.file_size > 8 * size + most:
+            raise ValueError(f"{info.filename} has {info.file_size} bytes, and MNIST's {size}")
 
 
 def _read_idx_folder(folder: Path, wanted: _Wanted) -> _Read:
@@ -301,7 +313,7 @@ def find_reader(source: Any) -> Callable[[_Wanted], _Read]:
     """
     allowed = (
         f"source must be one of {listed(_SOURCES)}, or the path of an mnist.npz or of a folder "
-        f"with the IDX files of MNIST; got {source!r}"
+        f"with the IDX files of MNIST; got {shown(source)}"
     )
     if not isinstance(source, str | os.PathLike):
         raise TypeError(f"{allowed}, of type {type(source).__name__}. Pass a string or a Path.")

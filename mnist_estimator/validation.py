@@ -2,14 +2,17 @@
 
 import contextlib
 import math
+import os
+import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from .scaled_images import ScaledImages
@@ -20,9 +23,15 @@ from .value_range import (
     mark_reported,
     warn_of_value_range,
 )
+from .wording import counted, shown
 
 SMALLEST_IMAGE = 64
 """Flat rows of fewer values that form no square are taken as signals, one pixel high."""
+
+LARGEST_IMAGE = 2**26
+"""Values of a sample: 8192 × 8192, beyond which nothing here has the memory to go."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 LARGEST = 1e18
 """Values up to here have squares, and sums of squares, that float32 still holds."""
@@ -51,7 +60,8 @@ def check_image_shape(image_shape: Any) -> tuple[int, int, int] | None:
         return None
     allowed = (
         "image_shape must be None, (height, width) or (height, width, channels), whole numbers "
-        f"from 1 up; got {image_shape!r}. For square grey images None finds the shape by itself."
+        f"from 1 up; got {shown(image_shape)}. For square grey images None finds the shape by "
+        "itself."
     )
     if not isinstance(image_shape, Sequence | np.ndarray) or isinstance(image_shape, str):
         raise TypeError(allowed)
@@ -87,6 +97,11 @@ def infer_image_shape(
         If the samples and ``image_shape`` disagree, or flat rows of 64 values
         or more form no square and no ``image_shape`` is given.
     """
+    if math.prod(sample_shape) > LARGEST_IMAGE:
+        raise ValueError(
+            f"X must hold images of at most {LARGEST_IMAGE:,} values; got images of shape "
+            f"{tuple(sample_shape)}. Resize them, or check which axis is that of the samples."
+        )
     if len(sample_shape) == 1:
         (n_pixels,) = sample_shape
         if image_shape is not None:
@@ -135,9 +150,12 @@ def plain_labels(y: Any, name: str = "y") -> Any:
     Raises
     ------
     ValueError
-        If a label is missing.
+        If a label is missing, or holds half of a surrogate pair.
+    TypeError
+        If they are no list or array.
     """
     refuse_masked(y, name)
+    refuse_streams(y, name, "labels")
     if hasattr(y, "__array__") and not isinstance(y, np.ndarray):  # of pandas, polars and the like
         y = np.asarray(y)
     elif isinstance(y, list | tuple) and not all(np.ndim(value) for value in y):
@@ -148,13 +166,14 @@ def plain_labels(y: Any, name: str = "y") -> Any:
             f"{name} should be a 1d array, one label a row, got an array of shape {y.shape} "
             f"instead. Turn one-hot rows into labels with {name}.argmax(axis=1)."
         )
+    refuse_surrogates(y, name)
     if not isinstance(y, np.ndarray) or y.dtype != object:
         return y
     missing = pd.isna(y)
     if missing.any():
         raise ValueError(
             f"{name} must hold a label for every row; got {missing.sum()} missing "
-            f"({y[missing][0]!r}), the first in row {np.argwhere(missing)[0, 0]}. "
+            f"({shown(y[missing][0])}), the first in row {np.argwhere(missing)[0, 0]}. "
             "Leave these rows out."
         )
     kind = pd.api.types.infer_dtype(y.ravel())
@@ -163,8 +182,8 @@ def plain_labels(y: Any, name: str = "y") -> Any:
     if kind in ("mixed", "mixed-integer"):
         of_each_type = list({type(value): value for value in y.ravel()}.values())
         raise ValueError(
-            f"{name} mixes labels of different types, such as {of_each_type[0]!r} and "
-            f"{of_each_type[-1]!r}; they must be all numbers or all strings. "
+            f"{name} mixes labels of different types, such as {shown(of_each_type[0])} and "
+            f"{shown(of_each_type[-1])}; they must be all numbers or all strings. "
             "Convert them, e.g. with astype(str)."
         )
     return y
@@ -183,16 +202,28 @@ def check_classes(classes: Any) -> NDArray[Any]:
     if isinstance(classes, str | set | frozenset | dict) or not hasattr(classes, "__len__"):
         raise TypeError(
             "classes must be a list or one-dimensional array of labels, such as np.unique(y_all); "
-            f"got {classes!r}."
+            f"got {shown(classes)}."
         )
     labels = np.asarray(plain_labels(classes, "classes"))
     labels = labels if labels.size == 0 else np.unique(labels)
     if len(labels) < 2 or (labels.dtype.kind == "f" and not np.isfinite(labels).all()):
         raise ValueError(
             "classes must hold the labels of two classes or more, such as np.unique(y_all); "
-            f"got {classes!r}."
+            f"got {shown(classes)}."
         )
     return labels
+
+
+def check_targets(y: Any) -> None:
+    """Refuse labels that are no classes, such as measurements.
+
+    Raises
+    ------
+    ValueError
+        If scikit-learn takes them for no classes.
+    """
+    with np.errstate(invalid="ignore"):  # it compares floats with integers, some beyond all
+        check_classification_targets(y)
 
 
 def refuse_masked(array: Any, name: str) -> None:
@@ -204,10 +235,101 @@ def refuse_masked(array: Any, name: str) -> None:
         If a value is masked.
     """
     if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        n_masked = array.size if array.dtype.names else np.ma.count_masked(array)
         raise ValueError(
-            f"{name} is an array with {np.ma.count_masked(array)} masked values, which cannot be "
+            f"{name} is an array with {counted(int(n_masked), 'masked value')}, which cannot be "
             f"left out one by one. Pass {name}.filled(value), or leave out the rows."
         )
+
+
+def refuse_streams(values: Any, name: str, what: str) -> None:
+    """Refuse what is no array and becomes none by itself, such as a data set of TensorFlow.
+
+    Parameters
+    ----------
+    values : object
+        What came.
+    name : str
+        The argument, such as "X".
+    what : str
+        What an array of them holds: "images" or "labels".
+
+    Raises
+    ------
+    TypeError
+        If it is a mapping, a set, a text, or gives its items one by one only.
+    """
+    if what == "labels" and (values is None or np.isscalar(values)):
+        return  # scikit-learn has words for these
+    if hasattr(values, "__array__") or hasattr(values, "shape") or hasattr(values, "columns"):
+        return
+    kind = f"{type(values).__module__}.{type(values).__qualname__}".removeprefix("builtins.")
+    came = f"{name} must be an array or a list of {what}; got an object of type {kind}"
+    if isinstance(values, Mapping):
+        keys = list(values)
+        key = shown(keys[0]) if keys else "key"
+        raise TypeError(f"{came}. Pass the array in it, such as {name}[{key}].")
+    if isinstance(values, str | bytes | bytearray | os.PathLike):
+        raise TypeError(f"{came}. Load the file first; recognize takes the path of a picture.")
+    if values is None or np.isscalar(values):
+        raise TypeError(f"{came}. Pass all images as one array, or [{name}] for a single one.")
+    if isinstance(values, Set):
+        raise TypeError(f"{came}, which has no order. Pass a list.")
+    if isinstance(values, Iterable) and not hasattr(values, "__getitem__"):
+        pair = "part, _" if what == "images" else "_, part"
+        raise TypeError(
+            f"{came}, which gives its items one by one. Make an array first: np.stack(list({name}))"
+            " of single items; of batches of images and labels, as tf.data and DataLoader have "
+            f"them, np.concatenate([np.asarray(part) for {pair} in data]). Or call partial_fit "
+            "with each batch."
+        )
+
+
+def count_rows(X: Any) -> int:
+    """Return how many samples X holds.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (n_samples, ...)
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    TypeError
+        If it is no array-like.
+    ValueError
+        If it is a scalar.
+    """
+    refuse_streams(X, "X", "images")
+    shape = getattr(X, "shape", None)
+    if shape == () or (shape is None and not hasattr(X, "__len__")):
+        raise ValueError(
+            "X must be an array with one row a sample; got "
+            f"{shown(X)}. Pass X[None] to have a single one."
+        )
+    return len(X) if shape is None else int(shape[0])
+
+
+def refuse_surrogates(labels: Any, name: str) -> None:
+    """Refuse text with half of a surrogate pair, which no file can hold.
+
+    Raises
+    ------
+    ValueError
+        If a label holds one.
+    """
+    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "UO":
+        return
+    for label in set(labels.ravel().tolist()) if labels.dtype.kind == "U" else labels.ravel():
+        if isinstance(label, str) and not label.isascii() and _SURROGATE.search(label):
+            raise ValueError(
+                f"{name} must hold text that can be written as UTF-8; got {shown(label)}, which "
+                "has half of a surrogate pair. Repair it where the text was decoded, or use "
+                "str.encode('utf-8', 'replace').decode()."
+            )
 
 
 @contextlib.contextmanager
@@ -385,13 +507,14 @@ def _flatten(X: Any, owner: str) -> tuple[Any, tuple[int, ...] | None]:
     if isinstance(X, ScaledImages):
         return X.stand_in(), X.shape[1:]
     refuse_masked(X, "X")
+    refuse_streams(X, "X", "images")
     if hasattr(X, "__array__") and not isinstance(X, np.ndarray) and not hasattr(X, "columns"):
         X = np.asarray(X)  # tensors, series, pictures
     if _holds_images(X):
         X = _stack(list(np.asarray(X).ravel()))
     elif isinstance(X, Sequence) and not isinstance(X, str) and not hasattr(X, "ndim"):
         X = _stack(list(X))
-    if getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M"):
+    if getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M", "V"):
         raise ValueError(
             f"X must hold numbers, one a pixel; {owner} got dtype {X.dtype}. Check which "
             "columns were selected."
@@ -418,6 +541,8 @@ def _flatten(X: Any, owner: str) -> tuple[Any, tuple[int, ...] | None]:
 def _holds_images(X: Any) -> bool:
     """Tell whether X is a column whose objects are images."""
     shape: tuple[int, ...] = getattr(X, "shape", ())
+    if isinstance(X, np.ndarray) and X.dtype.kind != "O":
+        return False
     if len(shape) not in (1, 2) or shape[0] == 0 or shape[1:] not in ((), (1,)):
         return False
     column = np.asarray(X).ravel()

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from ._version import __version__
 from .terminal import PlainConsole, import_tensorflow
+from .wording import counted
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -90,7 +91,7 @@ def _train(options: argparse.Namespace, console: Console) -> int:
     options.fitted = True
     cnn = pipe[-1]
     console.print(
-        f"Trained {cnn.n_iter_} epochs in {seconds:.0f} s; "
+        f"Trained {counted(cnn.n_iter_, 'epoch')} in {seconds:.0f} s; "
         f"kept the weights of epoch {cnn.best_epoch_}.\n"
     )
     report = evaluate(pipe, X_test, y_test, n_occlusion_maps=8)

@@ -1,8 +1,10 @@
 """Small data, and a network small enough to be fitted in a second."""
 
+import contextlib
 import os
 import signal
 import sys
+import tracemalloc
 
 # Before SciPy is imported: without it scikit-learn skips its check of array API input.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
@@ -38,6 +40,21 @@ def close_figures():
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture(scope="session")
+def traced_memory():
+    """Return a context of a block that gives its peak of memory in bytes, when called."""
+
+    @contextlib.contextmanager
+    def trace():
+        tracemalloc.start()
+        try:
+            yield lambda: tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    return trace
 
 
 @pytest.fixture(scope="session")

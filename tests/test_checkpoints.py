@@ -334,7 +334,10 @@ def test__fit__finished__leaves_nothing_behind(quick, digits, tmp_path):
 
 
 def test__partial_fit__writes_nothing(quick, digits, tmp_path):
-    quick(checkpoint_dir=tmp_path / "missing").partial_fit(*digits, classes=range(10))
+    (tmp_path / "there").mkdir()
+    for folder in ("missing", "there"):
+        quick(checkpoint_dir=tmp_path / folder).partial_fit(*digits, classes=range(10))
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
 
 
 def test__fit__crashed__progress_begins_where_it_stood(crashed, digits, capsys):

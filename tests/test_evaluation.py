@@ -676,3 +676,13 @@ def test_page_with_a_wrong_number_of_images(report, tmp_path, n_images):
     kind = TypeError if n_images == "5" else ValueError
     with pytest.raises(kind, match="n_images must be a whole number from 0 to 100; got"):
         report.to_html(tmp_path / "page.html", n_images=n_images)
+
+
+def test_halves_as_labels_give_the_tables_of_other_floats():
+    X, y = np.eye(6), np.array([0, 1, 2, 0, 1, 2])
+    reports = []
+    for dtype in (np.float16, np.float64):
+        model = LogisticRegression().fit(X, y.astype(dtype))
+        reports.append(evaluate(model, X, y.astype(dtype)))
+    assert str(reports[0]) == str(reports[1])
+    assert reports[0].to_dict() == reports[1].to_dict()

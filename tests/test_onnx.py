@@ -302,6 +302,14 @@ class TestLabels:
         about = onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
         assert json.loads(about["classes"]) == pipe.classes_.tolist()
 
+    def test_dates_are_told_to_be_made_text(self, tmp_path):
+        X, y = patterns(60, (8, 8), n_classes=2)
+        pipe = lean().fit(X, y.astype("datetime64[D]"))
+        words = r"the classes of pipe are datetime64\[D\], such as .*Fit on y.astype\(str\)"
+        with pytest.raises(ValueError, match=words):
+            to_onnx(pipe, tmp_path / "digits.onnx")
+        assert list(tmp_path.iterdir()) == []
+
 
 class TestServing:
     def test_the_server_of_the_documentation_answers(self, mnist, pipe, path, tmp_path):

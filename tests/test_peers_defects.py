@@ -169,9 +169,11 @@ def fit(seeds):
 
 
 fit(range(5))
-before = resident()
-fit(range(5, 35))
-said["grown"] = resident() - before
+sizes = [resident()]
+for seed in range(5, 35, 5):
+    fit(range(seed, seed + 5))
+    sizes.append(resident())
+said["grown"] = np.diff(sizes).tolist()
 """
 
 FORK = """
@@ -443,7 +445,8 @@ def test_threads_that_were_set_stay():
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_does_not_grow_with_every_fit(outcome):
     """Of all Keras wrappers: 5.3 MB a fit, so 160 MB after these thirty; here 4 to 6 MB."""
-    assert outcome("settings")["grown"] < 30
+    # The median over six times five fits: one jump of the allocator is no leak.
+    assert np.median(outcome("settings")["grown"]) < 5
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no fork")

@@ -1,7 +1,6 @@
 """Images of a mapped file, scaled as they are read."""
 
 import pickle
-import tracemalloc
 
 import joblib
 import numpy as np
@@ -162,17 +161,36 @@ def test_hashes_as_joblib_takes_them_are_those_of_the_file(mapped):
     assert joblib.hash(one) != joblib.hash(other)
 
 
-def test_the_pipeline_never_holds_all_images(tmp_path):
+def test_the_pipeline_never_holds_all_images(traced_memory, tmp_path):
     generator = np.random.default_rng(0)
     shape, y = (12_000, 64, 64), generator.integers(0, 2, 12_000)
     np.save(tmp_path / "X.npy", generator.integers(0, 256, shape, dtype=np.uint8))
     file = np.load(tmp_path / "X.npy", mmap_mode="r")
     pipe = make_pipeline(filters=(4,), epochs=1, batch_size=64, random_state=0)
     pipe.fit(file[:64], y[:64]).predict(file[:64])  # what is traced stays, and is not the images
-    tracemalloc.start()
-    pipe.fit(file, y)
-    assert tracemalloc.get_traced_memory()[1] < file.nbytes / 2  # scaled, they are four times it
-    tracemalloc.reset_peak()
-    pipe.predict(file)
-    assert tracemalloc.get_traced_memory()[1] < file.nbytes / 2
-    tracemalloc.stop()
+    with traced_memory() as peak:
+        pipe.fit(file, y)
+        assert peak() < file.nbytes / 2  # scaled, they are four times it
+    with traced_memory() as peak:
+        pipe.predict(file)
+        assert peak() < file.nbytes / 2
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1e-30), (1e-45, 2e-45), (-1e-300, 1e-300)])
+def test_tiny_ranges_are_scaled_and_what_is_far_outside_is_refused(low, high, dtype):
+    scaler = ImageScaler(value_range=(low, high))
+    images = np.full((2, 4), low, dtype)
+    scaled = scaler.fit(images).transform(images)
+    assert np.abs(scaled).max() <= 0.5 + 1e-6  # float32 may know no other value than 0
+    images[1, 2] = 1e18
+    with pytest.raises(ValueError, match="X reaches 1e\\+18, so far outside of the range from"):
+        scaler.transform(images)
+
+
+def test_what_cannot_be_brought_back_is_refused():
+    scaler = ImageScaler().fit(np.array([[0, 1, 2, 3]], np.float16))
+    with pytest.raises(ValueError, match="X has values that float16, the dtype seen in fit,"):
+        scaler.inverse_transform(np.full((1, 4), 1e6))
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        scaler.inverse_transform(np.full((1, 4), np.nan))
