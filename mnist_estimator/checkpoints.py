@@ -12,14 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from ._version import __version__
 from .compilation import freeze, resolve_precision
+from .quiet_tensorflow import keras, tf
 
 try:
     import fcntl
