@@ -842,7 +842,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     def __sklearn_clone__(self) -> Self:
         """Clone as scikit-learn does, but for callbacks, which it copies as a whole or not."""
         bare = object.__new__(type(self))
-        vars(bare).update(vars(self), callbacks=None)
+        bare.__dict__.update(vars(self), callbacks=None)
         twin: Self = super(CNNClassifier, bare).__sklearn_clone__()
         twin.callbacks = cloned_callbacks(self.callbacks)
         return twin

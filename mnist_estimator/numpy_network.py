@@ -60,10 +60,9 @@ class NumpyNetwork:
         self, values: NDArray[np.floating], weights: list[NDArray[np.floating]]
     ) -> NDArray[np.floating]:
         """Return what one member answers to standardized images."""
-        names = ("image_shape", "filters", "kernel_size")
-        remaining = iter(weights)
-        compact = self._sizes.get("compact", False)
-        for conv in convolutions(*(self._sizes[name] for name in names), compact):
+        remaining, sizes = iter(weights), self._sizes
+        shape, filters, kernel_size = sizes["image_shape"], sizes["filters"], sizes["kernel_size"]
+        for conv in convolutions(shape, filters, kernel_size, sizes.get("compact", False)):
             values = _convolve(values, next(remaining), conv.padding)
             if not self._sizes["batch_norm"]:
                 values += next(remaining)

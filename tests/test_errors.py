@@ -83,7 +83,7 @@ BAD_PARAMETERS = [
     ({"kernel_size": 10**9}, "What fits is kernel_size=(8, 7, 7)."),
     ({"dense_units": (10**7, 10**7)}, "at most 250,000,000 weights"),
     ({"filters": (10**6, 10**6)}, "filters=(1000000, 1000000), kernel_size=(5, 3)"),
-    ({"ensemble_size": 10**9}, "ensemble_size=1000000000 give it 64,"),
+    ({"ensemble_size": 10**9}, "ensemble_size=1000000000 give it 70,742,000,000,000, 282,968 GB"),
     ({"image_shape": 28}, "image_shape must be None, (height, width) or (height, width, channels)"),
     ({"image_shape": (-8, 8)}, "whole numbers from 1 up; got (-8, 8)."),
     ({"image_shape": (0, 8)}, "whole numbers from 1 up; got (0, 8)."),

@@ -225,6 +225,11 @@ def test_a_process_that_starts_afresh_predicts(way, not_forked, files):
     assert_allclose(not_forked[0][way], files[2], atol=1e-6)
 
 
+@posix
+def test_tensorflow_says_nothing_in_processes_that_start_afresh(not_forked):
+    assert not_forked[1] == ""
+
+
 SIZES = {
     "several stages": {"filters": (3, (4, 5), 6), "kernel_size": (5, 3), "compact": True},
     "even kernels": {"filters": (3, 4), "kernel_size": (4, 2)},
