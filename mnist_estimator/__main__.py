@@ -52,9 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit code: 0; 1 after an error; 2 for wrong arguments; 3 if an accuracy is below the
         one asked for; 130 after Ctrl-C; 141 if nobody reads the output any more.
     """
-    # Before TensorFlow is imported, or its start fills the terminal.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Its fast kernels are off by default on processors without AVX-512, where they help as well.
+    # TensorFlow's fast kernels are off by default on processors without AVX-512, where they help.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     try:
         try:

@@ -1,12 +1,10 @@
 """Random changes of a batch of images, inside the TensorFlow graph."""
 
 import math
-import sys
 from collections.abc import Mapping
 from numbers import Real
 
-import tensorflow as tf
-
+from .quiet_tensorflow import tf
 from .wording import shown
 
 AFFINE = {"rotation": 15.0, "zoom": 0.15, "shear": 0.15, "shift": 0.08}
@@ -19,9 +17,11 @@ AUGMENTATIONS: dict[str, dict[str, float]] = {
 ``random_affine``, ``random_thickness`` and ``harder``, and the share of images for
 ``random_disturbance``."""
 
-LARGEST = sys.float_info.max
-LIMITS = dict.fromkeys(AFFINE, LARGEST) | {
+LIMITS = {
+    "rotation": 180.0,
     "zoom": math.nextafter(1.0, 0.0),
+    "shear": 1.0,
+    "shift": 0.5,
     "thickness": 1.0,
     "adversarial": 1.0,
     "disturbed": 1.0,
@@ -56,8 +56,7 @@ def resolve_augmentation(
     Raises
     ------
     ValueError
-        If an amount has an unknown name or is negative, zoom is 1 or more, or thickness,
-        adversarial or disturbed above 1.
+        If an amount has an unknown name, is negative, or exceeds its limit in ``LIMITS``.
     TypeError
         If an amount is not a number.
     """
@@ -65,8 +64,8 @@ def resolve_augmentation(
     if amounts is None:
         return None
     allowed = (
-        f"augmentation takes the amounts {list(LIMITS)}, numbers from 0 up (zoom below 1, "
-        "thickness, adversarial and disturbed up to 1)"
+        f"augmentation takes the amounts {list(LIMITS)}, numbers from 0 up (rotation up to 180 "
+        "degrees, shift up to 0.5 of the side, zoom below 1, the others up to 1)"
     )
     for name, amount in amounts.items():
         if name not in LIMITS:

@@ -12,14 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from ._version import __version__
 from .compilation import freeze, resolve_precision
+from .quiet_tensorflow import keras, tf
 from .wording import counted
 
 try:
@@ -119,7 +118,7 @@ class Checkpoint:
         if differences:
             raise ValueError(
                 f"checkpoint_dir={str(self.path.parent)!r} holds the checkpoint of another fit, "
-                f"which was not finished ({counted(self.n_epochs, 'epoch')} done): "
+                f"which was not finished ({counted(self.n_epochs or 0, 'epoch')} done): "
                 f"{'; '.join(differences)}. "
                 f"To go on with that fit, repeat it as it was. To begin this one, delete "
                 f"{str(self.path)!r} or pass another folder."
@@ -179,7 +178,7 @@ class Checkpoint:
                     f"The checkpoint after epoch {state['n_epochs']} could not be written to "
                     f"{str(self.path.parent)!r}: {error.strerror}. Training goes on, and each "
                     f"epoch tries again; until then, {NAME!r} stays as of "
-                    f"{counted(self.n_epochs, 'epoch')}. "
+                    f"{counted(self.n_epochs or 0, 'epoch')}. "
                     "See to room and rights there.",
                     UserWarning,
                     stacklevel=2,

@@ -27,9 +27,16 @@ from .augmentation import AUGMENTATIONS, resolve_augmentation
 from .checkpoints import Checkpoint, identity_of, open_checkpoint
 from .compatibility import CallbackSupportMixin, with_callbacks
 from .compilation import Architecture, StepOptions, freeze, resolve_precision
-from .fit_callbacks import EpochTasks, ProgressReporter, own_callback
+from .fit_callbacks import (
+    EpochTasks,
+    ProgressReporter,
+    cloned_callbacks,
+    own_callback,
+    pickled_callbacks,
+)
 from .mended_scikeras import MendedKerasClassifier
-from .network import build_cnn, check_sizes
+from .network import build_cnn, check_fit, check_sizes
+from .numpy_network import NumpyNetwork
 from .optimization import OPTIMIZERS, Optimizer
 from .prediction import predict_probabilities, resolve_shift
 from .preparation import (
@@ -41,7 +48,15 @@ from .preparation import (
     split_validation,
     weighted_images,
 )
-from .state import NETWORK_STATE, REMEDY, check_version, network_state, restore_network
+from .processes import check_process, is_cut_off
+from .state import (
+    NETWORK_STATE,
+    REMEDY,
+    check_network,
+    check_version,
+    network_state,
+    restore_network,
+)
 from .training import SCHEDULES, History, TrainingOptions, TrainingState, train
 from .validation import (
     check_classes,
@@ -71,10 +86,12 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         images. None takes it from X.
     filters : sequence of int or of sequences of int, default=(16, (48, 48), 96)
         One entry a stage: the number of filters of its convolution, or of each of
-        several convolutions. Pooling halves the image after each stage.
+        several convolutions. Pooling halves the image after each stage, until it has less than
+        6 pixels a side (in images under 16 pixels: until it has one); later stages go on at
+        that size.
     kernel_size : int or sequence of int, default=(5, 3)
         Side of the convolutions' kernels in pixels; for all stages, or stage by
-        stage, the last number for all that follow.
+        stage, the last number for all that follow. At most what a stage gets of an image, or 7.
     dense_units : sequence of int, default=()
         Units of the hidden dense layers.
     dropout : float in [0, 1), default=0.3
@@ -115,11 +132,12 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     augmentation : "affine", "robust", dict or None, default="robust"
         "affine": random rotation, zoom, shear and shift of the images in training; a dict
         gives the amounts, as ``{"rotation": 15.0, "zoom": 0.15, "shear": 0.15,
-        "shift": 0.08}``: degrees, share of the size, pixels a pixel, share of the
-        side; ``"thickness": 1.0`` makes strokes up to a pixel thicker or thinner on each
-        side; and ``"adversarial": 0.06`` changes an image by up to that many of its standard
-        deviations, the way that makes it hardest to read, unless it is misread as it is, for
-        twice the time. None for images that mean another thing when turned or moved.
+        "shift": 0.08}``: degrees up to 180, share of the size below 1, pixels a pixel up to 1,
+        share of the side up to 0.5; ``"thickness": 1.0`` makes strokes up to a pixel thicker or
+        thinner on each side; and ``"adversarial": 0.06`` changes an image by up to that many of
+        its standard deviations, the way that makes it hardest to read, unless it is misread as
+        it is, for twice the time. None for images that mean another thing when turned or
+        moved.
         "robust" also disturbs 6 % of the images, as ``"disturbed": 0.06`` in a dict does, but
         not in the last fifth of the steps: their light, by noise, filters, inverted patches,
         lines, strong distortion, or by leaving the outlines alone. So the network also reads
@@ -153,7 +171,9 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         inversely proportional to their frequencies, in which ``sample_weight``
         counts. Multiplied with ``sample_weight``.
     callbacks : sequence of keras.callbacks.Callback or None, default=None
-        Instances or classes. ``fit`` works with copies of them. One that sets
+        Instances or classes. ``fit`` works with copies of them, which share what cannot be
+        copied, such as a stream or a lock. For searches and pickles, a class is better than an
+        instance that holds such. One that sets
         ``model.optimizer.learning_rate`` sets the largest rate, which ``schedule``
         scales; one that restores weights when training ends has the last word.
         (scikit-learn's own callbacks go to ``set_callbacks``.)
@@ -221,6 +241,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     image_shape_: tuple[int, int, int]
     _value_range: tuple[float, float, float]
     _training_state: TrainingState
+    _unbuilt: tuple[NumpyNetwork, dict[str, Any]]
+    """In a forked process, in place of ``model_``: the network, and the state it came from."""
 
     _parameter_constraints: dict[str, list] = {  # noqa: RUF012  scikit-learn's own form
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -513,7 +535,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         given = {"test_time_shift": self.test_time_shift}
         validate_parameter_constraints(allowed, given, caller_name=type(self).__name__)
         shift = resolve_shift(self.test_time_shift, self.image_shape_)
-        return predict_probabilities(self.model_, self._architecture, images, shift)
+        network = self._unbuilt[0] if "_unbuilt" in vars(self) else self.model_
+        return predict_probabilities(network, self._architecture, images, shift)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return the most probable class labels.
@@ -561,6 +584,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         return accuracy_score(plain_labels(y), self.predict(X), sample_weight=sample_weight)
 
     def _check_parameters(self) -> None:
+        if is_cut_off():
+            check_process("Training")
         self._validate_params()
         check_image_shape(self.image_shape)
         resolve_augmentation(self.augmentation)
@@ -641,6 +666,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     def _build(self, training: Images, seed: int) -> None:
         """Make the network, with initial weights and the statistics of the images."""
         self._architecture = self._wanted_architecture()
+        check_fit(**dict(self._architecture))
         self.model_ = build_cnn(**dict(self._architecture), seed=seed)
         self.model_.get_layer("standardize").set_weights(channel_statistics(training))
         self._training_state = TrainingState.start(self.model_)
@@ -772,6 +798,10 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         model, training = state.pop("model_", None), state.pop("_training_state", None)
         if model is not None:
             state |= network_state(model, training)
+        if "_unbuilt" in state:
+            state |= state.pop("_unbuilt")[1]
+        is_fitted = "classes_" in state
+        state["callbacks"] = pickled_callbacks(state.get("callbacks"), is_fitted=is_fitted)
         return state | {"_written_by": __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -793,9 +823,13 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         } | {"optimizer": "adam"}  # the only one up to 0.5
         super().__setstate__(defaults | state)
         if "_weights" in network:
-            self._architecture, self.model_, self._training_state = restore_network(
-                state.get("_architecture"), network
-            )
+            if is_cut_off():
+                self._architecture, weights, _ = check_network(state.get("_architecture"), network)
+                self._unbuilt = NumpyNetwork(self._architecture, weights), network
+            else:
+                self._architecture, self.model_, self._training_state = restore_network(
+                    state.get("_architecture"), network
+                )
             known = dict(self._architecture)
             wanted = (known["n_classes"], known["image_shape"])
             if (len(self.classes_), self.image_shape_) != wanted:
@@ -803,6 +837,20 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
                     "The state names other classes or another image shape than its network has. "
                     f"{REMEDY}"
                 )
+
+    def __sklearn_clone__(self) -> Self:
+        """Clone as scikit-learn does, but for callbacks, which it copies as a whole or not."""
+        bare = object.__new__(type(self))
+        bare.__dict__.update(vars(self), callbacks=None)
+        twin: Self = super(CNNClassifier, bare).__sklearn_clone__()
+        twin.callbacks = cloned_callbacks(self.callbacks)
+        return twin
+
+    def __getattr__(self, name: str) -> Any:
+        """Say why there is no ``model_`` in a forked process; all else is missing indeed."""
+        if name == "model_" and "_unbuilt" in vars(self):
+            check_process("A Keras model")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

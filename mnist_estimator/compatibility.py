@@ -4,6 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 try:
+    import cloudpickle
+except ImportError:
+    # joblib before 1.6 brings it along, hidden. Remove when setup.cfg asks for joblib 1.6.
+    from joblib.externals import cloudpickle
+
+try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:
     # scikit-learn before 1.9 has no callbacks of its own. Remove when setup.cfg asks for 1.9.
@@ -28,3 +34,6 @@ except ImportError:
     def with_callbacks(method: Callable) -> Callable:
         """Return the method as it is."""
         return method
+
+
+__all__ = ["CallbackSupportMixin", "cloudpickle", "with_callbacks"]

@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from .augmentation import harder, random_affine, random_thickness
 from .disturbance import random_disturbance
 from .network import AdjustableDropout, build_cnn, layers_of
 from .optimization import Moments, Optimizer
+from .quiet_tensorflow import keras, tf
 
 CACHE_SIZE = 8
 """Architectures whose functions are kept; a search over more traces some again."""

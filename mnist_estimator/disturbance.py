@@ -8,9 +8,8 @@ filled strokes, the empty margin, the usual size and slant.
 import math
 from collections.abc import Callable
 
-import tensorflow as tf
-
 from .augmentation import dilate, random_affine
+from .quiet_tensorflow import tf
 
 Disturbance = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 """Takes images (n, height, width, channels) in [0, 1], n from 0 up, and a seed."""

@@ -4,11 +4,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
+
+from .quiet_tensorflow import keras
 
 SHARES = (0.01, 1.0)
 """What logits may be multiplied by, before an epoch is judged."""

@@ -2,21 +2,21 @@
 
 import copy
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
-import keras
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from sklearn.base import clone
 
+from .compatibility import cloudpickle
+from .quiet_tensorflow import keras
 from .wording import shown
 
 
 def own_callback(callback: Any) -> keras.callbacks.Callback:
     """Return a callback that a fit may use up: an instance of the class, or a copy.
-
-    A copy shares what is Optuna's: a copied trial would report to a copy of its study, and
-    never hear that it is to be pruned.
 
     Parameters
     ----------
@@ -26,15 +26,14 @@ def own_callback(callback: Any) -> keras.callbacks.Callback:
     Returns
     -------
     keras.callbacks.Callback
+        It shares with the given one what cannot be copied, such as a stream or a lock.
 
     Raises
     ------
     TypeError
         If it is neither.
     """
-    parts = getattr(callback, "__dict__", {}).values()
-    shared = {id(part): part for part in parts if type(part).__module__.startswith("optuna.")}
-    own = callback() if isinstance(callback, type) else copy.deepcopy(callback, shared)
+    own = callback() if isinstance(callback, type) else _copied(callback)[0]
     if not isinstance(own, keras.callbacks.Callback):
         raise TypeError(
             "callbacks must hold instances or subclasses of keras.callbacks.Callback; "
@@ -42,6 +41,111 @@ def own_callback(callback: Any) -> keras.callbacks.Callback:
             "scikit-learn's go to set_callbacks."
         )
     return own
+
+
+def cloned_callbacks(callbacks: Any) -> Any:
+    """Return what ``sklearn.base.clone`` makes of callbacks, whether they can be copied or not.
+
+    Parameters
+    ----------
+    callbacks : sequence of keras.callbacks.Callback
+        The parameter. Anything else is left to scikit-learn.
+
+    Returns
+    -------
+    sequence of keras.callbacks.Callback
+        Those that cannot be copied as a whole share with the given ones what cannot; a warning
+        says so.
+    """
+    if not isinstance(callbacks, list | tuple):
+        return clone(callbacks, safe=False)
+    clones = []
+    for place, callback in enumerate(callbacks):
+        own, shared = (callback, {}) if isinstance(callback, type) else _copied(callback)
+        clones.append(own)
+        for name, error in shared.items():
+            kind = type(callback).__name__
+            warnings.warn(
+                f"callbacks[{place}], of {kind}, cannot be copied as a whole ({error}): all clones "
+                f"share its {name!r}, and in a search all fits do. To give each fit one of its "
+                f"own, pass a class in place of the instance, such as callbacks=[{kind}].",
+                UserWarning,
+                stacklevel=2,
+            )
+            break
+    return type(callbacks)(clones)
+
+
+def pickled_callbacks(callbacks: Any, *, is_fitted: bool) -> Any:
+    """Return the callbacks that a pickle of a classifier gets.
+
+    Parameters
+    ----------
+    callbacks : sequence of keras.callbacks.Callback or None
+        The parameter.
+    is_fitted : bool
+        Whether the classifier is fitted: its callbacks have then done their work, and those that
+        cannot be pickled are left out, with a warning.
+
+    Returns
+    -------
+    sequence of keras.callbacks.Callback or None
+
+    Raises
+    ------
+    TypeError
+        If one cannot be pickled, and the classifier is not fitted.
+    """
+    if not isinstance(callbacks, list | tuple):
+        return callbacks
+    kept = []
+    for place, callback in enumerate(callbacks):
+        try:
+            # There and back; by what joblib pickles with, as it takes more than pickle does.
+            cloudpickle.loads(cloudpickle.dumps(callback))
+        except Exception as error:  # whatever the callback holds may raise anything
+            kind = type(callback).__name__
+            words = (
+                f"callbacks[{place}], of {kind}, cannot be pickled ({error}). A process of its "
+                f"own, as with n_jobs=2, needs a class in place of the instance, such as "
+                f"callbacks=[{kind}]."
+            )
+            if not is_fitted:
+                raise TypeError(words) from error
+            warnings.warn(f"{words} The copy is without it.", UserWarning, stacklevel=3)
+        else:
+            kept.append(callback)
+    return type(callbacks)(kept)
+
+
+def _copied(callback: Any) -> tuple[Any, dict[str, Exception]]:
+    """Copy a callback; return the copy, and by name what it shares and why.
+
+    A copy always shares what is Optuna's: a copied trial would report to a copy of its study,
+    and never hear that it is to be pruned.
+    """
+    parts = getattr(callback, "__dict__", {})
+    memo = {id(part): part for part in parts.values() if _is_of_optuna(part)}
+    try:
+        return copy.deepcopy(callback, memo.copy()), {}
+    except Exception as error:  # whatever the callback holds may raise anything
+        reason = error
+    try:
+        own = copy.copy(callback)
+    except Exception:
+        return callback, dict.fromkeys(parts, reason)
+    shared = {}
+    memo[id(callback)] = own
+    for name, part in parts.items():
+        try:
+            setattr(own, name, copy.deepcopy(part, memo))
+        except Exception as error:
+            shared[name] = error
+    return own, shared
+
+
+def _is_of_optuna(part: Any) -> bool:
+    return type(part).__module__.startswith("optuna.")
 
 
 class EpochTasks(keras.callbacks.Callback):

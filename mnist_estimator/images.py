@@ -63,6 +63,12 @@ def read_digits(image: Any) -> DigitReading:
     DigitReading
         With no digits in it if none were found.
 
+    Warns
+    -----
+    UserWarning
+        If the picture has more than 10,000 separate marks, as textures and halftone prints have:
+        then none are returned.
+
     Raises
     ------
     ImportError

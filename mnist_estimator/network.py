@@ -1,15 +1,14 @@
 """The convolutional network: sizes in, Keras model out, nothing else."""
 
-import itertools
+import math
 from collections.abc import Iterator, Sequence
 from numbers import Integral
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from .processes import check_process
+from .quiet_tensorflow import keras, tf
 from .wording import shown
 
 FEW = 4
@@ -20,6 +19,12 @@ UNPADDED = 16
 
 LEAST_LEFT, LEAST_POOLED = 3, 6
 """Pixels a side that a compact network's convolutions leave, and that it pools, at the least."""
+
+LARGEST_PADDED = 7
+"""Kernels of as many pixels a side fit images of any size, which are padded for them."""
+
+MOST_WEIGHTS = 250_000_000
+"""Of a network: 1 GB, which training takes five times."""
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
@@ -271,7 +276,7 @@ def _member_layers(
     drop = AdjustableDropout if adjustable else keras.layers.Dropout
     normalization = FusedBatchNormalization if fused else keras.layers.BatchNormalization
     layers: list[keras.layers.Layer] = []
-    for conv in _convolutions(image_shape, filters, kernel_size, compact):
+    for conv in convolutions(image_shape, filters, kernel_size, compact):
         number = f"{conv.stage}_{conv.number}"
         is_first = conv.stage == conv.number == 1
         is_pooled = pooled and is_first and conv.window == (2, 2) and conv.channels <= FEW
@@ -349,7 +354,7 @@ def weight_shapes(
     yield from [(image_shape[2],)] * 2
     for _member in range(ensemble_size):
         units = 0
-        for conv in _convolutions(image_shape, filters, kernel_size, compact):
+        for conv in convolutions(image_shape, filters, kernel_size, compact):
             yield (conv.kernel, conv.kernel, conv.channels, conv.filters)
             yield from [(conv.filters,)] * (4 if batch_norm else 1)
             units = conv.height * conv.width * conv.filters
@@ -373,7 +378,7 @@ class _Convolution(NamedTuple):
     width: int
 
 
-def _convolutions(
+def convolutions(
     image_shape: tuple[int, int, int],
     filters: Sequence[int | Sequence[int]],
     kernel_size: int | Sequence[int],
@@ -383,9 +388,8 @@ def _convolutions(
     height, width, channels = image_shape
     is_large = min(height, width) >= UNPADDED
     compact &= is_large
-    sizes = (kernel_size,) if isinstance(kernel_size, int) else tuple(kernel_size)
-    kernels = itertools.chain(sizes, itertools.repeat(sizes[-1]))
-    for i, (stage, kernel) in enumerate(zip(filters, kernels, strict=False), start=1):
+    kernels = _kernels(kernel_size, len(filters))
+    for i, (stage, kernel) in enumerate(zip(filters, kernels, strict=True), start=1):
         widths = (stage,) if isinstance(stage, int) else tuple(stage)
         for j, n_filters in enumerate(widths, start=1):
             left = min(height, width) - kernel + 1
@@ -443,6 +447,62 @@ def check_sizes(filters: Any, kernel_size: Any, dense_units: Any) -> None:
         raise ValueError(
             "kernel_size must have at least one number; got none. The usual side is 3 pixels."
         )
+
+
+def check_fit(
+    image_shape: tuple[int, int, int],
+    n_classes: int,
+    *,
+    filters: Sequence[int | Sequence[int]],
+    kernel_size: int | Sequence[int],
+    compact: bool = False,
+    ensemble_size: int = 1,
+    **sizes: Any,
+) -> None:
+    """Check that a network to be built fits its images, and the memory.
+
+    Networks from files are not checked: their weights are there already.
+
+    Parameters
+    ----------
+    image_shape, n_classes, filters, kernel_size, compact, ensemble_size, **sizes
+        As :func:`build_cnn` takes them.
+
+    Raises
+    ------
+    ValueError
+        If a kernel is larger than what its stage gets of an image (kernels of up to
+        ``LARGEST_PADDED`` pixels fit any image), or there are more than ``MOST_WEIGHTS`` weights.
+    """
+    kernels = fitting = _kernels(kernel_size, len(filters))
+    for stage in range(len(filters)):
+        before = convolutions(image_shape, filters[:stage], fitting, compact)
+        *_, height, width = [*before][-1] if stage else image_shape[:2]
+        largest = max(height, width, LARGEST_PADDED)
+        if fitting[stage] > largest:
+            if fitting is kernels:
+                where = f"{kernels[stage]} in stage {stage + 1}, which gets {height}×{width} pixels"
+            fitting = (*fitting[:stage], largest, *fitting[stage + 1 :])
+    if fitting is not kernels:
+        raise ValueError(
+            f"kernel_size must not exceed what a stage gets of an image; got {where} of images of "
+            f"{image_shape[0]}×{image_shape[1]}. What fits is kernel_size={fitting}."
+        )
+    sizes |= {"filters": filters, "kernel_size": kernel_size, "compact": compact}
+    shapes = weight_shapes(image_shape, n_classes, **sizes)
+    n_weights = ensemble_size * sum(math.prod(shape) for shape in shapes)
+    if n_weights > MOST_WEIGHTS:
+        raise ValueError(
+            f"The network must have at most {MOST_WEIGHTS:,} weights; filters={filters!r}, "
+            f"kernel_size={kernel_size!r}, dense_units={sizes['dense_units']!r} and ensemble_size="
+            f"{ensemble_size} give it {n_weights:,}, {n_weights * 4 / 1e9:,.0f} GB. Take fewer."
+        )
+
+
+def _kernels(kernel_size: int | Sequence[int], n_stages: int) -> tuple[int, ...]:
+    """Return the side of the kernels stage by stage."""
+    sizes = (kernel_size,) if isinstance(kernel_size, int) else tuple(kernel_size)
+    return (*sizes, *[sizes[-1]] * n_stages)[:n_stages]
 
 
 _EXAMPLES = {"filters": "(16, (32, 32))", "dense_units": "(128,)", "kernel_size": "(5, 3)"}

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +15,7 @@ from .compilation import (
     weights_of,
 )
 from .preparation import Images
+from .quiet_tensorflow import keras
 from .sampling import weighted_draw
 
 SHARE = 8

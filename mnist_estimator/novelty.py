@@ -227,11 +227,12 @@ def network_features(classifier: Any, X: Any) -> NDArray[np.float32]:
         for _, _, step in classifier._iter(with_final=False):
             X = step.transform(X)
         return network_features(classifier.steps[-1][1], X)
-    import keras
-
     from .network import members_of
+    from .processes import check_process
+    from .quiet_tensorflow import keras
     from .validation import check_images
 
+    check_process()
     images = check_images(classifier, X, reset=False)
     model = members_of(classifier.model_)[0]  # the first of an ensemble
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]

@@ -2,10 +2,9 @@
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import onnx
 from numpy.typing import DTypeLike, NDArray
@@ -17,7 +16,11 @@ from .compilation import dtype_of
 from .network import members_of
 from .prediction import CERTAIN, DOUBTFUL, resolve_shift
 from .preprocessing import ImageScaler
+from .quiet_tensorflow import keras
 from .scaled_images import float32_suffices
+
+AT_ONCE = 512
+"""Images that go through the network at once, at most."""
 
 OPSET, IR_VERSION = 17, 8
 """Of 2022, so that a runtime need not be new: ONNX Runtime reads them from 1.12 on."""
@@ -48,18 +51,24 @@ def build_graph(
         Input ``X``; outputs ``label`` and ``probabilities``; dynamic batch.
     """
     nodes = _Nodes()
-    network, kept = classifier.model_, dtype_of(classifier._architecture)
-    pixels, came = "X", dtype
-    for scaler in scalers:
-        pixels, came = _add_scaling(nodes, pixels, came, scaler), np.dtype(np.float32)
-    images = _add_images(nodes, nodes.cast(pixels, kept), network, kept)
-    logits = _add_network(nodes, images, network)
-    probabilities = nodes.add("Softmax", logits, axis=1)
-    shift = resolve_shift(classifier.test_time_shift, classifier.image_shape_)
-    if shift:
-        probabilities = _add_second_look(nodes, images, logits, probabilities, network, shift)
-    nodes.add("Identity", probabilities, output="probabilities")
     labels = _labels(classifier.classes_)
+
+    def add_all(nodes: _Nodes, pixels: str) -> str:
+        """Add the way from pixels to probabilities."""
+        network, kept, came = classifier.model_, dtype_of(classifier._architecture), dtype
+        for scaler in scalers:
+            pixels, came = _add_scaling(nodes, pixels, came, scaler), np.dtype(np.float32)
+        images = _add_images(nodes, nodes.cast(pixels, kept), network, kept)
+        logits = _add_network(nodes, images, network)
+        probabilities = nodes.add("Softmax", logits, axis=1)
+        if shift:
+            probabilities = _add_second_look(nodes, images, logits, probabilities, network, shift)
+        return probabilities
+
+    shift = resolve_shift(classifier.test_time_shift, classifier.image_shape_)
+    # Without a second look there is no loop at all, for runtimes that know none.
+    probabilities = _add_chunks(nodes, "X", len(labels), add_all) if shift else add_all(nodes, "X")
+    nodes.add("Identity", probabilities, output="probabilities")
     highest = nodes.add("ArgMax", probabilities, axis=1, keepdims=0)
     nodes.add("Gather", labels, highest, output="label")
 
@@ -123,7 +132,8 @@ class _Nodes:
         key = (array.dtype, array.shape, array.tobytes())
         if key not in self.constants:
             name = f"constant_{next(self._numbers)}"
-            self.constants[key] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+            whole = np.ascontiguousarray(array).reshape(array.shape)  # which makes 1-d of scalars
+            self.constants[key] = numpy_helper.from_array(whole, name)
         return self.constants[key].name
 
 
@@ -143,6 +153,48 @@ def _labels(classes: NDArray[Any]) -> NDArray[Any]:
         return classes.astype(object)
     whole = classes.astype(np.int64)
     return whole if np.array_equal(whole, classes) else classes
+
+
+def _add_chunks(
+    nodes: _Nodes, pixels: str, n_classes: int, add_all: Callable[[_Nodes, str], str]
+) -> str:
+    """Add a loop over the images, so that memory does not grow with what the network computes.
+
+    All chunks are of one size, since a loop can only put such together: the number of images
+    by the least number of chunks of ``AT_ONCE`` that hold them. The last image fills up the last
+    chunk, and what it adds is cut off.
+    """
+    one = np.array(1)
+    n_images = nodes.add("Shape", pixels, start=0, end=1)
+    n_images = nodes.add("Squeeze", n_images, np.array([0]))
+    least = nodes.add("Add", n_images, np.array(AT_ONCE - 1))
+    n_chunks = nodes.add("Max", nodes.add("Div", least, np.array(AT_ONCE)), one)
+    size = nodes.add("Sub", nodes.add("Add", n_images, n_chunks), one)
+    size = nodes.add("Div", size, n_chunks)
+    offsets = nodes.add("Range", np.array(0), size, one)
+    last = nodes.add("Sub", n_images, one)
+
+    body = _Nodes(nodes)
+    rows = body.add("Add", offsets, body.add("Mul", "chunk", size))
+    chunk = body.add("Gather", pixels, body.add("Min", rows, last))
+    body.add("Identity", add_all(body, chunk), output="of_chunk")
+    body.add("Identity", "goes_on_to_chunk", output="goes_on_after_chunk")
+    loop = helper.make_graph(
+        body.nodes,
+        "chunks",
+        [_value("chunk", np.int64), _value("goes_on_to_chunk", np.bool_)],
+        [
+            _value("goes_on_after_chunk", np.bool_),
+            _value("of_chunk", np.float32, None, n_classes),
+        ],
+        list(body.constants.values()),
+    )
+    chunks = nodes.add("Loop", n_chunks, "", body=loop)
+    n_rows = nodes.add("Unsqueeze", nodes.add("Mul", n_chunks, size), np.array([0]))
+    shape = nodes.add("Concat", n_rows, np.array([n_classes]), axis=0)
+    together = nodes.add("Reshape", chunks, shape, allowzero=1)
+    end = nodes.add("Unsqueeze", n_images, np.array([0]))
+    return nodes.add("Slice", together, np.array([0]), end, np.array([0]))
 
 
 def _add_scaling(nodes: _Nodes, pixels: str, dtype: np.dtype, scaler: ImageScaler) -> str:

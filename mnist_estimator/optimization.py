@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import tensorflow as tf
+from .quiet_tensorflow import tf
 
 OPTIMIZERS = ("muon", "adam")
 

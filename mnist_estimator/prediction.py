@@ -3,7 +3,6 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +13,9 @@ from .compilation import (
     forward_function,
     prediction_dtype,
 )
-from .processes import check_process, n_threads
+from .numpy_network import NumpyNetwork
+from .processes import check_process, is_cut_off, n_threads
+from .quiet_tensorflow import keras
 
 DOUBTFUL, CERTAIN = 0.8, 0.9
 """The second look counts fully below the one probability, and not at all above the other."""
@@ -29,12 +30,17 @@ SMALLEST_SHIFTED = 16
 """Pixels a side below which "auto" does not shift images: a pixel is too much of them."""
 
 
-def predict_logits(model: keras.Model, architecture: Architecture, images: Any) -> np.ndarray:
+def predict_logits(
+    model: keras.Model | NumpyNetwork, architecture: Architecture, images: Any
+) -> np.ndarray:
     """Run a network over images, a batch at a time.
+
+    Where TensorFlow would hang, in a process that was forked from one in which it had run, NumPy
+    computes the answers.
 
     Parameters
     ----------
-    model : keras.Model
+    model : keras.Model or NumpyNetwork
         From ``build_cnn`` with the arguments in ``architecture``.
     architecture : tuple of pairs
         From :func:`freeze`.
@@ -50,18 +56,33 @@ def predict_logits(model: keras.Model, architecture: Architecture, images: Any) 
     FloatingPointError
         If a logit is not finite.
     """
+    batches = batches_of(len(images), architecture, AT_ONCE)
+    if is_cut_off():
+        answer = model if isinstance(model, NumpyNetwork) else _in_numpy(model, architecture)
+        logits = np.concatenate([answer(images[rows]) for rows in batches])
+        return _finite(logits)
     check_process()
     forward, dtype = forward_function(architecture), prediction_dtype(architecture)
 
     def logits_of(rows: slice) -> np.ndarray:
         return forward(model, as_tensor(images[rows], dtype)).numpy()
 
-    batches = batches_of(len(images), architecture, AT_ONCE)
     if len(batches) == 1:
         logits = logits_of(batches[0])
     else:
         with ThreadPoolExecutor(min(AT_A_TIME, n_threads())) as threads:
             logits = np.concatenate(list(threads.map(logits_of, batches)))
+    return _finite(logits)
+
+
+def _in_numpy(model: keras.Model, architecture: Architecture) -> NumpyNetwork:
+    """Return a network without TensorFlow: its weights can be read in a fork."""
+    weights = (variable.numpy() for variable in model.variables)
+    return NumpyNetwork(architecture, [weight for weight in weights if weight.dtype.kind == "f"])
+
+
+def _finite(logits: np.ndarray) -> np.ndarray:
+    """Return logits; refuse those that are not finite."""
     if not np.isfinite(logits).all():
         raise FloatingPointError(
             "The network's answers are not finite: these images are far larger than those it "
@@ -72,7 +93,10 @@ def predict_logits(model: keras.Model, architecture: Architecture, images: Any) 
 
 
 def predict_probabilities(
-    model: keras.Model, architecture: Architecture, images: NDArray[Any], shift: int = 0
+    model: keras.Model | NumpyNetwork,
+    architecture: Architecture,
+    images: NDArray[Any],
+    shift: int = 0,
 ) -> NDArray[np.float64]:
     """Return probabilities; those of doubtful images from the mean logits over small shifts.
 
@@ -82,7 +106,7 @@ def predict_probabilities(
 
     Parameters
     ----------
-    model : keras.Model
+    model : keras.Model or NumpyNetwork
         From ``build_cnn`` with the arguments in ``architecture``.
     architecture : tuple of pairs
         From :func:`~mnist_estimator.compilation.freeze`.

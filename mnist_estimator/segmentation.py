@@ -1,15 +1,23 @@
 """Ink on a page taken apart into digits, in reading order."""
 
+import functools
+import heapq
+import warnings
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import KDTree
+from scipy.spatial.distance import cdist
 
 from .binarization import Ink, weighted_median
 from .digit_normalization import fit_box
 
+MOST_PARTS = 10_000
+"""Connected parts of the ink of a page, at most: printed A4 text in 11 points has 4,500."""
 SMALLEST = 6
 """Pixels that a digit is high, at least."""
 SPECK = 0.4
@@ -31,6 +39,8 @@ WIDE, PERHAPS_WIDE, USUAL_WIDTH = 1.2, 0.85, 0.68
 so; and how wide one is."""
 MOST_CUT = 1.7
 """In strokes: where no classifier is asked, a cut goes through no more ink."""
+MOST_DISTANCES = 1_000_000
+"""Between pixels of two outlines, computed one by one."""
 
 Scorer = Callable[[Sequence[Sequence[NDArray[np.float32]]]], list[float]]
 """Takes ways to cut a blot into images, and tells how good each is, from 0 to 1."""
@@ -77,6 +87,21 @@ class Blot:
         """Row and column of the middle."""
         return (self.top + self.bottom) / 2, (self.left + self.right) / 2
 
+    @functools.cached_property
+    def thickness(self) -> float:
+        """Width of the stroke where it is thickest."""
+        padded = np.zeros((self.height + 2, self.width + 2), dtype=bool)
+        padded[1:-1, 1:-1] = self.mask
+        return 2.0 * float(ndimage.distance_transform_edt(padded).max())
+
+    @functools.cached_property
+    def outline(self) -> NDArray[np.intp]:
+        """Rows and columns, on the page, of the pixels that have one without ink beside them."""
+        padded = np.zeros((self.height + 2, self.width + 2), dtype=bool)
+        padded[1:-1, 1:-1] = self.mask
+        inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+        return np.argwhere(self.mask & ~inner) + np.array([self.top, self.left])
+
 
 def find_digits(ink: Ink, score: Scorer | None = None) -> list[list[Blot]]:
     """Find the digits on a page.
@@ -94,7 +119,17 @@ def find_digits(ink: Ink, score: Scorer | None = None) -> list[list[Blot]]:
     list of list of Blot
         The lines from top to bottom, in each the digits from left to right.
     """
-    blots = _without_stains(_connected(ink.mask), ink.mask.shape)
+    blots = _connected(ink.mask)
+    if len(blots) > MOST_PARTS:
+        warnings.warn(
+            f"The picture has {len(blots):,} separate marks, more than the {MOST_PARTS:,} that a "
+            "page of digits may have, so no digits are returned. It may be a texture, a halftone "
+            "print or small text: cut out the part with the digits, or blur the picture.",
+            UserWarning,
+            stacklevel=4,
+        )
+        return []
+    blots = _without_stains(blots, ink.mask.shape)
     if not blots:
         return []
     heights = np.array([blot.height for blot in blots])
@@ -129,7 +164,7 @@ def draw(blot: Blot, ink: Ink) -> NDArray[np.float32]:
     own = np.zeros(amount.shape, dtype=bool)
     own[blot.top - top :, blot.left - left :][: blot.height, : blot.width] = blot.mask
     others = ink.mask[top : blot.bottom + room, left : blot.right + room] & ~own
-    near = ndimage.binary_dilation(own, np.ones((3, 3)), iterations=room) & ~others
+    near = ndimage.maximum_filter(own, 2 * room + 1, mode="constant") & ~others
     full = float(np.percentile(amount[own], 75.0))
     floor = min(3.0 * ink.noise, 0.3 * full)
     return fit_box(np.where(near, np.clip((amount - floor) / (full - floor), 0.0, 1.0), 0.0))
@@ -156,7 +191,7 @@ def _without_stains(blots: list[Blot], shape: tuple[int, ...]) -> list[Blot]:
     inner = [blot for blot in blots if not at_edge(blot)]
     if not inner:
         return blots
-    widths = np.array([_greatest_width(blot) for blot in inner])
+    widths = np.array([blot.thickness for blot in inner])
     areas = np.array([blot.mask.sum() for blot in inner])
     usual = weighted_median(widths, areas)
 
@@ -164,63 +199,68 @@ def _without_stains(blots: list[Blot], shape: tuple[int, ...]) -> list[Blot]:
         long = blot.height > LONG * height or blot.width > LONG * width
         if long and (at_edge(blot) or float(blot.mask.mean()) < 0.1):
             return True
-        return _greatest_width(blot) > STAIN * usual
+        return blot.thickness > STAIN * usual
 
     return [blot for blot in blots if not is_stain(blot)]
 
 
-def _greatest_width(blot: Blot) -> float:
-    """Return the width of the stroke where it is thickest."""
-    return 2.0 * float(ndimage.distance_transform_edt(np.pad(blot.mask, 1)).max())
-
-
 def _joined(blots: list[Blot], usual: float) -> list[Blot]:
-    """Join parts of broken strokes: small ones to what is next to them."""
+    """Join parts of broken strokes: small ones to what is next to them, the nearest first."""
     blots = [blot for blot in blots if max(blot.height, blot.width) >= 0.1 * usual]
-    while True:
-        pair = _nearest_pair(blots, usual)
-        if pair is None:
-            return blots
-        first, second = pair
-        union = _union(blots[first], blots[second])
-        blots = [blot for i, blot in enumerate(blots) if i not in pair] + [union]
+    boxes = np.empty((2 * len(blots), 4))  # of unions, too, which come in at the end
+    boxes[: len(blots)] = [(b.top, b.left, b.bottom, b.right) for b in blots]
+    is_there = np.arange(len(boxes)) < len(blots)
+    order = sorted(range(len(blots)), key=lambda number: blots[number].left)
+    lefts = [blots[number].left for number in order]
+    reach = WIDEST * usual
+    pairs: list[tuple[float, int, int]] = []
+
+    def add_pairs(number: int) -> None:
+        """Note how near a blot is to those before it with which it may be joined."""
+        left = blots[number].left
+        near = slice(bisect_left(lefts, left - reach), bisect_right(lefts, left + reach))
+        others = np.array(order[near])
+        others = others[(others < number) & is_there[others]]
+        for other in others[_may_join(boxes[number], boxes[others], usual)].tolist():
+            distance = _distance(blots[other], blots[number])
+            if distance < NEAR * usual:
+                heapq.heappush(pairs, (distance, other, number))
+
+    for number in range(len(blots)):
+        add_pairs(number)
+    while pairs:
+        _, *pair = heapq.heappop(pairs)
+        if is_there[pair].all():
+            number, union = len(blots), _union(*(blots[part] for part in pair))
+            blots.append(union)
+            boxes[number] = union.top, union.left, union.bottom, union.right
+            is_there[pair], is_there[number] = False, True
+            place = bisect_right(lefts, union.left)
+            order.insert(place, number)
+            lefts.insert(place, union.left)
+            add_pairs(number)
+    return [blots[number] for number in np.flatnonzero(is_there)]
 
 
-def _nearest_pair(blots: list[Blot], usual: float) -> tuple[int, int] | None:
-    """Return the two blots that belong together most, or None."""
-    if len(blots) < 2:
-        return None
-    boxes = np.array([(b.top, b.left, b.bottom, b.right) for b in blots], dtype=float)
-    best, least = None, NEAR * usual
-    for i in range(len(blots)):
-        top, left, bottom, right = boxes[i]
-        high = np.maximum(boxes[:, 2], bottom) - np.minimum(boxes[:, 0], top)
-        wide = np.maximum(boxes[:, 3], right) - np.minimum(boxes[:, 1], left)
-        apart_y = np.maximum(boxes[:, 0], top) - np.minimum(boxes[:, 2], bottom)
-        apart_x = np.maximum(boxes[:, 1], left) - np.minimum(boxes[:, 3], right)
-        narrower = np.minimum(boxes[:, 3] - boxes[:, 1], right - left)
-        lower = np.minimum(boxes[:, 2] - boxes[:, 0], bottom - top)
-        over_each_other = -apart_x >= 0.5 * narrower
-        may = (np.maximum(lower, narrower) < PART * usual) | over_each_other
-        may &= (high <= TALLEST * usual) & (wide <= WIDEST * usual)
-        may &= np.maximum(apart_y, apart_x) <= NEAR * usual
-        may[: i + 1] = False
-        for j in np.flatnonzero(may):
-            distance = _distance(blots[i], blots[j])
-            if distance < least:
-                best, least = (i, int(j)), distance
-    return best
+def _may_join(
+    box: NDArray[np.floating], others: NDArray[np.floating], usual: float
+) -> NDArray[np.bool_]:
+    """Return which other blots may belong to one, by their boxes."""
+    sizes, other_sizes = box[2:] - box[:2], others[:, 2:] - others[:, :2]
+    high, wide = (np.maximum(others[:, 2:], box[2:]) - np.minimum(others[:, :2], box[:2])).T
+    apart = np.maximum(others[:, :2], box[:2]) - np.minimum(others[:, 2:], box[2:])
+    lower, narrower = np.minimum(other_sizes, sizes).T
+    over_each_other = -apart[:, 1] >= 0.5 * narrower
+    may = (np.maximum(lower, narrower) < PART * usual) | over_each_other
+    may &= (high <= TALLEST * usual) & (wide <= WIDEST * usual)
+    return may & (apart.max(axis=1) <= NEAR * usual)
 
 
 def _distance(first: Blot, second: Blot) -> float:
     """Return how many pixels are between the ink of two blots."""
-    union = _union(first, second)
-    other = np.zeros(union.mask.shape, dtype=bool)
-    top, left = second.top - union.top, second.left - union.left
-    other[top : top + second.height, left : left + second.width] = second.mask
-    away = ndimage.distance_transform_edt(~other)
-    top, left = first.top - union.top, first.left - union.left
-    return float(away[top : top + first.height, left : left + first.width][first.mask].min())
+    if len(first.outline) * len(second.outline) > MOST_DISTANCES:
+        return float(KDTree(first.outline).query(second.outline)[0].min())
+    return float(cdist(first.outline, second.outline).min())
 
 
 def _union(first: Blot, second: Blot) -> Blot:
@@ -239,7 +279,7 @@ def _drawn_like_the_rest(blots: list[Blot], ink: Ink) -> list[Blot]:
     if not blots:
         return []
     dark = np.array([np.percentile(_cut(ink.amount, blot)[blot.mask], 75.0) for blot in blots])
-    wide = np.array([_greatest_width(blot) for blot in blots])
+    wide = np.array([blot.thickness for blot in blots])
     faint = dark / np.median(dark)
     shadow = (faint < 0.6) & (wide > 2.0 * np.median(wide))
     return [blot for blot, out in zip(blots, (faint < FAINT) | shadow, strict=True) if not out]
@@ -253,20 +293,19 @@ def _cut(image: NDArray[np.floating], blot: Blot) -> NDArray[np.floating]:
 def _in_lines(blots: list[Blot]) -> list[list[Blot]]:
     """Group blots into lines of text, which may go up or down a little."""
     lines: list[list[Blot]] = []
+    limits = np.empty((2, len(blots)))  # of the last blots of each line
     for blot in sorted(blots, key=lambda blot: blot.middle[1]):
-        best, most = None, 0.4
-        for line in lines:
-            # The neighbours to the left say where the line goes.
-            top = float(np.median([other.top for other in line[-3:]]))
-            bottom = float(np.median([other.bottom for other in line[-3:]]))
-            common = min(bottom, blot.bottom) - max(top, blot.top)
-            share = common / min(bottom - top, blot.height)
-            if share > most:
-                best, most = line, share
-        if best is None:
-            lines.append([blot])
-        else:
-            best.append(blot)
+        tops, bottoms = limits[:, : len(lines)]
+        common = np.minimum(bottoms, blot.bottom) - np.maximum(tops, blot.top)
+        share = common / np.minimum(bottoms - tops, blot.height)
+        number = int(share.argmax()) if len(lines) else 0
+        if number == len(lines) or share[number] <= 0.4:
+            number = len(lines)
+            lines.append([])
+        lines[number].append(blot)
+        # The neighbours to the left say where the line goes.
+        last = lines[number][-3:]
+        limits[:, number] = np.median([(other.top, other.bottom) for other in last], axis=0)
     slopes = [_slope(line) for line in lines if len(line) > 2]
     slope = float(np.median(slopes)) if slopes else 0.0
     return sorted(
@@ -346,13 +385,19 @@ def _seam(mask: NDArray[np.bool_], middle: float, reach: float) -> tuple[NDArray
     last = min(mask.shape[1] - 1, int(middle + reach) + 1)
     columns = np.arange(first, max(last, first + 1))
     cost = mask[:, columns].astype(float) + 0.01 * np.abs(columns - middle) / max(reach, 1.0)
-    total = cost.copy()
+    total = np.full((len(cost), len(columns) + 2), np.inf)  # a column on each side is no way
+    total[:, 1:-1] = cost
     came = np.zeros(cost.shape, dtype=int)
+    steps = np.empty((3, len(columns)))
     for row in range(1, len(cost)):
-        padded = np.pad(total[row - 1], 1, constant_values=np.inf)
-        steps = np.stack([padded[1:-1], padded[:-2] + 0.05, padded[2:] + 0.05])
-        came[row] = np.array([0, -1, 1])[steps.argmin(axis=0)]
-        total[row] += steps.min(axis=0)
+        above = total[row - 1]
+        steps[0] = above[1:-1]
+        np.add(above[:-2], 0.05, out=steps[1])
+        np.add(above[2:], 0.05, out=steps[2])
+        came[row] = steps.argmin(axis=0)
+        total[row, 1:-1] += steps.min(axis=0)
+    came = np.array([0, -1, 1])[came]
+    total = total[:, 1:-1]
     at = int(total[-1].argmin())
     seam = np.zeros(len(cost), dtype=int)
     for row in range(len(cost) - 1, -1, -1):

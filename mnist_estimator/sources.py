@@ -193,7 +193,7 @@ def _read_keras(wanted: _Wanted) -> _Read:
     Keras downloads straight to the final name, and leaves a file of the wrong
     hash there; it also deletes a good mnist.npz that was only packed otherwise.
     """
-    import keras
+    from .quiet_tensorflow import keras
 
     cached = _keras_cache() / "mnist.npz"
     if cached.is_file():

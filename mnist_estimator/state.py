@@ -8,7 +8,6 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 from packaging.version import InvalidVersion, Version
@@ -16,6 +15,7 @@ from packaging.version import InvalidVersion, Version
 from ._version import __version__
 from .compilation import Architecture, dtype_of, freeze
 from .network import build_cnn, check_sizes, weight_shapes
+from .quiet_tensorflow import keras
 from .training import TrainingState
 
 NETWORK_STATE = ("_weights", "_moments", "_n_steps")
@@ -73,16 +73,8 @@ def restore_network(
     ValueError
         If the arguments are not those of a network, or an array does not fit it.
     """
-    architecture = _checked_architecture(architecture)
+    architecture, weights, seeds = check_network(architecture, state)
     dtype = dtype_of(architecture)
-    arrays = _arrays(state["_weights"], "weights")
-    # The states of the dropout's generators are whole numbers, all else is not.
-    weights = [array for array in arrays if array.dtype.kind == "f"]
-    seeds = [array for array in arrays if array.dtype.kind != "f"]
-    shapes = weight_shapes(**dict(architecture))
-    for found, wanted in itertools.zip_longest(weights, shapes):
-        _check_fit("weight", found, wanted, dtype)
-
     model = build_cnn(**dict(architecture))
     is_weight = [variable.dtype.startswith("float") for variable in model.variables]
     generators = [v for v, weight in zip(model.variables, is_weight, strict=True) if not weight]
@@ -93,6 +85,38 @@ def restore_network(
     for variable, weight in zip(model.variables, is_weight, strict=True):
         variable.assign(next(floats) if weight else next(whole).astype(variable.dtype))
     return architecture, model, _restore_training(model, state, dtype)
+
+
+def check_network(
+    architecture: Any, state: Mapping[str, Any]
+) -> tuple[Architecture, list[NDArray[Any]], list[NDArray[Any]]]:
+    """Check what :func:`network_state` gave, and build nothing.
+
+    Parameters
+    ----------
+    architecture, state
+        As for :func:`restore_network`.
+
+    Returns
+    -------
+    architecture : tuple of pairs
+    weights, seeds : list of ndarray
+        The weights, and the states of the dropout's generators.
+
+    Raises
+    ------
+    ValueError
+        If the arguments are not those of a network, or a weight does not fit it.
+    """
+    architecture = _checked_architecture(architecture)
+    arrays = _arrays(state["_weights"], "weights")
+    # The states of the dropout's generators are whole numbers, all else is not.
+    weights = [array for array in arrays if array.dtype.kind == "f"]
+    seeds = [array for array in arrays if array.dtype.kind != "f"]
+    shapes = weight_shapes(**dict(architecture))
+    for found, wanted in itertools.zip_longest(weights, shapes):
+        _check_fit("weight", found, wanted, dtype_of(architecture))
+    return architecture, weights, seeds
 
 
 def check_version(written_by: Any) -> None:

@@ -1,9 +1,6 @@
-"""The terminal: what is printed, the progress bar, and a start of TensorFlow that is quiet."""
+"""The terminal: what is printed, the progress bar, and Ctrl-C while TensorFlow is imported."""
 
-import os
 import signal
-import sys
-import tempfile
 from typing import Any
 
 from rich.console import Console
@@ -46,23 +43,12 @@ def progress_bar(*, shown: bool) -> Progress:
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow, with its greeting muted and Ctrl-C put off.
-
-    TensorFlow 2.21 tells at import, on the process's own stderr and whatever
-    TF_CPP_MIN_LOG_LEVEL says, that there is oneDNN and no GPU. A Ctrl-C that comes
-    meanwhile is lost somewhere in the import.
-    """
+    """Import TensorFlow with Ctrl-C put off: one that comes meanwhile is lost in the import."""
     pressed: list[int] = []
     previous = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
-    sys.stderr.flush()
-    kept = os.dup(2)
     try:
-        with tempfile.TemporaryFile() as sink:
-            os.dup2(sink.fileno(), 2)
-            import tensorflow  # noqa: F401
+        from . import quiet_tensorflow  # noqa: F401
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
         signal.signal(signal.SIGINT, previous)
     if pressed:
         raise KeyboardInterrupt

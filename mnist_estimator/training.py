@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from .checkpoints import Arrays, Checkpoint
@@ -31,6 +29,7 @@ from .optimization import Moments
 from .prediction import predict_logits
 from .preparation import Images
 from .processes import check_process
+from .quiet_tensorflow import keras, tf
 from .sampling import Sampler, epoch_sizes
 
 SCHEDULES = ("one_cycle", "cosine", "constant")

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
+from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -16,6 +17,7 @@ from mnist_estimator import (
     ImageScaler,
     NoveltyDetector,
     RejectingClassifier,
+    classifier,
     evaluate,
     find_label_errors,
     load_mnist,
@@ -62,10 +64,13 @@ BAD_PARAMETERS = [
     ({"class_weight": {0: -3}}, "class_weight must hold finite numbers from 0 up; got {0: -3}."),
     ({"random_state": "seed"}, "The 'random_state' parameter of CNNClassifier must be an int in"),
     ({"augmentation": "flip"}, "The 'augmentation' parameter of CNNClassifier must be a str among"),
-    ({"augmentation": {"rotate": 1}}, "disturbed up to 1); got 'rotate'. Check the"),
+    ({"augmentation": {"rotate": 1}}, "the others up to 1); got 'rotate'. Check the"),
     ({"augmentation": {"zoom": 1}}, "got zoom=1. Pass a number in that range."),
     ({"augmentation": {"thickness": 2}}, "got thickness=2. Pass a number in that range."),
     ({"augmentation": {"adversarial": 1.5}}, "got adversarial=1.5. Pass a number in that range."),
+    ({"augmentation": {"rotation": 720}}, "got rotation=720. Pass a number in that range."),
+    ({"augmentation": {"shear": 3}}, "got shear=3. Pass a number in that range."),
+    ({"augmentation": {"shift": 5}}, "got shift=5. Pass a number in that range."),
     ({"augmentation": {"shift": "far"}}, "got shift='far'. Pass a number."),
     (
         {"filters": 16},
@@ -77,6 +82,15 @@ BAD_PARAMETERS = [
     ({"kernel_size": ()}, "kernel_size must have at least one number; got none. The usual side"),
     ({"kernel_size": 0}, "kernel_size must be from 1 up; got 0. The usual side"),
     ({"dense_units": 128}, "got 128. For example, dense_units=(128,)."),
+    ({"kernel_size": 9}, "got 9 in stage 1, which gets 8×8 pixels of images of 8×8. What fits is"),
+    (
+        {"kernel_size": (8, 8)},
+        "got 8 in stage 2, which gets 4×4 pixels of images of 8×8. What fits",
+    ),
+    ({"kernel_size": 10**9}, "What fits is kernel_size=(8, 7, 7)."),
+    ({"dense_units": (10**7, 10**7)}, "at most 250,000,000 weights"),
+    ({"filters": (10**6, 10**6)}, "filters=(1000000, 1000000), kernel_size=(5, 3)"),
+    ({"ensemble_size": 10**9}, "ensemble_size=1000000000 give it 70,742,000,000,000, 282,968 GB"),
     ({"image_shape": 28}, "image_shape must be None, (height, width) or (height, width, channels)"),
     ({"image_shape": (-8, 8)}, "whole numbers from 1 up; got (-8, 8)."),
     ({"image_shape": (0, 8)}, "whole numbers from 1 up; got (0, 8)."),
@@ -88,6 +102,37 @@ BAD_PARAMETERS = [
 def test_parameter_of_the_classifier(parameters, words):
     with pytest.raises((ValueError, TypeError), match=says(words)):
         CNNClassifier(**parameters).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "shape"),
+    [
+        ({"kernel_size": 8}, (8, 8)),  # in the only stage, the whole image
+        ({"kernel_size": 7}, (1, 2)),
+        ({"kernel_size": 50}, (1, 50)),
+        ({"filters": (2,) * 9}, (8, 8)),
+        ({"batch_size": 10**6}, (8, 8)),
+        ({"patience": 10**6}, (8, 8)),
+        ({"test_time_shift": 40}, (16, 16)),
+        ({"augmentation": {"rotation": 180, "shear": 1, "shift": 0.5}}, (8, 8)),
+    ],
+)
+def test_unusual_sizes_that_fit_are_trained(parameters, shape):
+    images = np.random.default_rng(0).random((40, *shape), dtype=np.float32)
+    clf = CNNClassifier(**{"filters": (2,), "epochs": 1, "random_state": 0} | parameters)
+    assert clf.fit(images, Y).predict(images).shape == (40,)
+
+
+def test_a_kernel_that_fits_no_more_is_loaded_and_predicts(monkeypatch):
+    """Versions up to 0.6 took kernels of any size."""
+    monkeypatch.setattr(classifier, "check_fit", lambda **sizes: None)
+    old = CNNClassifier(filters=(2, 2), kernel_size=11, epochs=1, random_state=0).fit(X, Y)
+    monkeypatch.undo()
+    loaded = pickle.loads(pickle.dumps(old))
+    assert_array_equal(loaded.predict_proba(X), old.predict_proba(X))
+    assert loaded.set_params(warm_start=True).fit(X, Y).n_iter_ == 2
+    with pytest.raises(ValueError, match="What fits is kernel_size"):
+        loaded.set_params(warm_start=False).fit(X, Y)
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from scipy import ndimage, spatial
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
-from mnist_estimator import ImageScaler, load_mnist, read_digits, recognize
+from mnist_estimator import ImageScaler, load_mnist, read_digits, recognize, segmentation
 
 pytest.importorskip("skimage")
 Image = pytest.importorskip("PIL.Image")
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+from handwriting import printed  # noqa: E402
 from handwriting.paper import as_jpeg, lay_out, photograph, tilt  # noqa: E402
 from handwriting.strokes import SHAPES, Writer  # noqa: E402
 
@@ -342,3 +344,57 @@ def test__each_shape_of_a_digit__is_one(digit):
         writer.shapes[digit] = shape
         page = 255 * (1 - np.pad(writer.write(digit, 60, 6), 30))
         assert len(read_digits(page)) == 1
+
+
+def nearest_first(blots, usual):
+    """Join as segmentation does, by looking at all pairs again after each union."""
+    blots = [blot for blot in blots if max(blot.height, blot.width) >= 0.1 * usual]
+    while True:
+        best, least = None, segmentation.NEAR * usual
+        for i, first in enumerate(blots):
+            for j in range(i + 1, len(blots)):
+                distance = between(first, blots[j])
+                if may_be_one(first, blots[j], usual) and distance < least:
+                    best, least = (i, j), distance
+        if best is None:
+            return blots
+        union = segmentation._union(*(blots[place] for place in best))
+        blots = [blot for place, blot in enumerate(blots) if place not in best] + [union]
+
+
+def between(first, second):
+    pixels = [np.argwhere(blot.mask) + np.array([blot.top, blot.left]) for blot in (first, second)]
+    return spatial.distance.cdist(*pixels).min()
+
+
+def may_be_one(first, second, usual):
+    top, bottom = min(first.top, second.top), max(first.bottom, second.bottom)
+    left, right = min(first.left, second.left), max(first.right, second.right)
+    apart_y = max(first.top, second.top) - min(first.bottom, second.bottom)
+    apart_x = max(first.left, second.left) - min(first.right, second.right)
+    lower, narrower = min(first.height, second.height), min(first.width, second.width)
+    small = max(lower, narrower) < segmentation.PART * usual or -apart_x >= 0.5 * narrower
+    fits = bottom - top <= segmentation.TALLEST * usual
+    fits &= right - left <= segmentation.WIDEST * usual
+    return small and fits and max(apart_y, apart_x) <= segmentation.NEAR * usual
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_parts_are_joined_as_by_trying_all_pairs(seed):
+    generator = np.random.default_rng(seed)
+    mask = ndimage.binary_dilation(generator.random((120, 160)) < 0.012, iterations=2)
+    blots = segmentation._connected(mask & (generator.random(mask.shape) < 0.97))
+    assert len(blots) > 40
+    joined = segmentation._joined(blots, 30.0)
+    expected = nearest_first(blots, 30.0)
+    assert len(joined) < 0.9 * len(blots)
+    for blot, by_hand in zip(joined, expected, strict=True):
+        assert (blot.top, blot.left) == (by_hand.top, by_hand.left)
+        assert_array_equal(blot.mask, by_hand.mask)
+
+
+def test_a_page_of_print_is_taken_apart_and_a_halftone_is_refused():
+    text = printed.printed_text((1100, 1700), points=9)
+    assert len(read_digits(text)) > 1000
+    with pytest.warns(UserWarning, match="marks, more than the 10,000 that a page of digits may"):
+        assert len(read_digits(printed.halftone((1500, 1700), pitch=12))) == 0

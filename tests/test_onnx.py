@@ -114,6 +114,20 @@ class TestAnswers:
             parts = [session.run(["probabilities"], {"X": batch})[0] for batch in batches]
             np.testing.assert_allclose(np.concatenate(parts), together, rtol=0, atol=1e-6)
 
+    @pytest.mark.parametrize("n_images", [511, 512, 513, 1025])
+    def test_come_in_chunks_of_any_number_of_images(self, n_images, mnist, pipe, path):
+        X = np.resize(mnist[0], (n_images, 784))
+        assert_same(path, pipe, X)
+
+    def test_take_memory_for_a_chunk_only(self, path):
+        """What the network computes stands inside a loop; only pixels in and answers out do not."""
+        graph = onnx.load(path).graph
+        heavy = {"Conv", "MaxPool", "BatchNormalization", "Gemm", "Cast"}
+        assert heavy.isdisjoint(node.op_type for node in graph.node)
+        (loop,) = (node for node in graph.node if node.op_type == "Loop")
+        (body,) = (attribute.g for attribute in loop.attribute)
+        assert heavy <= {node.op_type for node in body.node}
+
     def test_of_plain_images_alone_and_of_none(self, mnist, pipe, path):
         X, _ = mnist
         plain = pipe.predict_proba(X).max(axis=1) > 0.999
