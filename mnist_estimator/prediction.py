@@ -14,6 +14,7 @@ from .compilation import (
     forward_function,
     prediction_dtype,
 )
+from .model_changes import ensure_intact
 from .processes import check_process, n_threads
 
 DOUBTFUL, CERTAIN = 0.8, 0.9
@@ -49,8 +50,11 @@ def predict_logits(model: keras.Model, architecture: Architecture, images: Any) 
     ------
     FloatingPointError
         If a logit is not finite.
+    TypeError, ValueError
+        If the network has been changed, so that it is no longer of this architecture.
     """
     check_process()
+    ensure_intact(model, architecture)
     forward, dtype = forward_function(architecture), prediction_dtype(architecture)
 
     def logits_of(rows: slice) -> np.ndarray:
