@@ -261,6 +261,7 @@ def identity_of(
     seed: int,
     data: Mapping[str, Sequence[NDArray[Any]]],
     start: list[tf.Variable],
+    found: Mapping[str, Any],
 ) -> Identity:
     """Return what decides the weights that come of a fit.
 
@@ -274,6 +275,8 @@ def identity_of(
         What was given to ``fit``, by the names of the arguments; empty for None.
     start : list of tf.Variable
         The network and what belongs to it, before the first step.
+    found : dict
+        What else decides how its training goes on, by names that a message may use.
 
     Returns
     -------
@@ -297,6 +300,7 @@ def identity_of(
         "parameters": {
             **{name: repr(value) for name, value in freeze(plain)},
             SEED: seed,
+            **{name: repr(value) for name, value in found.items()},
             "the version of mnist_estimator": __version__,
             "the version of TensorFlow": tf.__version__,
             "the version of Keras": keras.__version__,

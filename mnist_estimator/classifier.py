@@ -4,6 +4,7 @@ import contextlib
 import inspect
 import math
 import os
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral, Real
@@ -23,6 +24,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ._doc_link import DocumentationLink
 from ._version import __version__
+from .adaptation import is_adaptation, rate_share
 from .augmentation import AUGMENTATIONS, resolve_augmentation
 from .checkpoints import Checkpoint, identity_of, open_checkpoint
 from .compatibility import CallbackSupportMixin, with_callbacks
@@ -35,7 +37,16 @@ from .fit_callbacks import (
     pickled_callbacks,
 )
 from .mended_scikeras import MendedKerasClassifier
-from .network import build_cnn, check_fit, check_sizes
+from .model_changes import (
+    NOTHING_FROZEN,
+    Frozen,
+    check_network,
+    ensure_intact,
+    frozen_names,
+    frozen_parts,
+    note,
+)
+from .network import batch_norms_of, build_cnn, check_fit, check_sizes
 from .numpy_network import NumpyNetwork
 from .optimization import OPTIMIZERS, Optimizer
 from .prediction import predict_probabilities, resolve_shift
@@ -52,7 +63,7 @@ from .processes import check_process, is_cut_off
 from .state import (
     NETWORK_STATE,
     REMEDY,
-    check_network,
+    check_network_state,
     check_version,
     network_state,
     restore_network,
@@ -240,6 +251,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     classes_: NDArray[Any]
     image_shape_: tuple[int, int, int]
     _value_range: tuple[float, float, float]
+    _n_learned: float
     _training_state: TrainingState
     _unbuilt: tuple[NumpyNetwork, dict[str, Any]]
     """In a forked process, in place of ``model_``: the network, and the state it came from."""
@@ -387,8 +399,11 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         call = {"estimator": self, "X": X, "y": y, "metadata": metadata}
         task = self._init_callback_context(max_subtasks=self.epochs)
         task.call_on_fit_task_begin(**call)
-        with self._as_before_on_failure(), open_checkpoint(self.checkpoint_dir) as checkpoint:
-            goes_on = self.warm_start and hasattr(self, "model_")
+        goes_on = self.warm_start and hasattr(self, "model_")
+        with (
+            self._as_before_on_failure(goes_on),
+            open_checkpoint(self.checkpoint_dir) as checkpoint,
+        ):
             images, labels = self._check_data(X, y, new=not goes_on)
             training, weight_of_class = self._weigh(images, labels, sample_weight)
             seed = self._draw_seed()
@@ -419,11 +434,14 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
                     "y_val": [validation.labels] if X_val is not None and validation else [],
                 }
                 start = self._training_state.variables(self.model_)
-                checkpoint.identify(identity_of(self, seed, data, start))
+                checkpoint.identify(identity_of(self, seed, data, start, self._start()))
+            adapts = is_adaptation(len(training), self._n_learned, whole_fit=True)
             finished = self._train(
                 training, validation, seed, epochs=self.epochs, schedule=self.schedule,
-                tasks=EpochTasks(task, call, self._learned), checkpoint=checkpoint,
+                adapts=adapts, tasks=EpochTasks(task, call, self._learned), checkpoint=checkpoint,
             )  # fmt: skip
+            if finished:
+                self._n_learned = max(self._n_learned, len(training))
             if not self.warm_start:  # what goes on later starts anew, here as in a copy
                 self._training_state = TrainingState.start(self.model_)
             task.call_on_fit_task_end(**call, reconstruction_attributes=dict)
@@ -477,7 +495,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
                 f"classes={shown(given)} is not the same as on the first call to partial_fit: "
                 f"{shown(known)}. Leave classes out, or start with a new classifier."
             )
-        with self._as_before_on_failure():
+        with self._as_before_on_failure(not first):
             images, labels = self._check_data(X, y, new=first, classes=given if first else known)
             training, _ = self._weigh(images, labels, sample_weight)
             seed = self._draw_seed()
@@ -485,7 +503,10 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
                 self._build(training, seed)
             else:
                 self._check_architecture()
-            self._train(training, None, seed, epochs=1, schedule="constant", settle=False)
+            adapts = is_adaptation(len(training), self._n_learned, whole_fit=False)
+            self._train(
+                training, None, seed, epochs=1, schedule="constant", adapts=adapts, settle=False
+            )
         return self
 
     def initialize(self, X: ArrayLike, y: ArrayLike) -> Self:
@@ -501,7 +522,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         self
         """
         self._check_parameters()
-        with self._as_before_on_failure():
+        with self._as_before_on_failure(False):
             images, labels = self._check_data(X, y, new=True)
             self._build(Images.all(images, labels, np.ones(len(images))), self._draw_seed())
         return self
@@ -649,9 +670,12 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         return Images.all(images, labels, weights)
 
     @contextlib.contextmanager
-    def _as_before_on_failure(self) -> Iterator[None]:
-        """Give back attributes, weights and moments if the block fails."""
-        restore = self._training_state.keep(self.model_) if hasattr(self, "model_") else None
+    def _as_before_on_failure(self, goes_on: bool) -> Iterator[None]:
+        """Give back attributes and, of a network to go on with, its weights if the block fails."""
+        restore = None
+        if goes_on:
+            check_network(self.model_, self._architecture)
+            restore = self._training_state.keep(self.model_)
         try:
             with unchanged_on_failure(self):
                 yield
@@ -669,9 +693,10 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         check_fit(**dict(self._architecture))
         self.model_ = build_cnn(**dict(self._architecture), seed=seed)
         self.model_.get_layer("standardize").set_weights(channel_statistics(training))
+        note(self.model_)
         self._training_state = TrainingState.start(self.model_)
         self.history_: History = {}
-        self.n_iter_ = self.best_epoch_ = 0
+        self.n_iter_ = self.best_epoch_ = self._n_learned = 0
 
     def _wanted_architecture(self) -> Architecture:
         """Return the arguments of ``build_cnn`` that the parameters mean."""
@@ -712,20 +737,27 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         *,
         epochs: int,
         schedule: str,
+        adapts: bool,
         settle: bool = True,
         tasks: EpochTasks | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> bool:
         """Train the network and note how it went; return whether to the end."""
+        frozen = frozen_parts(self.model_)
+        rate = float(self.learning_rate)
+        batch_size = resolve_batch_size(self.batch_size, len(training))
+        if adapts:
+            rate *= rate_share(self.model_, self._architecture, training, batch_size)
+            frozen = frozen._replace(statistics=(True,) * len(batch_norms_of(self.model_)))
         options = TrainingOptions(
             epochs=epochs,
-            batch_size=resolve_batch_size(self.batch_size, len(training)),
-            learning_rate=float(self.learning_rate),
+            batch_size=batch_size,
+            learning_rate=rate,
             schedule=schedule,
             label_smoothing=float(self.label_smoothing),
             hard_fraction=float(self.hard_fraction),
             patience=self.patience if self.early_stopping else None,
-            settle=settle,
+            settle=settle and not adapts,
             seed=seed,
         )
         callbacks = [own_callback(callback) for callback in self.callbacks or ()]
@@ -745,7 +777,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         try:
             result = train(
                 self.model_, self._architecture, training, validation,
-                options, self._step_options(), self._training_state, callbacks, checkpoint,
+                options, self._step_options(frozen), self._training_state, callbacks, checkpoint,
             )  # fmt: skip
         finally:
             if reporter is not None:
@@ -768,15 +800,28 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
             )
         return not result.interrupted
 
-    def _step_options(self) -> StepOptions:
+    def _start(self) -> dict[str, Any]:
+        """Return what decides how training goes on, beside weights and parameters."""
+        return {
+            "the frozen layers": frozen_names(self.model_),
+            "the number of images learned before": self._n_learned,
+        }
+
+    def _step_options(self, frozen: Frozen = NOTHING_FROZEN) -> StepOptions:
         """Return what the training step is traced for, beside the architecture."""
         amounts = resolve_augmentation(self.augmentation, self.image_shape_)
         return StepOptions(
             bfloat16=resolve_precision(self.precision)[1],
             optimizer=Optimizer(
-                self.optimizer, float(self.beta_1), float(self.beta_2), rescale=self.batch_norm
+                self.optimizer,
+                float(self.beta_1),
+                float(self.beta_2),
+                # The scale of a kernel counts where normalization does not follow it.
+                rescale=bool(self.batch_norm) and not any(frozen.statistics),
             ),
             augmentation=None if amounts is None else freeze(amounts),
+            frozen=frozen.weights,
+            fixed_statistics=frozen.statistics,
         )
 
     def _learned(self, history: History, best_epoch: int | None = None) -> dict[str, Any]:
@@ -796,7 +841,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         """Return a state of plain types and arrays: weights in place of the network."""
         state = super().__getstate__().copy()
         model, training = state.pop("model_", None), state.pop("_training_state", None)
-        if model is not None:
+        if "model_" in vars(self):
+            ensure_intact(model, self._architecture)
             state |= network_state(model, training)
         if "_unbuilt" in state:
             state |= state.pop("_unbuilt")[1]
@@ -824,12 +870,17 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         super().__setstate__(defaults | state)
         if "_weights" in network:
             if is_cut_off():
-                self._architecture, weights, _ = check_network(state.get("_architecture"), network)
+                self._architecture, weights, _ = check_network_state(
+                    state.get("_architecture"), network
+                )
                 self._unbuilt = NumpyNetwork(self._architecture, weights), network
             else:
                 self._architecture, self.model_, self._training_state = restore_network(
                     state.get("_architecture"), network
                 )
+            # Up to 0.6 it was not kept: without moments, the last thing was a finished fit.
+            fitted = state.get("n_iter_", 0) > 0 and "_n_steps" not in network
+            self.__dict__.setdefault("_n_learned", sys.maxsize if fitted else 0)
             known = dict(self._architecture)
             wanted = (known["n_classes"], known["image_shape"])
             if (len(self.classes_), self.image_shape_) != wanted:

@@ -20,7 +20,8 @@ import numpy as np
 
 from .augmentation import harder, random_affine, random_thickness
 from .disturbance import random_disturbance
-from .network import AdjustableDropout, build_cnn, layers_of
+from .model_changes import seen_of
+from .network import WEIGHTS, AdjustableDropout, batch_norms_of, build_cnn, layers_of
 from .optimization import Moments, Optimizer
 from .quiet_tensorflow import keras, tf
 
@@ -71,11 +72,18 @@ class StepOptions:
         How the step updates the weights.
     augmentation : tuple of (str, float) pairs or None
         The amounts that ``resolve_augmentation`` returns; None leaves the images as they are.
+    frozen : tuple of bool, default=()
+        Which of the weights stay as they are, in the order of :func:`weights_of`; () is none.
+    fixed_statistics : tuple of bool, default=()
+        Which batch normalizations use and keep their running statistics, in the order of
+        ``batch_norms_of``; () is none.
     """
 
     bfloat16: bool
     optimizer: Optimizer
     augmentation: Architecture | None
+    frozen: tuple[bool, ...] = ()
+    fixed_statistics: tuple[bool, ...] = ()
 
 
 @functools.lru_cache
@@ -152,50 +160,82 @@ def forward_function(architecture: Architecture) -> Callable[[keras.Model, tf.Te
     return run
 
 
-_handles: weakref.WeakKeyDictionary[keras.Model, list[tf.Tensor]] = weakref.WeakKeyDictionary()
+_handles: weakref.WeakKeyDictionary[keras.Model, tuple[Any, list[tf.Tensor]]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 def handles_of(model: keras.Model) -> list[tf.Tensor]:
     """Return the handles of a network's variables, which stand for what they hold at the time.
 
-    They are collected once: Keras goes through all layers each time it is asked for variables.
+    They are collected once, as long as :func:`ensure_intact` finds the same variables.
     """
-    handles = _handles.get(model)
-    if handles is None:
+    seen = seen_of(model)
+    found, handles = _handles.get(model, (None, []))
+    if found is None or found is not seen:
         handles = [variable.handle for variable in variables_of(model.variables)]
-        _handles[model] = handles
+        _handles[model] = seen, handles
     return handles
 
 
 @_traced_once
-def statistics_function(architecture: Architecture) -> Callable[..., list[tf.Tensor]]:
+def statistics_function(
+    architecture: Architecture, fixed_statistics: tuple[bool, ...] = ()
+) -> Callable[..., list[tf.Tensor]]:
     """Return ``statistics(trainable, non_trainable, images)``.
 
     Parameters
     ----------
     architecture : tuple of pairs
         From :func:`freeze`.
+    fixed_statistics : tuple of bool, default=()
+        As in :class:`StepOptions`.
 
     Returns
     -------
     callable
-        Takes what the function of :func:`forward_function` takes; returns mean and
-        variance of what each batch normalization sees of these images, one after
-        the other, when it normalizes by them.
+        Takes the weights of a network, as :func:`weights_of` gives them, and what the function
+        of :func:`forward_function` takes; returns mean and variance of what each batch
+        normalization that is not fixed sees of these images, one after the other, when it
+        normalizes by them.
     """
     network = build_cnn(**dict(architecture))
+    call = _with_weights(network, fixed_statistics)
     places = [place for layer in normalizations(network) for place in layer]
-    for layer in layers_of(network):
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
-            layer.momentum = 0.0  # the running statistics are then those of the batch
+    for layer in batch_norms_of(network):
+        layer.momentum = 0.0  # the running statistics are then those of the batch
 
     @tf.function(autograph=False)
     def statistics(trainable: list, non_trainable: list, images: tf.Tensor) -> list[tf.Tensor]:
-        _, updates = network.stateless_call(trainable, non_trainable, images, training=True)
+        _, updates = call(trainable, non_trainable, images)
         return [updates[place] for place in places]
 
     _trace(statistics, network, dtype_of(architecture))
     return statistics
+
+
+def _with_weights(
+    network: keras.Model, fixed_statistics: tuple[bool, ...]
+) -> Callable[[list, list, tf.Tensor], tuple[Any, list]]:
+    """Return a function of weights and images that calls a new network in training.
+
+    Batch normalizations with fixed statistics go by their running ones. Keras counts their
+    other weights with those that are not trained, too; here these stand where they always do.
+    """
+    weights, others = network.trainable_variables, network.non_trainable_variables
+    for layer, is_fixed in zip(batch_norms_of(network), fixed_statistics, strict=False):
+        layer.trainable = not is_fixed
+    parts = (network.trainable_variables, network.non_trainable_variables)
+
+    def call(values: list, other_values: list, images: tf.Tensor) -> tuple[Any, list]:
+        given = zip([*weights, *others], [*values, *other_values], strict=True)
+        value_of = {id(variable): value for variable, value in given}
+        sorted_values = [[value_of[id(variable)] for variable in part] for part in parts]
+        answers, updates = network.stateless_call(*sorted_values, images, training=True)
+        updated = {id(variable): value for variable, value in zip(parts[1], updates, strict=True)}
+        return answers, [updated[id(variable)] for variable in others]
+
+    return call
 
 
 def _trace(function: Any, network: keras.Model, dtype: str) -> None:
@@ -208,12 +248,15 @@ def _trace(function: Any, network: keras.Model, dtype: str) -> None:
 
 
 def normalizations(model: keras.Model) -> list[tuple[int, int]]:
-    """Return where mean and variance of each batch normalization stand in ``weights_of``."""
-    places = {id(variable): i for i, variable in enumerate(model.non_trainable_variables)}
+    """Return where mean and variance of each batch normalization stand in ``weights_of``.
+
+    Those that are frozen, and so keep them, are left out.
+    """
+    places = {id(variable): i for i, variable in enumerate(_parts_of(model)[1])}
     return [
         (places[id(layer.moving_mean)], places[id(layer.moving_variance)])
-        for layer in layers_of(model)
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+        for layer in batch_norms_of(model)
+        if model.trainable and layer.trainable
     ]
 
 
@@ -237,6 +280,7 @@ def step_function(
         seed, learning_rate, disturbed, dropout)`` updates the three lists of variables in place and
         returns the loss of each image, in an ensemble the mean over its members, and whether the
         answer was right.
+        The weights are those that :func:`weights_of` gives;
         ``moments`` comes from :func:`zero_moments`; ``number`` counts the steps
         from 1, and ``disturbed`` is the share of the images for ``random_disturbance``;
         ``dropout`` counts if the architecture has a rate above 0.
@@ -251,6 +295,10 @@ def step_function(
         "apart": True,
     }
     network = build_cnn(**arguments)
+    call = _with_weights(network, options.fixed_statistics)
+    learns = [
+        not is_frozen for is_frozen in options.frozen or [False] * len(weights_of(network)[0])
+    ]
     drops = [layer for layer in layers_of(network) if isinstance(layer, AdjustableDropout)]
     affine = dict(options.augmentation or ())
     disturbs = affine.pop("disturbed", 0.0) > 0.0
@@ -260,7 +308,7 @@ def step_function(
         values: list, non_trainable: list, images: tf.Tensor, targets: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         """Return the losses, summed over the members, what is right, and the new statistics."""
-        answers, updates = network.stateless_call(values, non_trainable, images, training=True)
+        answers, updates = call(values, non_trainable, images)
         members = answers if isinstance(answers, list) else [answers]
         losses = [tf.nn.softmax_cross_entropy_with_logits(targets, logits) for logits in members]
         right = tf.argmax(tf.add_n(members), axis=1) == tf.argmax(targets, axis=1)
@@ -300,13 +348,17 @@ def step_function(
                 total, right, _ = answer(values, non_trainable, images, targets)
             slope = tape.gradient(total, images)
             images = harder(images, slope, right, tf.stack([-1 - seed, -number]), adversarial)
+        learned = list(itertools.compress(values, learns))
         with tf.GradientTape() as tape:
-            tape.watch(values)
+            tape.watch(learned)
             # The members of an ensemble learn side by side, each as if it were alone.
             total, right, updates = answer(values, non_trainable, images, targets)
             mean = tf.reduce_mean(weights * total)
-        gradients = tape.gradient(mean, values)
-        options.optimizer.update(trainable, moments, gradients, number, learning_rate)
+        gradients = tape.gradient(mean, learned)
+        options.optimizer.update(
+            list(itertools.compress(trainable, learns)), list(itertools.compress(moments, learns)),
+            gradients, number, learning_rate,
+        )  # fmt: skip
         for variable, value in zip(non_trainable, updates, strict=True):
             variable.assign(value)
         return total / len(network.outputs), right
@@ -338,8 +390,17 @@ def step_function(
 
 
 def weights_of(model: keras.Model) -> tuple[list[tf.Variable], list[tf.Variable]]:
-    """Return the trained and the other variables of a network."""
-    return variables_of(model.trainable_variables), variables_of(model.non_trainable_variables)
+    """Return the variables of a network that training is for, frozen or not, and the others."""
+    weights, others = _parts_of(model)
+    return variables_of(weights), variables_of(others)
+
+
+def _parts_of(model: keras.Model) -> tuple[list[keras.Variable], list[keras.Variable]]:
+    """Return weights, frozen ones too, which Keras counts with the others, and statistics."""
+    parts: tuple[list[keras.Variable], list[keras.Variable]] = ([], [])
+    for variable in model.variables:
+        parts[variable.name not in WEIGHTS].append(variable)
+    return parts
 
 
 def dtype_of(architecture: Architecture) -> str:
@@ -366,7 +427,7 @@ def zero_moments(model: keras.Model) -> list[Moments]:
     """Return what the optimizer remembers of each weight before the first step."""
     return [
         (tf.Variable(tf.zeros_like(weight)), tf.Variable(tf.zeros_like(weight)))
-        for weight in variables_of(model.trainable_variables)
+        for weight in weights_of(model)[0]
     ]
 
 

@@ -27,6 +27,13 @@ MOST_WEIGHTS = 250_000_000
 """Of a network: 1 GB, which training takes five times."""
 
 
+STANDARDIZE = "standardize"
+"""Name of the layer that brings the channels to mean 0 and variance 1; it is never trained."""
+
+WEIGHTS = {"kernel", "bias", "gamma", "beta"}
+"""Names of the variables that training is for; the others are statistics and seeds."""
+
+
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Batch normalization that trains on TensorFlow's fused kernel.
 
@@ -38,7 +45,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
         """Normalize a batch of images (n, height, width, channels)."""
-        if not training:
+        if not training or not self.trainable:
             return super().call(inputs, training=False)
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs,
@@ -214,7 +221,7 @@ def build_cnn(
     kept = "float64" if dtype == "float64" else "float32"
     images = keras.Input(image_shape, dtype=kept, name="images")
     standardize = keras.layers.BatchNormalization(
-        center=False, scale=False, epsilon=0.0, trainable=False, dtype=kept, name="standardize"
+        center=False, scale=False, epsilon=0.0, trainable=False, dtype=kept, name=STANDARDIZE
     )
     # All layers at once: ``Sequential.add`` builds the network anew for every one.
     members = [
@@ -253,6 +260,15 @@ def members_of(model: keras.Model) -> list[keras.Sequential]:
 def layers_of(model: keras.Model) -> list[keras.layers.Layer]:
     """Return the layers of a network, those of its members one after the other."""
     return [layer for member in members_of(model) for layer in member.layers]
+
+
+def batch_norms_of(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """Return the batch normalizations of a network, but for ``standardize``."""
+    return [
+        layer
+        for layer in layers_of(model)
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.name != STANDARDIZE
+    ]
 
 
 def _member_layers(

@@ -14,6 +14,7 @@ from .compilation import (
     statistics_function,
     weights_of,
 )
+from .model_changes import frozen_parts
 from .preparation import Images
 from .quiet_tensorflow import keras
 from .sampling import weighted_draw
@@ -52,7 +53,8 @@ def settle_normalizations(
     if not places:
         return
     pixels = images[_drawn(images, generator)]
-    statistics, dtype = statistics_function(architecture), dtype_of(architecture)
+    fixed = frozen_parts(model).statistics
+    statistics, dtype = statistics_function(architecture, fixed), dtype_of(architecture)
     weights = weights_of(model)
     parts = batches_of(len(pixels), architecture)
     seen: list[list[NDArray[Any]]] = [

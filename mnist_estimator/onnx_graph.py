@@ -13,6 +13,7 @@ from onnx import helper, numpy_helper
 from ._version import __version__
 from .classifier import CNNClassifier
 from .compilation import dtype_of
+from .model_changes import check_network
 from .network import members_of
 from .prediction import CERTAIN, DOUBTFUL, resolve_shift
 from .preprocessing import ImageScaler
@@ -51,6 +52,7 @@ def build_graph(
         Input ``X``; outputs ``label`` and ``probabilities``; dynamic batch.
     """
     nodes = _Nodes()
+    check_network(classifier.model_, classifier._architecture)
     labels = _labels(classifier.classes_)
 
     def add_all(nodes: _Nodes, pixels: str) -> str:

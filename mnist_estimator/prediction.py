@@ -13,6 +13,7 @@ from .compilation import (
     forward_function,
     prediction_dtype,
 )
+from .model_changes import ensure_intact
 from .numpy_network import NumpyNetwork
 from .processes import check_process, is_cut_off, n_threads
 from .quiet_tensorflow import keras
@@ -55,6 +56,8 @@ def predict_logits(
     ------
     FloatingPointError
         If a logit is not finite.
+    TypeError, ValueError
+        If the network has been changed, so that it is no longer of this architecture.
     """
     batches = batches_of(len(images), architecture, AT_ONCE)
     if is_cut_off():
@@ -62,6 +65,7 @@ def predict_logits(
         logits = np.concatenate([answer(images[rows]) for rows in batches])
         return _finite(logits)
     check_process()
+    ensure_intact(model, architecture)
     forward, dtype = forward_function(architecture), prediction_dtype(architecture)
 
     def logits_of(rows: slice) -> np.ndarray:

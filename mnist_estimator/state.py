@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from packaging.version import InvalidVersion, Version
 
 from ._version import __version__
-from .compilation import Architecture, dtype_of, freeze
+from .compilation import Architecture, dtype_of, freeze, weights_of
+from .model_changes import freeze_again, frozen_names, note
 from .network import build_cnn, check_sizes, weight_shapes
 from .quiet_tensorflow import keras
 from .training import TrainingState
 
-NETWORK_STATE = ("_weights", "_moments", "_n_steps")
+NETWORK_STATE = ("_weights", "_moments", "_n_steps", "_frozen")
 """What :func:`network_state` adds to the other attributes, ``_architecture`` among them."""
 
 REMEDY = "Fit again, or take the original of this copy."
@@ -38,13 +39,15 @@ def network_state(model: keras.Model, training: TrainingState) -> dict[str, Any]
     -------
     dict
         ``_weights``, a list of arrays, the state of the dropout's generators among them;
-        if training goes on, ``_moments``, a list of pairs of arrays, and ``_n_steps``.
+        if training goes on, ``_moments``, a list of pairs of arrays, and ``_n_steps``; if
+        layers are frozen, ``_frozen``, a list of names.
     """
     state: dict[str, Any] = {"_weights": [variable.numpy() for variable in model.variables]}
     if training.n_steps:
         state["_moments"] = [(mean.numpy(), square.numpy()) for mean, square in training.moments]
         state["_n_steps"] = training.n_steps
-    return state
+    frozen = frozen_names(model)
+    return state | ({"_frozen": frozen} if frozen else {})
 
 
 def restore_network(
@@ -73,7 +76,7 @@ def restore_network(
     ValueError
         If the arguments are not those of a network, or an array does not fit it.
     """
-    architecture, weights, seeds = check_network(architecture, state)
+    architecture, weights, seeds = check_network_state(architecture, state)
     dtype = dtype_of(architecture)
     model = build_cnn(**dict(architecture))
     is_weight = [variable.dtype.startswith("float") for variable in model.variables]
@@ -84,10 +87,12 @@ def restore_network(
     floats, whole = iter(weights), iter(seeds)
     for variable, weight in zip(model.variables, is_weight, strict=True):
         variable.assign(next(floats) if weight else next(whole).astype(variable.dtype))
+    freeze_again(model, state.get("_frozen", []))
+    note(model)
     return architecture, model, _restore_training(model, state, dtype)
 
 
-def check_network(
+def check_network_state(
     architecture: Any, state: Mapping[str, Any]
 ) -> tuple[Architecture, list[NDArray[Any]], list[NDArray[Any]]]:
     """Check what :func:`network_state` gave, and build nothing.
@@ -154,7 +159,7 @@ def _restore_training(model: keras.Model, state: Mapping[str, Any], dtype: str) 
     if not isinstance(n_steps, int) or n_steps < 0:
         raise ValueError(f"The number of training steps is {n_steps!r}. {REMEDY}")
     pairs = [tuple(pair) for pair in state["_moments"]]
-    shapes = [tuple(weight.shape) for weight in model.trainable_variables]
+    shapes = [tuple(weight.shape) for weight in weights_of(model)[0]]
     for pair, shape in itertools.zip_longest(pairs, shapes):
         mean, square = (None, None) if pair is None else _arrays(pair, "moments")
         _check_fit("moment", mean, shape, dtype)
