@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ._version import __version__
+from .exit_codes import ExitCode, exit_code_table
 
 PRESETS = ("fast", "balanced", "accurate")
 """Those of ``make_pipeline``, whose import would take seconds."""
@@ -25,17 +26,6 @@ COMMANDS = {
 }
 """Where each command's function is, and what it does."""
 
-ERROR, INTERRUPTED, BROKEN_PIPE = 1, 130, 141
-EXIT_CODES = """\
-exit codes:
-  0    done
-  1    something is wrong with the data, the model or a file; one line on stderr tells what
-  2    wrong arguments
-  3    evaluate: the accuracy is below --min-accuracy
-  130  Ctrl-C; 0 for draw, once the page is there, as that is how it ends
-  141  nobody reads the output any more, as in "| head"
-"""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -49,8 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0; 1 after an error; 2 for wrong arguments; 3 if an accuracy is below the
-        one asked for; 130 after Ctrl-C; 141 if nobody reads the output any more.
+        Exit code: one of :class:`~mnist_estimator.exit_codes.ExitCode`.
     """
     # TensorFlow's fast kernels are off by default on processors without AVX-512, where they help.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -61,10 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except BrokenPipeError:
         _discard_output()
-        return BROKEN_PIPE
+        return ExitCode.BROKEN_PIPE
     except KeyboardInterrupt:
         _complain("interrupted.")
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
     except MemoryError:
         _complain("the memory does not suffice. Take fewer images at once, or .npy files.")
     except OSError as error:
@@ -76,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _discard_output()
     except (ValueError, TypeError, ImportError, FloatingPointError) as error:
         _complain(str(error))
-    return ERROR
+    return ExitCode.ERROR
 
 
 def _run(arguments: list[str]) -> int:
@@ -109,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         "       mnist-estimator {predict,evaluate,export,draw} MODEL ... [options]",
         description="Train a convolutional network on MNIST, and use it. "
         '"mnist-estimator COMMAND --help" tells the options of a command.',
-        epilog=EXIT_CODES,
+        epilog=exit_code_table(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"mnist-estimator {__version__}")
@@ -173,13 +162,14 @@ The CSV has the columns source, index (of the image in its source, from 0), labe
 (the probability of the label). A picture must have the size that the model reads; it is taken
 as grey where the model is, and must look like the images that the model learned from: MNIST's are
 28×28, light on dark, and centred. Of a picture with several pages or frames each is read.
-A CSV file has one image a row, with or without a header; a column named label is left out, and
-so is the first of a file without header that has one column too many."""
+A CSV or Parquet file has one image a row. Where it has names, they decide on the order of the
+pixels; a column named label is left out. Without names and with one column more than pixels, the
+label, first or last, is left out where its values tell it; else --label-column is needed."""
     add = parser.add_argument
     _add_model(parser)
     add("inputs", metavar="INPUT", nargs="+",
-        help="a picture (PNG, JPEG, BMP, GIF, TIFF, WebP, PPM), a folder of them, an IDX file, "
-        ".npy, .npz or .csv (IDX and CSV may be gzipped), or - for CSV on stdin")  # fmt: skip
+        help="a picture (PNG, JPEG, BMP, GIF, TIFF, WebP, PPM), a folder of them, an IDX, .npy, "
+        ".npz, CSV or Parquet file, gzipped or not, a pipe, or - for stdin")  # fmt: skip
     add("--output", type=Path, metavar="FILE",
         help="file for the CSV, which appears whole or not at all (default: stdout)")  # fmt: skip
     add("--probabilities", action="store_true",
@@ -190,10 +180,11 @@ so is the first of a file without header that has one column too many."""
 
 def _describe_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.epilog = """\
-DATA may be an .npz archive; a .csv with a column of labels; an IDX file of images with its labels
-beside it (as train-images-idx3-ubyte and train-labels-idx1-ubyte) or named by --labels; an .npy
-file with --labels; or a folder that has a folder of pictures for each label. A file without
-header has the label first."""
+DATA may be an .npz archive; a CSV or Parquet file with a column of labels; an IDX file of images
+with its labels beside it (as train-images-idx3-ubyte and train-labels-idx1-ubyte) or named by
+--labels; an .npy file with --labels or with a column of labels; or a folder that has a folder of
+pictures for each label. Where columns have no names, the label is the first or the last, as the
+values tell, or as --label-column says."""
     add = parser.add_argument
     _add_model(parser)
     add("data", metavar="DATA", nargs="?",
@@ -202,8 +193,8 @@ header has the label first."""
         help='where MNIST comes from, without DATA: "bundled", "keras", "openml" or a path '
         "(default: bundled)")  # fmt: skip
     add("--labels", metavar="NAME",
-        help="the labels: a column of a .csv, an array of an .npz, or a file (IDX, .npy, or CSV of "
-        "one column) for images in IDX or .npy")  # fmt: skip
+        help="the labels: an array of an .npz, a file (IDX, .npy, or CSV of one column) for images "
+        "in IDX or .npy, or a column of a table")  # fmt: skip
     _add_reading(parser)
     add("--json", type=Path, metavar="FILE", help="write the metrics as JSON")
     add("--html", type=Path, metavar="FILE", help="write the report as an HTML page")
@@ -246,6 +237,12 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     add("--key", metavar="NAME",
         help="the array of images in an .npz (default: x_test, X, images or another usual name, "
         "or the only one)")  # fmt: skip
+    add("--label-column", metavar="COLUMN",
+        help="the column of labels in a CSV, Parquet or .npy file: its name, first or last "
+        "(default: one named label, class, target, y or digit, or as the values tell)")  # fmt: skip
+    add("--skip-bad", action="store_true",
+        help="leave out pictures and files that cannot be read; list them at the end, and end with "
+        "the exit code 4")  # fmt: skip
     add("--invert", action="store_true",
         help="swap dark and light, for images dark on light")  # fmt: skip
 

@@ -9,20 +9,18 @@ import webbrowser
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
+from .exit_codes import ExitCode
+from .loaded_model import LoadedModel, find_model, load_model
 from .output_files import check_writable, whole_file
-from .terminal import PlainConsole, import_tensorflow, progress_bar
+from .terminal import PlainConsole, progress_bar
 from .wording import counted
-from .workflow import PIPELINE_FILE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .image_input import Batch, ImageForm, Images
-
-BELOW = 3
-"""Exit code of ``evaluate`` if the accuracy is below what was asked for."""
 
 
 def predict(options: argparse.Namespace) -> int:
@@ -31,15 +29,15 @@ def predict(options: argparse.Namespace) -> int:
     Parameters
     ----------
     options : argparse.Namespace
-        ``model``, ``inputs``, ``output``, ``probabilities``, ``key``, ``invert`` and
-        ``quiet``, as the command line has them.
+        ``model``, ``inputs``, ``output``, ``probabilities``, ``key``, ``label_column``,
+        ``invert``, ``skip_bad`` and ``quiet``, as the command line has them.
 
     Returns
     -------
     int
-        Exit code: 0.
+        Exit code: 0, or 4 if bad files were left out.
     """
-    model_path = _find_model(options.model)
+    model_path = find_model(options.model)
     inputs = [Path(name) for name in options.inputs if name != "-"]
     _check_there(inputs)
     if options.output is not None:
@@ -47,19 +45,16 @@ def predict(options: argparse.Namespace) -> int:
     shown = not options.quiet and (options.output is not None or not sys.stdout.isatty())
     with progress_bar(shown=shown) as bar:
         task = bar.add_task("Loading the model", total=None)
-        model = _load(model_path)
-        from .image_files import open_images
-        from .image_input import Wanted
-
-        wanted = Wanted(options.key)
-        opened = [open_images(name, model.form, wanted) for name in options.inputs]
+        model = load_model(model_path)
+        skipped: list[str] | None = [] if options.skip_bad else None
+        opened = list(_opened(options, model, skipped))
         bar.update(task, description="Images", total=_total(opened))
         light = 0
         with _csv_writer(options.output) as writer:
             names = ["source", "index", "label", "confidence"]
             if options.probabilities:
                 names += [f"probability_{label}" for label in model.classes]
-            for batches, images in _joined(opened):
+            for batches, images in _joined(_good_batches(opened, skipped)):
                 light += _count_light(images, model.form) if batches[0].picture else 0
                 labels, proba = model.answer(images, invert=options.invert)
                 if names:  # not before there is something to write
@@ -67,6 +62,8 @@ def predict(options: argparse.Namespace) -> int:
                     names = []
                 _write_rows(writer, batches, labels, proba, options.probabilities)
                 bar.advance(task, len(images))
+            if skipped and names:
+                raise ValueError(f"No file can be read. {skipped[0]}")
         n_images = int(bar.tasks[0].completed)
     if light > n_images / 2 and model.reads_digits and not (options.invert or options.quiet):
         PlainConsole(stderr=True).print(
@@ -76,7 +73,7 @@ def predict(options: argparse.Namespace) -> int:
     if options.output is not None:
         done = f"Written to {options.output}: {counted(n_images, 'image')}."
         PlainConsole(quiet=options.quiet).print(done)
-    return 0
+    return _list_skipped(skipped)
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -85,15 +82,17 @@ def evaluate(options: argparse.Namespace) -> int:
     Parameters
     ----------
     options : argparse.Namespace
-        ``model``, ``data``, ``source``, ``key``, ``labels``, ``invert``, ``json``, ``html``,
-        ``min_accuracy`` and ``quiet``, as the command line has them.
+        ``model``, ``data``, ``source``, ``key``, ``labels``, ``label_column``, ``invert``,
+        ``skip_bad``, ``json``, ``html``, ``min_accuracy`` and ``quiet``, as the command line has
+        them.
 
     Returns
     -------
     int
-        Exit code: 0, or 3 if the accuracy is below ``min_accuracy``.
+        Exit code: 0; 3 if the accuracy is below ``min_accuracy``; else 4 if bad files were left
+        out.
     """
-    model_path = _find_model(options.model)
+    model_path = find_model(options.model)
     inputs = [Path(options.data)] if options.data not in (None, "-") else []
     _check_there(inputs)
     for path in (options.json, options.html):
@@ -101,9 +100,10 @@ def evaluate(options: argparse.Namespace) -> int:
             check_writable(path, inputs=(model_path, *inputs))
     with progress_bar(shown=not options.quiet) as bar:
         task = bar.add_task("Loading the model", total=None)
-        model = _load(model_path)
+        model = load_model(model_path)
         bar.update(task, description="Reading the data")
-        X, y = _labelled_data(options, model)
+        skipped: list[str] | None = [] if options.skip_bad else None
+        X, y = _labelled_data(options, model, skipped)
         bar.update(task, description="Evaluating")
         report = model.evaluate(X, y, invert=options.invert)
     PlainConsole(quiet=options.quiet).print(str(report))
@@ -113,13 +113,14 @@ def evaluate(options: argparse.Namespace) -> int:
             path.write_text(text + "\n", encoding="utf-8")
     if options.html is not None:
         report.to_html(options.html, title=f"{options.model} on {options.data or 'MNIST'}")
+    code = _list_skipped(skipped)
     if options.min_accuracy is not None and report.accuracy < options.min_accuracy:
         PlainConsole(stderr=True).print(
             f"mnist-estimator: the accuracy, {report.accuracy:.4f}, is below "
             f"--min-accuracy {options.min_accuracy:g}."
         )
-        return BELOW
-    return 0
+        return ExitCode.BELOW_MIN_ACCURACY
+    return code
 
 
 def export(options: argparse.Namespace) -> int:
@@ -135,17 +136,17 @@ def export(options: argparse.Namespace) -> int:
     int
         Exit code: 0.
     """
-    model_path = _find_model(options.model)
+    model_path = find_model(options.model)
     check_writable(options.file, inputs=(model_path,))
     with progress_bar(shown=not options.quiet) as bar:
         task = bar.add_task("Loading the model", total=None)
-        model = _load(model_path)
+        model = load_model(model_path)
         bar.update(task, description="Exporting")
         from .onnx_export import to_onnx
 
         to_onnx(model.pipe, options.file)
     PlainConsole(quiet=options.quiet).print(f"Written to {options.file}")
-    return 0
+    return ExitCode.DONE
 
 
 def draw(options: argparse.Namespace) -> int:
@@ -164,11 +165,11 @@ def draw(options: argparse.Namespace) -> int:
     from .drawing import drawing_server
     from .image_sources import require_imaging
 
-    model_path = _find_model(options.model)
+    model_path = find_model(options.model)
     require_imaging("draw")
     with progress_bar(shown=True) as bar:
         bar.add_task("Loading the model", total=None)
-        model = _load(model_path)
+        model = load_model(model_path)
     if model.form.image_shape != (28, 28, 1) or model.form.value_range is None:
         scale = "" if model.form.value_range is not None else ", without an ImageScaler"
         raise ValueError(
@@ -187,76 +188,7 @@ def draw(options: argparse.Namespace) -> int:
                 server.serve_forever()
             except KeyboardInterrupt:
                 print("\nEnded.")
-    return 0
-
-
-class _Model(NamedTuple):
-    """A fitted pipeline, and what the files have to suit."""
-
-    pipe: Any
-    form: "ImageForm"
-    classes: list[Any]
-
-    @property
-    def reads_digits(self) -> bool:
-        """Whether it has the form of one that learned from MNIST."""
-        return self.classes == list(range(10)) and self.form.image_shape == (28, 28, 1)
-
-    def answer(
-        self, images: "NDArray[Any]", *, invert: bool
-    ) -> tuple["NDArray[Any]", "NDArray[Any]"]:
-        """Return labels, and probabilities in the order of the classes."""
-        proba = self.pipe.predict_proba(self._as_fitted(images, invert))
-        return self.pipe.classes_[proba.argmax(axis=1)], proba
-
-    def evaluate(self, X: "NDArray[Any]", y: "NDArray[Any]", *, invert: bool) -> Any:
-        """Return the report on images and their labels."""
-        from .evaluation import evaluate
-
-        return evaluate(
-            self.pipe, self._as_fitted(X, invert), self._as_known(y),
-            image_shape=self.form.image_shape,
-        )  # fmt: skip
-
-    def _as_fitted(self, images: "NDArray[Any]", invert: bool) -> Any:
-        """Return images inverted if need be, and as a frame if the pipeline knows columns."""
-        if invert:
-            if self.form.value_range is None:
-                raise ValueError("--invert needs a model with an ImageScaler. Invert the images.")
-            low, high = self.form.value_range
-            images = (low + high - images).astype(images.dtype)
-        if self.form.feature_names is None:
-            return images
-        import pandas as pd
-
-        return pd.DataFrame(images.reshape(len(images), -1), columns=self.form.feature_names)
-
-    def _as_known(self, labels: "NDArray[Any]") -> "NDArray[Any]":
-        """Return labels from a file in the type of those that the model knows."""
-        import numpy as np
-
-        given = labels.tolist()
-        known = {str(label): label for label in self.classes}
-        if all(str(label) in known for label in given):
-            return np.array([known[str(label)] for label in given])
-        strings = isinstance(self.classes[0], str)
-        if strings != (labels.dtype.kind in "OSU"):
-            strange = next(label for label in given if str(label) not in known)
-            raise ValueError(
-                f"The data have the label {strange!r}, and the model knows "
-                f"{', '.join(map(repr, self.classes[:12]))}. Bring the labels to the same kind."
-            )
-        return labels
-
-
-def _find_model(path: Path) -> Path:
-    """Return the file of the model; in the folder that the training wrote to it has a name."""
-    file = path / PIPELINE_FILE if path.is_dir() else path
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"{file}: there is no such model. Train one (mnist-estimator train) or check the path."
-        )
-    return file
+    return ExitCode.DONE
 
 
 def _check_there(paths: Iterable[Path]) -> None:
@@ -266,32 +198,8 @@ def _check_there(paths: Iterable[Path]) -> None:
             raise FileNotFoundError(f"{path}: there is no such file or folder.")
 
 
-def _load(path: Path) -> _Model:
-    import_tensorflow()
-    from ._inspection import fitted_parts
-    from .image_input import ImageForm
-    from .persistence import load
-
-    pipe = load(path)
-    learned: dict[str, Any] = {}
-    for part in fitted_parts(pipe):
-        for name in ("image_shape_", "value_range_", "feature_names_in_"):
-            if name not in learned and hasattr(part, name):
-                learned[name] = getattr(part, name)
-    if "image_shape_" not in learned or not hasattr(pipe, "predict_proba"):
-        raise ValueError(f"{path} holds no classifier of images, but {type(pipe).__name__}.")
-    names = learned.get("feature_names_in_")
-    value_range = learned.get("value_range_")
-    form = ImageForm(
-        tuple(learned["image_shape_"]),
-        None if value_range is None else tuple(value_range),
-        None if names is None else list(names),
-    )
-    return _Model(pipe, form, pipe.classes_.tolist())
-
-
 def _labelled_data(
-    options: argparse.Namespace, model: _Model
+    options: argparse.Namespace, model: LoadedModel, skipped: list[str] | None
 ) -> tuple["NDArray[Any]", "NDArray[Any]"]:
     import numpy as np
 
@@ -307,13 +215,59 @@ def _labelled_data(
     from .image_files import open_images
     from .image_input import Wanted
 
-    wanted = Wanted(options.key, labelled=True, labels=options.labels)
-    opened = open_images(options.data, model.form, wanted)
-    batches = list(opened.batches)
+    wanted = Wanted(
+        options.key, True, options.labels, options.label_column, options.invert, skipped
+    )
+    batches = list(open_images(options.data, model.form, wanted).batches)
+    if not batches:
+        raise ValueError(f"No file in {options.data} can be read. {(skipped or [''])[0]}")
     return (
         np.concatenate([batch.images for batch in batches]),
         np.concatenate([np.asarray(batch.labels) for batch in batches]),
     )
+
+
+def _opened(
+    options: argparse.Namespace, model: LoadedModel, skipped: list[str] | None
+) -> Iterator["Images"]:
+    """Open the inputs; leave out those that cannot be if ``skipped`` takes them."""
+    from .image_files import open_images
+    from .image_input import InputError, Wanted
+
+    wanted = Wanted(
+        options.key, label_column=options.label_column, invert=options.invert, skipped=skipped
+    )
+    for name in options.inputs:
+        try:
+            yield open_images(name, model.form, wanted)
+        except (InputError, OSError) as error:
+            if skipped is None:
+                raise
+            skipped.append(str(error))
+
+
+def _good_batches(opened: Iterable["Images"], skipped: list[str] | None) -> Iterator["Batch"]:
+    """Yield batches; leave out what follows a fault in a file if ``skipped`` takes it."""
+    from .image_input import InputError
+
+    for images in opened:
+        try:
+            yield from images.batches
+        except (InputError, OSError) as error:
+            if skipped is None:
+                raise
+            skipped.append(str(error))
+
+
+def _list_skipped(skipped: list[str] | None) -> ExitCode:
+    """Print what was left out on stderr, and return the exit code."""
+    if not skipped:
+        return ExitCode.DONE
+    console = PlainConsole(stderr=True)
+    console.print(f"mnist-estimator: bad files left out ({len(skipped)}):")
+    for words in skipped:
+        console.print(f"  {' '.join(words.split())}")
+    return ExitCode.SKIPPED
 
 
 def _total(opened: Iterable["Images"]) -> int | None:
@@ -321,14 +275,14 @@ def _total(opened: Iterable["Images"]) -> int | None:
     return None if None in counts else sum(count or 0 for count in counts)
 
 
-def _joined(opened: Iterable["Images"]) -> Iterator[tuple[list["Batch"], "NDArray[Any]"]]:
+def _joined(batches: Iterable["Batch"]) -> Iterator[tuple[list["Batch"], "NDArray[Any]"]]:
     """Yield batches of one kind together, up to some thousand images, with all their images."""
     import numpy as np
 
     from .image_input import ROWS
 
     waiting: list[Batch] = []
-    for batch in (batch for images in opened for batch in images.batches):
+    for batch in batches:
         kind = (batch.images.dtype, batch.picture)
         if waiting and kind != (waiting[0].images.dtype, waiting[0].picture):
             yield waiting, np.concatenate([other.images for other in waiting])

@@ -1,141 +1,123 @@
 """Images in CSV files, one a row."""
 
 import csv
-import io
-import sys
+import re
 import warnings
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, cast
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from .image_input import (
-    LABEL_COLUMNS,
-    ROWS,
-    Batch,
-    ImageForm,
-    Images,
-    InputError,
-    Wanted,
-    readable,
-    unzipped,
-)  # fmt: skip
-from .wording import shown
+from .byte_sources import Source
+from .image_input import ROWS, Batch, ImageForm, Images, InputError, Wanted, readable
+from .label_columns import KnownLabels, is_label_name, is_number
+from .table_columns import check_unique, find_columns, take_columns
 
 LONGEST_FIELD = 1000
 """Bytes of a number or name in a line, on average, before it is no table of images."""
 
+_SEPARATORS = (",", ";", "\t", r"\s+")
+_LEAST_SHUFFLED = 10
+"""Columns from which on a row of all numbers up to their number, in any order, is a header."""
 
-def open_csv(path: str, form: ImageForm, wanted: Wanted) -> Images:
-    """Open a CSV file, gzipped or not, or with "-" the standard input."""
-    return Images(None, _batches(path, form, wanted))
+
+def open_csv(source: Source, form: ImageForm, wanted: Wanted) -> Images:
+    """Open a CSV file: values apart by commas, semicolons, tabs or blanks."""
+    return Images(None, _batches(source, form, wanted))
 
 
-def _batches(path: str, form: ImageForm, wanted: Wanted) -> Iterator[Batch]:
-    name = "standard input" if path == "-" else path
-    with io.BytesIO(sys.stdin.buffer.read()) if path == "-" else unzipped(Path(path)) as file:
-        with readable(name, "a CSV file"):
-            longest = LONGEST_FIELD * (form.n_pixels + 2)
-            line = file.readline(longest)
-            if len(line) == longest:
-                raise InputError(
-                    f"{name} has a first line of {longest:,} bytes or more, too long for the "
-                    f"{form.n_pixels:,} pixels of an image. Put each image on a line of its own."
-                )
-            named = _has_header(line.decode("utf-8-sig"))
-            file.seek(0)
-            header = 0 if named else None
-            tables = pd.read_csv(
-                file, header=header, chunksize=ROWS, encoding="utf-8-sig",
-                index_col=False, low_memory=False,
-            )  # fmt: skip
-        start = 0
-        while (table := _next_table(name, tables)) is not None:
-            pixels, given = _split_columns(name, table, named, form, wanted)
-            images = _numbers(name, pixels, start).reshape(-1, *form.image_shape)
-            yield Batch(path, start, images, given)
+def _batches(source: Source, form: ImageForm, wanted: Wanted) -> Iterator[Batch]:
+    columns, start = None, 0
+    with source.open() as file:
+        with readable(source, "a CSV file"):
+            names, tables = _tables(source, file, form, wanted)
+        while (table := _next_table(source, tables)) is not None:
+            if columns is None:
+                columns = find_columns(source, names, table, form, wanted)
+            yield take_columns(source, table, start, columns, form, wanted)
             start += len(table)
     if start == 0:
-        raise InputError(f"{name} holds no image.")
+        raise InputError(f"{source} holds no image.")
 
 
-def _next_table(name: str, tables: Iterator[pd.DataFrame]) -> pd.DataFrame | None:
-    with readable(name, "a CSV file"), warnings.catch_warnings():
+def _tables(
+    source: Source, file: BinaryIO, form: ImageForm, wanted: Wanted
+) -> tuple[list[str] | None, Iterator[pd.DataFrame]]:
+    """Return the names of the columns if there are any, and the rows piece by piece."""
+    start = file.read(2)
+    file.seek(0)
+    if start == b"PK":
+        raise InputError(f"{source} is a zip archive. Unpack the CSV file that is in it.")
+    line = "\n"
+    while line.isspace():  # pandas skips such lines, too
+        line = _first_line(source, file, form).decode("utf-8-sig")
+    if not line:
+        raise InputError(f"{source} is empty.")
+    separator, fields = _fields(line, form)
+    named = _has_header(fields, form, wanted)
+    if not named:
+        file.seek(0)
+    names: Sequence[str | int] = fields if named else range(len(fields))
+    check_unique(source, fields if named else [])
+    tables = pd.read_csv(
+        file, sep=separator, header=None, names=list(names), chunksize=ROWS, encoding="utf-8-sig",
+        index_col=False, low_memory=False,
+    )  # fmt: skip
+    return (fields if named else None), tables
+
+
+def _first_line(source: Source, file: BinaryIO, form: ImageForm) -> bytes:
+    """Read a line, if it is not too long for an image."""
+    longest = LONGEST_FIELD * (form.n_pixels + 2)
+    line = file.readline(longest)
+    if len(line) == longest:
+        raise InputError(
+            f"{source} has a first line of {longest:,} bytes or more, too long for the "
+            f"{form.n_pixels:,} pixels of an image. Put each image on a line of its own."
+        )
+    return line
+
+
+def _next_table(source: Source, tables: Iterator[pd.DataFrame]) -> pd.DataFrame | None:
+    with readable(source, "a CSV file"), warnings.catch_warnings():
         # Of rows longer than the header pandas drops what is too much, with this warning.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         return next(tables, None)
 
 
-def _has_header(line: str) -> bool:
+def _fields(line: str, form: ImageForm) -> tuple[str, list[str]]:
+    """Take the first line apart: by what gives one value a pixel, or else most values."""
+    found = {}
+    for separator in _SEPARATORS:
+        single = separator if len(separator) == 1 else " "
+        text = line if len(separator) == 1 else re.sub(separator, single, line.strip())
+        found[separator] = next(csv.reader([text], delimiter=single), [])
+    fitting = range(form.n_pixels, form.n_pixels + 3)  # with a label and an index
+    for separator, fields in found.items():
+        if len(fields) in fitting:
+            return separator, fields
+    separator = max(_SEPARATORS[:3], key=lambda separator: len(found[separator]))
+    return separator, found[separator]
+
+
+def _has_header(fields: list[str], form: ImageForm, wanted: Wanted) -> bool:
     """Tell whether the first line names the columns; a row of 0, 1, 2, … does so, too."""
-    fields = next(csv.reader([line]), [])
-    counted = [[str(i + first) for i in range(len(fields))] for first in (0, 1)]
-    return (len(fields) > 1 and fields in counted) or not all(map(_is_number, fields))
+    names = {field.strip() for field in fields}
+    texts = {name for name in names if not is_number(name)}
+    known = KnownLabels(form.classes or ())
+    if any(is_label_name(name) and name not in known for name in texts):
+        return True
+    if wanted.label_column in texts or not texts.isdisjoint(form.feature_names or ()):
+        return True
+    numbers = [field.strip() for field in fields if field.strip() and is_number(field)]
+    return _count(numbers) if numbers else bool(texts)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text or "nan")
-    except ValueError:
+def _count(numbers: list[str]) -> bool:
+    """Tell whether these are the numbers from 0 or 1 on, in their order or, if many, in any."""
+    if len(numbers) < 2 or not all(number.isdecimal() for number in numbers):
         return False
-    return True
-
-
-def _split_columns(
-    name: str,
-    table: pd.DataFrame,
-    named: bool,
-    form: ImageForm,
-    wanted: Wanted,
-) -> tuple[pd.DataFrame, NDArray[Any] | None]:
-    """Return the columns of pixels, and the labels if they are wanted."""
-    columns = list(table.columns)
-    if wanted.labels is not None:
-        found = [column for column in columns if str(column) == wanted.labels]
-    elif named:
-        found = [column for column in columns if str(column).strip().lower() in LABEL_COLUMNS]
-    else:  # as MNIST goes round as CSV: the label, then the pixels
-        found = columns[:1] if len(columns) == form.n_pixels + 1 else []
-    if wanted.labelled and len(found) != 1:
-        raise InputError(
-            f"{name} has no column {wanted.labels!r}."
-            if wanted.labels is not None
-            else f"{name} must have one column of labels. Name it with --labels."
-        )
-    if form.feature_names is not None and set(form.feature_names) <= set(columns):
-        pixels = table[list(form.feature_names)]
-    else:
-        others = wanted.labelled or len(columns) > form.n_pixels
-        pixels = table.drop(columns=found) if others else table
-    if pixels.shape[1] != form.n_pixels:
-        raise InputError(
-            f"{name} has {pixels.shape[1]} columns of pixels; the model reads {form.n_pixels} "
-            f"({form}). Separate them by commas, and leave out all others but a label."
-        )
-    if not wanted.labelled:
-        return pixels, None
-    given = table[found[0]]
-    if given.isna().any():
-        row = table.index[given.isna()][0]
-        raise InputError(f"{name} has no label in row {row} (counted from 0). Leave it out.")
-    return pixels, given.to_numpy()
-
-
-def _numbers(name: str, table: pd.DataFrame, start: int) -> NDArray[Any]:
-    """Return a table as numbers, if it holds nothing else."""
-    numeric = table
-    if any(dtype.kind not in "uif" for dtype in table.dtypes):
-        numeric = table.apply(pd.to_numeric, errors="coerce").astype(np.float64)
-    values = numeric.to_numpy()
-    finite = np.isfinite(values)
-    if not finite.all():
-        row, column = np.argwhere(~finite)[0]
-        raise InputError(
-            f"{name} holds {shown(table.iat[row, column])} in column "
-            f"{table.columns[column]!r} of row {start + row} (counted from 0), where a finite "
-            "number is due."
-        )
-    return cast(NDArray[Any], values)
+    values = list(map(int, numbers))
+    ordered = sorted(values)
+    counted = ordered in (list(range(len(values))), list(range(1, len(values) + 1)))
+    return counted and (values == ordered or len(values) >= _LEAST_SHUFFLED)

@@ -1,11 +1,15 @@
 """Images from files of any kind, in batches, for a model that is there."""
 
+import codecs
+import re
 from pathlib import Path
 
 from .array_files import is_idx, open_idx, open_npy, open_npz
+from .byte_sources import Source
 from .csv_files import open_csv
-from .image_input import ImageForm, Images, Wanted
-from .picture_files import open_folder, open_picture
+from .image_input import ImageForm, Images, InputError, Wanted, readable
+from .parquet_files import PARQUET, open_parquet
+from .picture_files import PICTURES, open_folder, open_picture
 
 
 def open_images(path: str, form: ImageForm, wanted: Wanted = Wanted()) -> Images:  # noqa: B008
@@ -14,13 +18,13 @@ def open_images(path: str, form: ImageForm, wanted: Wanted = Wanted()) -> Images
     Parameters
     ----------
     path : str
-        A picture, a folder of pictures, an IDX file (gzipped or not), an .npy file, an
-        .npz archive or a CSV file (gzipped or not); "-" for CSV on the standard input.
-        Its content tells the kind; a CSV file is known by its name.
+        A picture, a folder of pictures, an IDX, .npy, CSV or Parquet file or an .npz archive,
+        gzipped or not, a pipe, or "-" for the standard input. The content tells the kind; what
+        is named .csv is taken for CSV without a look at it.
     form : ImageForm
         What the images must be.
     wanted : Wanted, default=Wanted()
-        Which of several arrays to take, and whether labels with them.
+        Which of several arrays and columns to take, and whether labels with them.
 
     Returns
     -------
@@ -34,17 +38,37 @@ def open_images(path: str, form: ImageForm, wanted: Wanted = Wanted()) -> Images
         If it is damaged, of no known kind, without images or labels, or its images are
         not those of ``form``. While the batches are read this may be raised, too.
     """
-    if path == "-":
-        return open_csv(path, form, wanted)
     file = Path(path)
-    if file.is_dir():
+    if path != "-" and file.is_dir():
         return open_folder(file, form, wanted)
+    source = Source(path)
+    column = wanted.label_column or wanted.labels
+    in_table = wanted._replace(label_column=column)
     if ".csv" in (suffix.lower() for suffix in file.suffixes):
-        return open_csv(path, form, wanted)
-    with file.open("rb") as raw:
-        start = raw.read(6)
-    if start == b"\x93NUMPY":
-        return open_npy(file, form, wanted)
-    if start[:2] == b"PK":
-        return open_npz(file, form, wanted)
-    return open_idx(file, form, wanted) if is_idx(file) else open_picture(file, form, wanted)
+        return open_csv(source, form, in_table)
+    with source.open() as content, readable(source, "a gzip file"):
+        start = content.read(4096)
+    if not start:
+        raise InputError(f"{source} is empty.")
+    if start.startswith(b"\x93NUMPY"):
+        return open_npy(source, form, wanted)
+    if start.startswith(b"PK"):
+        return open_npz(source, form, wanted)
+    if start.startswith(PARQUET):
+        return open_parquet(source, form, in_table)
+    if is_idx(start):
+        return open_idx(source, form, wanted)
+    if file.suffix.lower() not in PICTURES and _is_text(start):
+        return open_csv(source, form, in_table)
+    return open_picture(source, form, wanted)
+
+
+def _is_text(start: bytes) -> bool:
+    """Tell whether a file that begins like this is text; a PPM in plain text is a picture."""
+    if re.match(rb"P[1-7]\s", start) or b"\0" in start:
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)  # may end within a character
+    except UnicodeDecodeError:
+        return False
+    return True

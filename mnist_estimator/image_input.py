@@ -1,20 +1,17 @@
 """What images from files have in common: their form, batches of them, and the words for errors."""
 
-import gzip
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .byte_sources import Source
+
 ROWS = 1000
 """Images in a batch."""
-
-LABEL_COLUMNS = ("label", "labels", "class", "target", "y")
-"""Names of a column of labels, in any case."""
 
 
 class ImageForm(NamedTuple):
@@ -26,6 +23,8 @@ class ImageForm(NamedTuple):
     """Values of black and of white, for pictures; None if they are not known."""
     feature_names: list[str] | None = None
     """Names of the columns, where the model was fitted on a data frame."""
+    classes: list[Any] | None = None
+    """The labels that the model knows."""
 
     @property
     def n_pixels(self) -> int:
@@ -75,6 +74,12 @@ class Wanted(NamedTuple):
     """Whether labels are wanted, too."""
     labels: str | None = None
     """The column, array or file of the labels. None: where they usually are."""
+    label_column: str | None = None
+    """The column of labels in a table: "first", "last" or a name. None: as names or values tell."""
+    invert: bool = False
+    """Whether pictures are dark on light, and so what is under transparent pixels."""
+    skipped: list[str] | None = None
+    """Takes what is wrong with pictures that are left out. None: they are errors."""
 
 
 class InputError(ValueError):
@@ -82,12 +87,12 @@ class InputError(ValueError):
 
 
 @contextmanager
-def readable(path: Path | str, kind: str) -> Iterator[None]:
+def readable(source: Source, kind: str) -> Iterator[None]:
     """Say of whatever a library raises which file it is about.
 
     Parameters
     ----------
-    path : path-like
+    source : Source
         The file.
     kind : str
         What it is taken for.
@@ -103,19 +108,12 @@ def readable(path: Path | str, kind: str) -> Iterator[None]:
         raise
     except Exception as error:  # Pillow, NumPy, pandas, zipfile and zlib raise of all kinds
         raise InputError(
-            f"{path} cannot be read as {kind} ({type(error).__name__}: {error}): it is damaged, "
+            f"{source} cannot be read as {kind} ({type(error).__name__}: {error}): it is damaged, "
             "cut short or something else."
         ) from error
 
 
-def unzipped(path: Path) -> BinaryIO:
-    """Open a file that may be gzipped; its first bytes tell, whatever its name."""
-    with path.open("rb") as raw:
-        zipped = raw.read(2) == b"\x1f\x8b"
-    return cast(BinaryIO, gzip.open(path)) if zipped else path.open("rb")
-
-
-def checked(path: Path | str, start: int, images: NDArray[Any]) -> NDArray[Any]:
+def checked(source: Source, start: int, images: NDArray[Any]) -> NDArray[Any]:
     """Return images in the machine's byte order, if all values are finite.
 
     Raises
@@ -126,7 +124,7 @@ def checked(path: Path | str, start: int, images: NDArray[Any]) -> NDArray[Any]:
     if images.dtype.kind == "f" and not np.isfinite(images).all():
         bad = np.flatnonzero(~np.isfinite(images).reshape(len(images), -1).all(axis=1))[0]
         raise InputError(
-            f"{path} holds NaN or infinity in image {start + bad} (counted from 0). "
+            f"{source} holds NaN or infinity in image {start + bad} (counted from 0). "
             "Replace these values or leave the image out."
         )
     return images.astype(images.dtype.newbyteorder("="), copy=False)

@@ -1,9 +1,11 @@
 """Pictures from files, arrays and Pillow, opened, checked and brought to grey."""
 
+import io
 import math
 import os
 import warnings
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 MOST_PIXELS = 50_000_000
 """Of a picture. One of 100 megapixels can be a file of some kilobytes, made to fill the memory."""
+
+PAGED = ("TIFF", "GIF", "WEBP", "PNG")
+"""Formats whose further pictures are pages or frames. A phone's JPEG may hold a preview beside."""
 
 REMEDY_FOR_EXTRA = (
     "{purpose} needs scikit-image and Pillow. "
@@ -37,19 +42,37 @@ def require_imaging(purpose: str) -> None:
         raise ImportError(REMEDY_FOR_EXTRA.format(purpose=purpose)) from error
 
 
-def open_image(image: Any) -> NDArray[Any]:
+class Page(NamedTuple):
+    """A picture, and which one of its file it is."""
+
+    pixels: NDArray[Any]
+    """Of shape (height, width), float32 from 0 to 1: grey; or (height, width, 3), uint8: red,
+    green and blue."""
+    number: int = 0
+    """Position in the file, from 0."""
+    n_pages: int = 1
+    """Pages or frames in the file."""
+
+
+def open_page(image: Any, page: int | None = None) -> Page:
     """Open a picture: as it is meant to be seen, without alpha.
 
     Parameters
     ----------
     image : str, path, file object, PIL image or array-like
         See :func:`~mnist_estimator.read_digits`.
+    page : int, default=None
+        See :func:`~mnist_estimator.read_digits`.
 
     Returns
     -------
-    ndarray of shape (height, width), float32 from 0 to 1, or (height, width, 3), uint8
-        Grey, or red, green and blue. Turned as EXIF says, and laid over white, or
-        over black if what is opaque is light.
+    Page
+        Turned as EXIF says, and laid over white, or over black if what is opaque is light.
+
+    Warns
+    -----
+    UserWarning
+        If a file has several pages and none is named.
 
     Raises
     ------
@@ -57,37 +80,47 @@ def open_image(image: Any) -> NDArray[Any]:
         If a file cannot be found or read.
     ValueError
         If a file is no picture or is cut off, or the picture is too large, has no
-        pixel, a wrong number of channels, or values that are not finite.
+        pixel, a wrong number of channels, or values that are not finite, or there is no
+        such page.
     TypeError
-        If it is none of these kinds.
+        If it is none of these kinds, or ``page`` is no whole number.
     """
     from PIL import Image
 
+    if page is not None and (isinstance(page, bool) or not isinstance(page, int | np.integer)):
+        raise TypeError(
+            f"page must be None or a whole number from 0 up; got {page!r}. The first page is 0."
+        )
     if isinstance(image, str | os.PathLike) or hasattr(image, "read"):
-        return _from_file(image)
+        return _from_file(image, page)
     if isinstance(image, Image.Image):
-        return _from_pillow(image, "image")
+        return _from_pillow(image, "image", image.tell() if page is None else page)
     if isinstance(image, bytes | bytearray | memoryview):
         raise TypeError(
             "image must be a path, a file object, a PIL image or an array; got "
             f"{type(image).__name__}. Wrap the content of a file: io.BytesIO(content)."
         )
-    return _from_array(image)
+    _check_page(page or 0, 1, "image")
+    return Page(_from_array(image))
 
 
 def to_grey(picture: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the luminance of a picture from :func:`open_image`, from 0 to 1."""
+    """Return the luminance of a picture from :func:`open_page`, from 0 to 1."""
     if picture.ndim == 2:
         return picture
     return picture @ (LUMINANCE / 255.0).astype(np.float32)
 
 
-def _from_file(file: Any) -> NDArray[Any]:
+def _from_file(file: Any, page: int | None) -> Page:
     """Open a file, or what reads like one."""
     from PIL import Image, UnidentifiedImageError
 
-    name = f"image {os.fspath(file)!r}" if isinstance(file, str | os.PathLike) else "image"
+    name = "image"
     try:
+        if isinstance(file, str | os.PathLike):
+            name = f"image {os.fspath(file)!r}"
+            if Path(file).exists() and not Path(file).is_file() and not Path(file).is_dir():
+                file = io.BytesIO(Path(file).read_bytes())  # a pipe, which is read once
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore", Image.DecompressionBombWarning
@@ -95,7 +128,7 @@ def _from_file(file: Any) -> NDArray[Any]:
             with Image.open(file) as opened:
                 if opened.format == "EPS":  # a program, which Pillow has Ghostscript run
                     raise UnidentifiedImageError("PostScript")
-                return _from_pillow(opened, name)
+                found = _from_pillow(opened, name, page or 0)
     except Image.DecompressionBombError as error:
         raise ValueError(
             f"{name} must have at most {MOST_PIXELS:,} pixels; got far more ({error}). "
@@ -117,10 +150,43 @@ def _from_file(file: Any) -> NDArray[Any]:
         ) from error
     except PermissionError as error:
         raise PermissionError(f"{name} cannot be read: {error}. Check its permissions.") from error
+    if page is None and found.n_pages > 1:
+        warnings.warn(
+            f"{name} has {found.n_pages} pages or frames, and only the first was taken. Pass page, "
+            f"from 0 to {found.n_pages - 1}, for each of them.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return found
 
 
-def _from_pillow(image: "Image", name: str) -> NDArray[Any]:
-    """Take over a PIL image."""
+def _from_pillow(image: "Image", name: str, page: int) -> Page:
+    """Take over a page of a PIL image, which stays at the page it was at."""
+    before = image.tell()
+    try:
+        n_pages = getattr(image, "n_frames", 1) if image.format in PAGED else 1
+        _check_page(page, n_pages, name)
+        if page != before:
+            image.seek(page)
+        return Page(_pixels(image, name), page, n_pages)
+    except (OSError, SyntaxError, EOFError) as error:
+        raise _damaged(name, error) from error
+    finally:
+        if page != before:
+            image.seek(before)
+
+
+def _check_page(page: int, count: int, name: str) -> None:
+    if not 0 <= page < count:
+        allowed = f"from 0 to {count - 1}" if count > 1 else "0 or None"
+        raise ValueError(
+            f"page must be {allowed}, as {name} has {count} page{'s' * (count > 1)}; got {page}. "
+            "The first page is 0."
+        )
+
+
+def _pixels(image: "Image", name: str) -> NDArray[Any]:
+    """Take over the pixels of a PIL image."""
     from PIL import ImageOps
 
     _check_size(image.height, image.width, name)
@@ -134,10 +200,7 @@ def _from_pillow(image: "Image", name: str) -> NDArray[Any]:
             except (OSError, SyntaxError, ValueError, TypeError, KeyError):
                 image = image.copy()
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise ValueError(
-            f"{name} must be a whole picture; got one that is cut off or damaged ({error}). "
-            "Copy or download it again."
-        ) from error
+        raise _damaged(name, error) from error
     if image.mode in ("I", "F", "I;16", "I;16B", "I;16L"):
         return _from_array(np.asarray(image))
     if image.mode in ("1", "L"):
@@ -145,6 +208,13 @@ def _from_pillow(image: "Image", name: str) -> NDArray[Any]:
     if "A" in image.getbands() or "transparency" in image.info:
         return _without_alpha(np.asarray(image.convert("RGBA")))
     return np.asarray(image.convert("RGB"))
+
+
+def _damaged(name: str, error: Exception) -> ValueError:
+    return ValueError(
+        f"{name} must be a whole picture; got one that is cut off or damaged ({error}). "
+        "Copy or download it again."
+    )
 
 
 def _from_array(image: Any) -> NDArray[Any]:

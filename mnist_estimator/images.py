@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from .binarization import find_ink
 from .digit_normalization import SIDE, as_bytes
-from .image_sources import open_image, require_imaging, to_grey
+from .image_sources import open_page, require_imaging, to_grey
 from .ruled_lines import remove_ruled_lines
 from .segmentation import Scorer, draw, find_digits
 
@@ -40,7 +40,7 @@ class DigitReading:
         return len(self.images)
 
 
-def read_digits(image: Any) -> DigitReading:
+def read_digits(image: Any, *, page: int | None = None) -> DigitReading:
     """Find the digits in a photo or scan, and bring them to MNIST's format.
 
     Uneven light, shadows, texture of the paper and ruled lines are taken out, broken
@@ -57,6 +57,10 @@ def read_digits(image: Any) -> DigitReading:
         1 (if one is larger, as whole numbers; if one is negative, from the smallest
         to the largest). Dark on light or light on dark, of at most 50 million pixels.
         Digits 20 pixels high or more are read best.
+    page : int, default=None
+        Which picture of a file with several pages or frames, such as a TIFF, from 0.
+        None: the first of a file, with a warning if there are more; of a PIL image the
+        one that it is at.
 
     Returns
     -------
@@ -77,9 +81,10 @@ def read_digits(image: Any) -> DigitReading:
         If a file cannot be found or read.
     ValueError
         If a file is no picture or is cut off, or the picture is too large, has no
-        pixel, a wrong number of channels, or values that are not finite.
+        pixel, a wrong number of channels, or values that are not finite, or there is
+        no such page.
     TypeError
-        If `image` is none of these kinds.
+        If `image` is none of these kinds, or `page` is no whole number.
 
     See Also
     --------
@@ -99,11 +104,11 @@ def read_digits(image: Any) -> DigitReading:
     (2, 28, 28)
     """
     require_imaging("read_digits")
-    return find_in(open_image(image))
+    return find_in(open_page(image, page).pixels)
 
 
 def find_in(picture: NDArray[Any], score: Scorer | None = None) -> DigitReading:
-    """Find the digits in a picture from :func:`~mnist_estimator.image_sources.open_image`.
+    """Find the digits in a picture from :func:`~mnist_estimator.image_sources.open_page`.
 
     Parameters
     ----------

@@ -8,6 +8,15 @@ from pathlib import Path
 
 from .wording import shown
 
+PIPELINE_FILE = "digits.pipeline"
+"""The fitted pipeline in the folder that a training on the command line wrote to."""
+
+
+def pipeline_file(path: Path) -> Path:
+    """Return the file of a pipeline that is named itself, or by the folder of a training."""
+    inside = path / PIPELINE_FILE
+    return inside if inside.is_file() else path
+
 
 def file_path(path: str | os.PathLike[str], *, example: str) -> Path:
     """Return the parameter `path` of a function that writes a file, before any work is done.

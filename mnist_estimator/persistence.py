@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .archive import LARGEST_FILE, foreign_types, pack, unpack
-from .output_files import whole_file
+from .output_files import PIPELINE_FILE, pipeline_file, whole_file
 from .wording import shown
 
 
@@ -86,7 +86,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     Parameters
     ----------
     path : str or path-like
-        The file.
+        The file, or the folder that ``mnist-estimator train`` wrote to, with digits.pipeline in it.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     (``InconsistentVersionWarning``). That loading is safe does not make a stranger's model
     right: it may answer what it likes.
     """
-    source = _as_path(path)
+    source = pipeline_file(_as_path(path))
     data = _read(source)
     try:
         pipe = unpack(data)
@@ -210,7 +210,9 @@ def _replace(target: Path, data: bytes) -> None:
 def _read(source: Path) -> bytes:
     """Return the content of a file that is not too large to be one of ours."""
     if source.is_dir():
-        raise IsADirectoryError(f"path is the folder {source}. Name the file in it.")
+        raise IsADirectoryError(
+            f"path is the folder {source}, which holds no {PIPELINE_FILE}. Name the file in it."
+        )
     if not source.exists():
         raise FileNotFoundError(f"path is {source}, which is not there. Check its name.")
     # A pipe without a writer would keep ``open`` waiting.

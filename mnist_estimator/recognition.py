@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._inspection import fitted_parts, predict
 from .digit_normalization import SIDE, as_bytes
-from .image_sources import open_image, require_imaging
+from .image_sources import open_page, require_imaging
 from .images import find_in
 from .segmentation import Scorer
 
@@ -43,6 +43,10 @@ class Recognition:
         The digits as the classifier got them.
     picture : ndarray of shape (height, width) or (height, width, 3)
         Where they were found.
+    page : int, default=0
+        Position of the picture in its file, from 0.
+    n_pages : int, default=1
+        Pages or frames in that file.
 
     Attributes
     ----------
@@ -69,6 +73,8 @@ class Recognition:
     lines: NDArray[np.int64]
     images: NDArray[np.uint8]
     picture: NDArray[Any]
+    page: int = 0
+    n_pages: int = 1
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -141,7 +147,7 @@ class Recognition:
         return self
 
 
-def recognize(estimator: Any, image: Any) -> Recognition:
+def recognize(estimator: Any, image: Any, *, page: int | None = None) -> Recognition:
     """Find the digits in a photo or scan, and read them.
 
     Parameters
@@ -153,6 +159,10 @@ def recognize(estimator: Any, image: Any) -> Recognition:
         0 to 255, the digits are brought to that range.
     image : str, path, file object, PIL image or array-like
         See :func:`~mnist_estimator.read_digits`.
+    page : int, default=None
+        Which picture of a file with several pages or frames, such as a TIFF, from 0.
+        None: the first of a file, with a warning if there are more; of a PIL image the
+        one that it is at. ``n_pages`` of the result tells how many there are.
 
     Returns
     -------
@@ -192,8 +202,8 @@ def recognize(estimator: Any, image: Any) -> Recognition:
     require_imaging("recognize")
     check_is_fitted(estimator)
     _check_size(estimator)
-    picture = open_image(image)
-    found = find_in(picture, _scorer(estimator))
+    opened = open_page(image, page)
+    found = find_in(opened.pixels, _scorer(estimator))
     if not len(found):
         classes = np.asarray(getattr(estimator, "classes_", np.arange(10)))
         labels, probabilities = classes[:0], None
@@ -204,8 +214,9 @@ def recognize(estimator: Any, image: Any) -> Recognition:
         read = predict(estimator, _rows(estimator, found.images))
         labels, probabilities, confidences = read.y_pred, read.proba, read.confidence
     return Recognition(
-        labels, probabilities, confidences, found.boxes, found.lines, found.images, picture
-    )
+        labels, probabilities, confidences, found.boxes, found.lines, found.images,
+        opened.pixels, opened.number, opened.n_pages,
+    )  # fmt: skip
 
 
 def _check_size(estimator: Any) -> None:

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
+from .column_names import explain_mismatch, renumbered
 from .scaled_images import ScaledImages
 from .value_range import (
     ValueRange,
@@ -411,7 +412,8 @@ def check_images(
             )
     if not isinstance(y, str):
         y = plain_labels(y)
-    checked = validate_data(estimator, flat, y, reset=reset, dtype="numeric")
+    with _names_explained(estimator, flat):
+        checked = validate_data(estimator, flat, y, reset=reset, dtype="numeric")
     rows, *rest = checked if isinstance(checked, tuple) else (checked,)
     if reset:
         _warn_of_channels_first(sample_shape or ())
@@ -451,6 +453,24 @@ def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+@contextlib.contextmanager
+def _names_explained(estimator: BaseEstimator, X: Any) -> Iterator[None]:
+    """Add to scikit-learn's error about names of columns how they differ, and what to do."""
+    try:
+        yield
+    except ValueError as error:
+        if not str(error).startswith("The feature names should match"):
+            raise
+        came, fitted = list(map(str, X.columns)), list(estimator.feature_names_in_)
+        if set(fitted) <= set(came):
+            remedy = "Pass X[list(model.feature_names_in_)]."
+        elif renumbered(came, fitted) and len(came) == len(fitted):
+            remedy = "If their order is the same, rename them: X.columns = model.feature_names_in_."
+        else:
+            remedy = "Give X the columns that the model was fitted on."
+        raise ValueError(f"{error}{explain_mismatch(came, fitted)} {remedy}") from error
 
 
 def _is_plain(X: Any, estimator: Any) -> bool:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from ._version import __version__
+from .exit_codes import ExitCode
+from .output_files import PIPELINE_FILE
 from .terminal import PlainConsole, import_tensorflow
 from .wording import counted
 
@@ -18,10 +20,6 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
     from .evaluation import EvaluationReport
-
-PIPELINE_FILE = "digits.pipeline"
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
 
 
 def train(options: argparse.Namespace) -> int:
@@ -49,7 +47,7 @@ def train(options: argparse.Namespace) -> int:
             if options.fitted
             else "Interrupted before anything was learned; nothing was written."
         )
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
 
 
 def _train(options: argparse.Namespace, console: Console) -> int:
@@ -99,7 +97,7 @@ def _train(options: argparse.Namespace, console: Console) -> int:
     facts = _facts(options, pipe, len(X), seconds)
     _write_results(options.output, pipe, report, X_test, facts)
     console.print(f"\nWritten to {options.output}: open {options.output / 'report.html'}")
-    return INTERRUPTED if interrupted else 0
+    return ExitCode.INTERRUPTED if interrupted else ExitCode.DONE
 
 
 def _fit(pipe: "Pipeline", X: Any, y: Any, console: Console) -> bool:

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from PIL import Image
 
 from mnist_estimator import ImageScaler, evaluate, load_mnist, make_pipeline
 from mnist_estimator.__main__ import main
+from mnist_estimator.exit_codes import ExitCode
 from mnist_estimator.persistence import save
 
 N = 60
@@ -140,7 +142,7 @@ def write_labelled_csv(path, X):
 
 def write_bare_labelled_csv(path, X):
     table = pd.DataFrame(X.reshape(len(X), -1))
-    table.insert(0, "label", 7)
+    table.insert(0, "label", np.arange(len(X)) % 10)
     table.to_csv(path, index=False, header=False)
 
 
@@ -370,9 +372,8 @@ def bad_files(X):
     picture = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
     Image.fromarray(noise).save(picture, "PNG")
-    large, clear, floating, bomb = io.BytesIO(), io.BytesIO(), io.BytesIO(), io.BytesIO()
+    large, floating, bomb = io.BytesIO(), io.BytesIO(), io.BytesIO()
     Image.new("L", (100, 80)).save(large, "PNG")
-    Image.new("RGBA", (28, 28)).save(clear, "PNG")
     Image.new("F", (28, 28)).save(floating, "TIFF")
     Image.new("1", (20_000, 20_000)).save(bomb, "PNG")
 
@@ -393,10 +394,9 @@ def bad_files(X):
         "text.png": (b"no picture", "is damaged, or no picture (BMP, "),
         "cut.png": (picture.getvalue()[:200], "cannot be read as a picture"),
         "large.png": (large.getvalue(), "has 80×100 pixels; the model reads 28×28. Crop and"),
-        "clear.png": (clear.getvalue(), "has transparent pixels"),
         "floating.tif": (floating.getvalue(), "has 32 bits a pixel"),
         "bomb.png": (bomb.getvalue(), "could be decompression bomb DOS attack"),
-        "empty.png": (b"", "is damaged, or no picture"),
+        "empty.png": (b"", "is empty"),
         "model.pickle": (pickle.dumps(np.ones(784)), "is damaged, or no picture"),
         "shape.npy": (npy(X[:, :20]), f"holds an array of shape ({N}, 20, 28); the model reads"),
         "none.npy": (npy(X[:0]), "none.npy"),
@@ -414,11 +414,11 @@ def bad_files(X):
         "header.idx": (b"\0\0\x08\x03\0\0", "cannot be read as an IDX file"),
         "text.csv": (text.to_csv(index=False).encode(), "holds 'x7' in column 'p5' of row 2"),
         "missing.csv": (missing.to_csv(index=False).encode(), "in column 'p3' of row 1 (counted"),
-        "narrow.csv": (b"1,2,3\n4,5,6\n", "has 3 columns of pixels; the model reads 784 (28×28"),
-        "semicolon.csv": (table.to_csv(index=False, sep=";").encode(), "Separate them by commas"),
+        "narrow.csv": (b"1,2,3\n4,5,6\n", "has 3 columns of pixels; the model takes 784 (28×28"),
+        "bar.csv": (table.to_csv(index=False, sep="|").encode(), "Separate them by commas"),
         "uneven.csv": (table.to_csv(index=False).encode() + b"1," * 800, "cannot be read as a CSV"),
         "shifted.csv": (wide(table), "cannot be read as a CSV file (ParserWarning"),
-        "empty.csv": (b"", "cannot be read as a CSV file (EmptyDataError"),
+        "empty.csv": (b"", "is empty"),
         "header.csv": (table[:0].to_csv(index=False).encode(), "holds no image"),
         "latin.csv": ("größe,".encode("latin-1") + b"1\n", "cannot be read as a CSV file (Unicode"),
     }
@@ -491,6 +491,103 @@ def test_wrong_arguments(arguments, words, capsys):
     assert words in capsys.readouterr().err
 
 
+def mix_good_and_bad(folder, X):
+    """Write five pictures, two of which cannot be read, an array that can and one that cannot."""
+    (folder / "in").mkdir()
+    for i in range(5):
+        Image.fromarray(X[i]).save(folder / "in" / f"{i}.png")
+    (folder / "in" / "1.png").write_bytes(b"no picture")
+    Image.new("L", (9, 9)).save(folder / "in" / "3.png")
+    np.save(folder / "bad.npy", X[:, :9])
+    np.save(folder / "good.npy", X[5:7])
+    return [folder / "in", folder / "bad.npy", folder / "good.npy"]
+
+
+def test_skip_bad_leaves_out_what_cannot_be_read(model, pipe, digits, run, tmp_path):
+    X, _ = digits
+    inputs = mix_good_and_bad(tmp_path, X)
+    code, out, err = run("predict", model, *inputs)
+    assert (code, out) == (1, "")
+    assert "bad.npy" in err
+    code, out, err = run("predict", model, inputs[0])
+    assert (code, out) == (1, "")
+    assert "1.png is damaged" in err
+    assert "To leave out such pictures, pass --skip-bad." in err
+    for where in ([], ["--output", tmp_path / "labels.csv", "--quiet"]):
+        code, out, err = run("predict", model, *inputs, "--skip-bad", *where)
+        assert code == ExitCode.SKIPPED == 4
+        table = pd.read_csv(tmp_path / "labels.csv" if where else io.StringIO(out))
+        assert [os.path.basename(source) for source in table["source"]] == [
+            "0.png", "2.png", "4.png", "good.npy", "good.npy"
+        ]  # fmt: skip
+        assert table["label"].tolist() == pipe.predict(X[[0, 2, 4, 5, 6]]).tolist()
+        first, *rest = err.splitlines()
+        assert first == "mnist-estimator: bad files left out (3):"
+        assert ["bad.npy" in rest[0], "1.png" in rest[1], "3.png" in rest[2]] == [True] * 3
+        assert len(rest) == 3
+    assert run("predict", model, inputs[2], "--skip-bad")[0] == 0
+
+
+def test_skip_bad_with_nothing_good_is_an_error(model, digits, run, tmp_path):
+    bad = mix_good_and_bad(tmp_path, digits[0])[1]
+    (tmp_path / "labels.csv").write_text("old")
+    code, out, err = run("predict", model, bad, "--skip-bad", "--output", tmp_path / "labels.csv")
+    assert (code, out) == (1, "")
+    assert "No file can be read." in err
+    assert "bad.npy holds an array of shape" in err
+    assert (tmp_path / "labels.csv").read_text() == "old"
+
+
+def test_evaluate_skips_bad_pictures(model, pipe, digits, run, tmp_path):
+    X, y = digits
+    (folder,) = folders(tmp_path, X, y)
+    (folder / str(y[5]) / "5.png").write_bytes(b"no picture")
+    assert run("evaluate", model, folder)[0] == 1
+    code, out, err = run("evaluate", model, folder, "--skip-bad")
+    assert (code, out) == (4, f"{evaluate(pipe, np.delete(X, 5, 0), np.delete(y, 5))}\n")
+    assert err.startswith("mnist-estimator: bad files left out (1):\n")
+    assert run("evaluate", model, folder, "--skip-bad", "--min-accuracy", "1")[0] == 3
+
+
+def test_label_column_of_the_command_line(model, pipe, digits, run, tmp_path):
+    X, y = digits
+    np.save(tmp_path / "a.npy", np.column_stack([X.reshape(N, -1)[:4], y[:4]]))
+    for command in ("predict", "evaluate"):
+        code, out, err = run(command, model, tmp_path / "a.npy")
+        assert (code, out) == (1, "")
+        assert "Pass --label-column first or --label-column last." in err
+    code, out, _ = run("predict", model, tmp_path / "a.npy", "--label-column", "last")
+    assert code == 0
+    assert pd.read_csv(io.StringIO(out))["label"].tolist() == pipe.predict(X[:4]).tolist()
+    code, out, _ = run("evaluate", model, tmp_path / "a.npy", "--label-column", "last")
+    assert (code, out) == (0, f"{evaluate(pipe, X[:4], y[:4])}\n")
+
+
+def test_transparent_pictures_with_and_without_invert(model, pipe, digits, run, tmp_path):
+    ink = digits[0][0]
+    for name, tone in (("light.png", 255), ("dark.png", 0)):
+        pixels = np.full((28, 28, 4), tone, dtype=np.uint8)
+        pixels[..., 3] = ink
+        Image.fromarray(pixels).save(tmp_path / name)
+    expected = pipe.predict_proba(ink[np.newaxis]).max()
+    for name, options in (("light.png", []), ("dark.png", ["--invert"])):
+        code, out, err = run("predict", model, tmp_path / name, *options)
+        assert (code, err) == (0, "")
+        assert pd.read_csv(io.StringIO(out))["label"].tolist() == [7]
+        assert pd.read_csv(io.StringIO(out))["confidence"][0] == pytest.approx(expected, abs=1e-4)
+    assert "1 of 1 pictures are dark on light" in run("predict", model, tmp_path / "dark.png")[2]
+
+
+def test_every_exit_code_is_in_the_help_and_the_documentation(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    page = (Path(__file__).parents[1] / "docs" / "command_line.md").read_text(encoding="utf-8")
+    for code in ExitCode:
+        assert f"  {code.value:<4} {code.meaning}" in text
+        assert f"| {code.value} |" in page
+
+
 # Evaluate.
 
 
@@ -506,6 +603,26 @@ def bare_csv(folder, X, y):
     table.insert(0, "label", y)
     table.to_csv(path, index=False, header=False)
     return [path]
+
+
+def label_last_csv(folder, X, y):
+    path = folder / "a.csv"
+    pd.DataFrame(X.reshape(len(X), -1)).assign(last=y).to_csv(path, index=False, header=False)
+    return [path]
+
+
+def kaggle_csv(folder, X, y):
+    path = folder / "a.csv"
+    table = pd.DataFrame(X.reshape(len(X), -1)).add_prefix("pixel")
+    table[table.columns[::-1]].assign(label=y.astype(float)).to_csv(path)
+    return [path, "--label-column", "label"]
+
+
+def parquet(folder, X, y):
+    pytest.importorskip("pyarrow")
+    table = pd.DataFrame(X.reshape(len(X), -1)).add_prefix("pixel")
+    table.assign(target=y).to_parquet(folder / "a.parquet")
+    return [folder / "a.parquet"]
 
 
 def named_column(folder, X, y):
@@ -551,8 +668,8 @@ def folders(folder, X, y):
 
 
 LABELLED = [
-    labelled_csv, bare_csv, named_column, archive, named_arrays, idx_pair, npy_pair, npy_and_csv,
-    folders,
+    labelled_csv, bare_csv, label_last_csv, kaggle_csv, parquet, named_column, archive,
+    named_arrays, idx_pair, npy_pair, npy_and_csv, folders,
 ]  # fmt: skip
 
 

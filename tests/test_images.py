@@ -1,7 +1,9 @@
 """Digits found in pictures: pages written by a program, and pictures of every kind."""
 
 import io
+import os
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -275,6 +277,77 @@ class Rows(ImageScaler):
 
     def transform(self, X):
         return super().transform(X).reshape(len(X), -1)
+
+
+def pages_of(rows, path, **options):
+    """Write pages with one digit of MNIST each, and return them."""
+    pages = [Image.fromarray(255 - np.pad(row.reshape(28, 28), 10)) for row in rows]
+    pages[0].save(path, save_all=len(pages) > 1, append_images=pages[1:], **options)
+    return pages
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.gif", "a.webp", "a.png"])
+def test_pages_are_recognized_one_by_one(name, mnist, reader, tmp_path):
+    X, y = mnist
+    pages_of(X[:3], tmp_path / name, **({"lossless": True} if name == "a.webp" else {}))
+    found = [recognize(reader, tmp_path / name, page=page) for page in range(3)]
+    assert [page.texts for page in found] == [[str(label)] for label in y[:3]]
+    assert [(page.page, page.n_pages) for page in found] == [(0, 3), (1, 3), (2, 3)]
+    assert_array_equal(read_digits(tmp_path / name, page=2).images, found[2].images)
+    with pytest.warns(UserWarning, match=r"has 3 pages .* Pass page, from 0 to 2, for") as caught:
+        first = recognize(reader, str(tmp_path / name))
+    assert caught[0].filename == __file__
+    assert (first.texts, first.n_pages) == (found[0].texts, 3)
+    with pytest.warns(UserWarning, match="has 3 pages"):
+        assert_array_equal(read_digits(tmp_path / name).images, found[0].images)
+
+
+def test_pages_of_an_opened_picture(mnist, reader, tmp_path):
+    X, y = mnist
+    pages_of(X[:3], tmp_path / "a.tif")
+    with Image.open(tmp_path / "a.tif") as opened:
+        opened.seek(1)
+        assert recognize(reader, opened).texts == [str(y[1])]
+        assert recognize(reader, opened, page=2).texts == [str(y[2])]
+        assert opened.tell() == 1
+
+
+def test_preview_in_a_photo_is_no_page(mnist, reader, tmp_path):
+    pages_of(mnist[0][:1], tmp_path / "plain.jpg", quality=95)
+    pages_of(mnist[0][:2], tmp_path / "a.jpg", format="MPO", quality=95)
+    with Image.open(tmp_path / "a.jpg") as opened:
+        assert (opened.format, opened.n_frames) == ("MPO", 2)
+    found = recognize(reader, tmp_path / "a.jpg")
+    assert found.n_pages == 1
+    assert_array_equal(found.images, read_digits(tmp_path / "plain.jpg").images)
+
+
+@pytest.mark.parametrize(
+    ("page", "error", "words"),
+    [
+        (3, ValueError, "page must be from 0 to 2, as image .* has 3 pages; got 3"),
+        (-1, ValueError, "page must be from 0 to 2, as image .* has 3 pages; got -1"),
+        (1.0, TypeError, "page must be None or a whole number from 0 up; got 1.0"),
+        (True, TypeError, "page must be None or a whole number"),
+    ],
+)
+def test_page_that_is_not_there_is_refused(page, error, words, mnist, tmp_path):
+    pages_of(mnist[0][:3], tmp_path / "a.tif")
+    with pytest.raises(error, match=words):
+        read_digits(tmp_path / "a.tif", page=page)
+    with pytest.raises(ValueError, match="page must be 0 or None, as image has 1 page; got 1"):
+        read_digits(np.zeros((9, 9)), page=1)
+
+
+def test_picture_is_read_from_a_pipe(mnist, tmp_path):
+    pages_of(mnist[0][:1], tmp_path / "a.png")
+    expected = read_digits(tmp_path / "a.png").images
+    os.mkfifo(tmp_path / "pipe")
+    content = (tmp_path / "a.png").read_bytes()
+    writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(content))
+    writer.start()
+    assert_array_equal(read_digits(tmp_path / "pipe").images, expected)
+    writer.join(timeout=60)
 
 
 def test__recognize__wrong_size_is_refused(digits):

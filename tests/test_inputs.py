@@ -268,6 +268,43 @@ def test_column_names_are_remembered_and_compared(quick, images):
         assert_array_equal(without.predict_proba(frame(X)), clf.predict_proba(frame(X)))
 
 
+COLUMNS = {
+    "counted from another number": (
+        lambda X: X.set_axis([f"pixel{i}" for i in range(64)], axis=1),
+        "The data count pixels from 0 (pixel0 to pixel63), the model from 1 (pixel1 to pixel64). "
+        "If their order is the same, rename them: X.columns = model.feature_names_in_.",
+    ),
+    "another order": (
+        lambda X: X[X.columns[::-1]],
+        "in another order. Pass X[list(model.feature_names_in_)].",
+    ),
+    "a label too": (
+        lambda X: X.assign(label=1),
+        "the data have label, which the model does not know. "
+        "Pass X[list(model.feature_names_in_)].",
+    ),
+    "one missing": (
+        lambda X: X.drop(columns="pixel5").assign(other=1),
+        "the data lack pixel5. Give X the columns that the model was fitted on.",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+@pytest.mark.parametrize("case", COLUMNS)
+def test_columns_of_other_names_are_refused_with_the_remedy(case, kind):
+    change, words = COLUMNS[case]
+    X = pd.DataFrame(np.zeros((2, 64)), columns=[f"pixel{i}" for i in range(1, 65)])
+    came = change(X)
+    if kind == "polars":
+        polars = pytest.importorskip("polars")
+        came, X = (polars.DataFrame(data.to_dict("list")) for data in (came, X))
+    scaler = ImageScaler().fit(X)
+    with pytest.raises(ValueError, match=r"^The feature names should match those that") as raised:
+        scaler.transform(came)
+    assert words in str(raised.value)
+
+
 def test_names_of_numbers_are_no_names_and_mixed_ones_refused(quick, images):
     X, y = images
     assert not hasattr(quick(epochs=1).fit(pd.DataFrame(X), y), "feature_names_in_")

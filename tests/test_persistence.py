@@ -331,6 +331,14 @@ def test_paths_that_are_none(pipe, tmp_path, action):
         assert stat.S_ISFIFO((tmp_path / "fifo").stat().st_mode)
 
 
+def test_folder_of_a_training_is_loaded(pipe, good, tmp_path):
+    (tmp_path / "digits.pipeline").write_bytes(good)
+    assert load(tmp_path).classes_.tolist() == pipe.classes_.tolist()
+    (tmp_path / "digits.pipeline").rename(tmp_path / "other.pipeline")
+    with pytest.raises(IsADirectoryError, match=r"holds no digits\.pipeline\. Name the file in it"):
+        load(str(tmp_path))
+
+
 @pytest.mark.parametrize("there_before", [True, False])
 @pytest.mark.parametrize("place", ["write", "fsync", "replace"])
 @pytest.mark.parametrize(

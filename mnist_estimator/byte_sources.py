@@ -1,0 +1,79 @@
+"""Where the bytes of an input come from: files, gzipped or not, pipes and the standard input."""
+
+import gzip
+import io
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import BinaryIO, cast
+
+GZIP = b"\x1f\x8b"
+"""What gzip files begin with."""
+
+
+class Source:
+    """A file, or a stream that can be read once, opened as often as need be.
+
+    The content of what is no regular file (a pipe, such as ``<(command)`` or /dev/stdin, or
+    "-", the standard input) is kept in memory when it is first opened.
+
+    Parameters
+    ----------
+    name : path-like or str
+        A path, or "-".
+    content : bytes, default=None
+        What is in it, where that is there already, such as a picture in a table.
+    """
+
+    def __init__(self, name: str | os.PathLike[str], content: bytes | None = None) -> None:
+        self.name = os.fspath(name)
+        self._content = content
+
+    def __str__(self) -> str:
+        return "standard input" if self.name == "-" else self.name
+
+    @property
+    def path(self) -> Path:
+        """The name as a path."""
+        return Path(self.name)
+
+    def open(self) -> BinaryIO:
+        """Open it at its start, unzipped if it is gzipped; its first bytes tell, not its name.
+
+        Raises
+        ------
+        OSError
+            If it cannot be opened.
+        """
+        raw = self._open_raw()
+        gzipped = raw.read(2) == GZIP
+        raw.seek(0)
+        if not gzipped:
+            return raw
+        if isinstance(raw, io.BytesIO):
+            return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+        raw.close()
+        return cast(BinaryIO, gzip.open(self.path))
+
+    def file_to_map(self) -> Path | None:
+        """Return the path if it leads to a regular file that is not gzipped, else None."""
+        if not self._is_regular():
+            return None
+        with self.path.open("rb") as raw:
+            return None if raw.read(2) == GZIP else self.path
+
+    def _is_regular(self) -> bool:
+        if self._content is not None or self.name == "-":
+            return False
+        return stat.S_ISREG(self.path.stat().st_mode)
+
+    def _open_raw(self) -> BinaryIO:
+        if self._is_regular():
+            return self.path.open("rb")
+        if self._content is None:
+            if self.name == "-":
+                self._content = sys.stdin.buffer.read()
+            else:
+                self._content = self.path.read_bytes()
+        return io.BytesIO(self._content)
