@@ -4,11 +4,13 @@ import argparse
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ._version import __version__
+from .exceptions import ValueRangeWarning
 from .exit_codes import ExitCode, exit_code_table
 
 PRESETS = ("fast", "balanced", "accurate")
@@ -63,6 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:  # such as a full disk behind stdout
             _complain(error.strerror)
             _discard_output()
+    except ValueRangeWarning as warning:  # an error here
+        _complain(f"{warning} With --force the images are classified as they are.")
+        return ExitCode.OTHER_VALUE_RANGE
     except (ValueError, TypeError, ImportError, FloatingPointError) as error:
         _complain(str(error))
     return ExitCode.ERROR
@@ -77,7 +82,10 @@ def _run(arguments: list[str]) -> int:
     if options.command == "evaluate" and options.data is not None and options.source is not None:
         parser.error("--source tells where MNIST comes from; give it or DATA, not both")
     module = importlib.import_module(f".{COMMANDS[options.command][0]}", __package__)
-    code: int = getattr(module, options.command)(options)
+    with warnings.catch_warnings():
+        if hasattr(options, "force"):
+            warnings.simplefilter("ignore" if options.force else "error", ValueRangeWarning)
+        code: int = getattr(module, options.command)(options)
     return code
 
 
@@ -245,6 +253,9 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         "the exit code 4")  # fmt: skip
     add("--invert", action="store_true",
         help="swap dark and light, for images dark on light")  # fmt: skip
+    add("--force", action="store_true",
+        help="classify images whose values have another range than those that the model was fitted "
+        "on, such as 0 to 1 in place of 0 to 255 (without it: the exit code 5)")  # fmt: skip
 
 
 def _count(text: str) -> int:

@@ -856,3 +856,25 @@ def test_ctrl_c_leaves_nothing_half_written(model, tmp_path):
     assert process.returncode == 130
     assert err == "mnist-estimator: interrupted.\n"
     assert {path.name for path in tmp_path.iterdir()} == {"x.csv", "pipe.csv"}
+
+
+@pytest.mark.parametrize("form", ["npy", "csv", "bool"])
+def test_another_range_of_values_is_an_error_unless_forced(run, model, digits, tmp_path, form):
+    images, labels = digits
+    path = tmp_path / ("x.csv" if form == "csv" else "x.npy")
+    if form == "csv":
+        write_csv(path, images / 255)
+    else:
+        np.save(path, images > 127 if form == "bool" else images / 255)
+    code, out, err = run("predict", model, path)
+    assert (code, out) == (5, "")
+    assert "X has values from 0 to 1, but ImageScaler was fitted on values from 0 to 255" in err
+    assert err.endswith("With --force the images are classified as they are.\n")
+    target = tmp_path / "labels.csv"
+    assert run("predict", model, path, "--output", target)[0] == 5
+    assert not target.exists()
+    code, out, err = run("predict", model, path, "--force")
+    assert (code, err, len(out.splitlines())) == (0, "", N + 1)
+    np.savez(tmp_path / "x.npz", X=images / 255, y=labels)
+    assert run("evaluate", model, tmp_path / "x.npz")[0] == 5
+    assert run("evaluate", model, tmp_path / "x.npz", "--force")[0] == 0
