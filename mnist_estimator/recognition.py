@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from ._inspection import fitted_parts, predict
+from ._inspection import find_rejecting, fitted_parts, predict
 from .digit_normalization import SIDE, as_bytes
 from .image_sources import open_image, require_imaging
 from .images import find_in
@@ -18,6 +18,8 @@ from .segmentation import Scorer
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+REJECTED = "?"
+"""What stands in a text for a rejected digit."""
 LINE_COLORS = ("#0072B2", "#D55E00")
 """Of boxes in even and odd lines (Okabe and Ito's palette)."""
 
@@ -29,12 +31,13 @@ class Recognition:
     Parameters
     ----------
     labels : ndarray of shape (n,)
-        What each digit was read as.
+        The label of each digit, as the classifier's ``predict`` gives it: rejected digits have
+        its reject label.
     probabilities : ndarray of shape (n, n_classes), or None
         Of each class, in the order of the classifier's ``classes_``. None if it has no
         ``predict_proba``.
     confidences : ndarray of shape (n,), or None
-        Probability of the label.
+        Probability of the label, of rejected digits that of the most probable one.
     boxes : ndarray of shape (n, 4), int64
         First row and column of each digit in the picture, and those after its last.
     lines : ndarray of shape (n,), int64
@@ -43,11 +46,13 @@ class Recognition:
         The digits as the classifier got them.
     picture : ndarray of shape (height, width) or (height, width, 3)
         Where they were found.
+    rejected : ndarray of bool of shape (n,), default=None
+        Which digits the classifier rejects. None without a reject option.
 
     Attributes
     ----------
     texts : list of str
-        The lines of text.
+        The lines of text, with "?" for rejected digits.
     ax_ : matplotlib Axes
         Where the picture was drawn.
     figure_ : matplotlib Figure
@@ -69,6 +74,7 @@ class Recognition:
     lines: NDArray[np.int64]
     images: NDArray[np.uint8]
     picture: NDArray[Any]
+    rejected: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -81,9 +87,16 @@ class Recognition:
 
     @property
     def texts(self) -> list[str]:
-        """The lines of text, from top to bottom, as strings."""
+        """The lines of text, from top to bottom, as strings; "?" for rejected digits."""
         n_lines = int(self.lines.max()) + 1 if len(self.lines) else 0
-        return ["".join(map(str, self.labels[self.lines == line])) for line in range(n_lines)]
+        words = np.array([self._text(i) for i in range(len(self))], dtype=object)
+        return ["".join(words[self.lines == line]) for line in range(n_lines)]
+
+    def _is_rejected(self, i: int) -> bool:
+        return self.rejected is not None and bool(self.rejected[i])
+
+    def _text(self, i: int) -> str:
+        return REJECTED if self._is_rejected(i) else str(self.labels[i])
 
     def plot(
         self,
@@ -96,7 +109,8 @@ class Recognition:
         """Draw the picture, a box around each digit, and above it what it was read as.
 
         Boxes of lines that follow each other differ in colour. A digit in doubt has a
-        dashed box and its confidence beside the label.
+        dashed box and its confidence beside the label; a rejected one has a dotted box
+        and "?".
 
         Parameters
         ----------
@@ -126,12 +140,11 @@ class Recognition:
         for i, (top, left, bottom, right) in enumerate(self.boxes):
             confidence = 1.0 if self.confidences is None else float(self.confidences[i])
             color = LINE_COLORS[self.lines[i] % 2]
-            text = f"{self.labels[i]}" + (f" {confidence:.0%}" if confidence < doubtful else "")
-            style: dict[str, Any] = {
-                "fill": False,
-                "edgecolor": color,
-                "linestyle": "--" if confidence < doubtful else "-",
-            } | dict(box_kw or {})
+            doubted = confidence < doubtful and not self._is_rejected(i)
+            text = self._text(i) + (f" {confidence:.0%}" if doubted else "")
+            line = ":" if self._is_rejected(i) else "--" if doubted else "-"
+            style: dict[str, Any] = {"fill": False, "edgecolor": color, "linestyle": line}
+            style |= dict(box_kw or {})
             # Pixels are drawn around whole numbers.
             place = (left - 0.5, top - 0.5)
             self.boxes_.append(ax.add_patch(Rectangle(place, right - left, bottom - top, **style)))
@@ -200,11 +213,20 @@ def recognize(estimator: Any, image: Any) -> Recognition:
         if hasattr(estimator, "predict_proba"):
             probabilities = np.empty((0, len(classes)))
         confidences = None if probabilities is None else np.empty(0)
+        rejected = None if find_rejecting(estimator) is None else np.empty(0, dtype=bool)
     else:
-        read = predict(estimator, _rows(estimator, found.images))
-        labels, probabilities, confidences = read.y_pred, read.proba, read.confidence
+        labels, _, probabilities, _, confidences, rejected = predict(
+            estimator, _rows(estimator, found.images)
+        )
     return Recognition(
-        labels, probabilities, confidences, found.boxes, found.lines, found.images, picture
+        labels,
+        probabilities,
+        confidences,
+        found.boxes,
+        found.lines,
+        found.images,
+        picture,
+        rejected,
     )
 
 
