@@ -12,10 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import issparse
-from sklearn.base import is_regressor
+from sklearn.base import is_outlier_detector, is_regressor
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from .caching import CachedClassifier
 from .validation import (
     check_image_shape,
     count_rows,
@@ -25,18 +28,32 @@ from .validation import (
 )
 from .wording import shown
 
+LABELS_BY_ARGMAX = {
+    "mnist_estimator.classifier.CNNClassifier",
+    "sklearn.calibration.CalibratedClassifierCV",
+    "sklearn.ensemble._voting.VotingClassifier",  # with soft votes, else without predict_proba
+}
+"""Classes whose ``predict`` is ``classes_[predict_proba(X).argmax(axis=1)]``, to the label."""
+
+PASSING_ON = (BaseSearchCV, CachedClassifier, Pipeline)
+"""Classes whose ``predict`` and ``predict_proba`` are those of the fitted estimator inside."""
+
 
 class Predictions(NamedTuple):
     """What a classifier says of some samples."""
 
     y_pred: NDArray[Any]
-    """Predicted labels, of shape (n_samples,)."""
+    """What `predict` gives, of shape (n_samples,); rejected samples have the reject label."""
+    labels: NDArray[Any]
+    """The predicted labels, of shape (n_samples,); of rejected samples the most probable one."""
     proba: NDArray[Any] | None
     """Probabilities, of shape (n_samples, n_classes), columns as in `classes`."""
     classes: NDArray[Any] | None
     """The estimator's `classes_`."""
     confidence: NDArray[Any] | None
-    """Probability of each predicted label, of shape (n_samples,)."""
+    """Probability of each of `labels`, of shape (n_samples,)."""
+    rejected: NDArray[np.bool_] | None
+    """Which samples are rejected, of shape (n_samples,); None without a reject option."""
 
 
 def check_same_kind(y_true: NDArray[Any], known: NDArray[Any], name: str = "y") -> None:
@@ -61,8 +78,9 @@ def check_same_kind(y_true: NDArray[Any], known: NDArray[Any], name: str = "y") 
 def predict(estimator: Any, X: Any) -> Predictions:
     """Predict labels and, where the estimator can, probabilities.
 
-    Labels come from `predict`, never from the largest probability: with a
-    tuned decision threshold the two differ.
+    Labels come from `predict`, not from the largest probability: with a tuned decision
+    threshold or a reject option the two differ. Where they are known not to, the
+    estimator is asked once.
 
     Parameters
     ----------
@@ -74,18 +92,83 @@ def predict(estimator: Any, X: Any) -> Predictions:
     Returns
     -------
     Predictions
-        Labels, probabilities, classes and confidence; the last three are None
-        without `predict_proba` or `classes_`.
+        Probabilities, classes and confidence are None without `predict_proba` or `classes_`.
 
     Raises
     ------
     TypeError
-        If `estimator` is a regressor or has no `predict`.
+        If `estimator` is a regressor or outlier detector, or has no `predict`.
     NotFittedError
         If `estimator` is not fitted.
     ValueError
         If what it returns does not fit together.
     """
+    _check_classifier(estimator)
+    rejecting = find_rejecting(estimator)
+    classes = getattr(estimator, "classes_", None)
+    if classes is None or not hasattr(estimator, "predict_proba"):
+        given = estimator.predict(X)
+        if rejecting is None:
+            labels = _one_column(given, "estimator.predict(X)")
+            return Predictions(labels, labels, None, None, None, None)
+        rejected = _is_mark(given, rejecting.reject_label_)
+        labels = _filled(given, rejected, rejecting.classes_, rejecting.classes_[0])
+        return Predictions(np.asarray(given), labels, None, None, None, rejected)
+    classes = _one_column(classes, "estimator.classes_")
+    if rejecting is None and _labels_are_argmax(estimator):
+        proba = np.asarray(estimator.predict_proba(X))
+        _check_proba(proba, len(proba), len(classes))
+        most_probable = proba.argmax(axis=1)
+        labels, sure = classes[most_probable], proba[np.arange(len(proba)), most_probable]
+        return Predictions(labels, labels, proba, classes, sure, None)
+    given = estimator.predict(X)
+    proba = np.asarray(estimator.predict_proba(X))
+    if rejecting is None:
+        labels = _one_column(given, "estimator.predict(X)")
+        sure = _confidence(labels, proba, classes)
+        return Predictions(labels, labels, proba, classes, sure, None)
+    _check_proba(proba, len(given), len(classes))
+    rejected = _is_mark(given, rejecting.reject_label_)
+    labels = _filled(given, rejected, classes, classes[proba.argmax(axis=1)][rejected])
+    sure = _confidence(labels, proba, classes)
+    return Predictions(np.asarray(given), labels, proba, classes, sure, rejected)
+
+
+def predict_proba(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the probabilities, and the classes that their columns stand for.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` has no `predict_proba`, or is no classifier.
+    NotFittedError
+        If `estimator` is not fitted.
+    ValueError
+        If there is not one column for each of its classes.
+    """
+    _check_classifier(estimator)
+    if not hasattr(estimator, "predict_proba") or not hasattr(estimator, "classes_"):
+        raise TypeError(
+            "estimator must have predict_proba; "
+            f"got {type(estimator).__name__}. Wrap it, e.g. in CalibratedClassifierCV."
+        )
+    classes = _one_column(estimator.classes_, "estimator.classes_")
+    proba = np.asarray(estimator.predict_proba(X))
+    _check_proba(proba, len(proba), len(classes))
+    return proba, classes
+
+
+def find_rejecting(estimator: Any) -> Any:
+    """Return the part of an estimator that rejects samples in its `predict`, None without."""
+    while estimator is not None:
+        if hasattr(estimator, "reject_label_"):
+            return estimator
+        inner = passes_on_to(estimator)
+        estimator = getattr(estimator, "estimator_", None) if inner is None else inner
+    return None
+
+
+def _check_classifier(estimator: Any) -> None:
     if not hasattr(estimator, "predict") or isinstance(estimator, type):
         raise TypeError(
             "estimator must be a fitted classifier, an object with predict; "
@@ -97,22 +180,76 @@ def predict(estimator: Any, X: Any) -> Predictions:
                 "estimator must be a classifier; got the regressor "
                 f"{type(estimator).__name__}. Use sklearn.metrics for regressors."
             )
+        if is_outlier_detector(estimator):
+            raise TypeError(
+                "estimator must be a classifier; got the outlier detector "
+                f"{type(estimator).__name__}. Wrap a classifier and the detector in "
+                "RejectingClassifier(classifier, outlier_detector=...)."
+            )
         check_is_fitted(estimator)
-    y_pred = _one_column(estimator.predict(X), "estimator.predict(X)")
-    classes = getattr(estimator, "classes_", None)
-    if classes is None or not hasattr(estimator, "predict_proba"):
-        return Predictions(y_pred, None, None, None)
-    classes = _one_column(classes, "estimator.classes_")
-    proba = np.asarray(estimator.predict_proba(X))
-    return Predictions(y_pred, proba, classes, _confidence(y_pred, proba, classes))
+
+
+def passes_on_to(estimator: Any) -> Any:
+    """Return the fitted estimator whose answers this one gives as they are, None without."""
+    if isinstance(estimator, FrozenEstimator):
+        return estimator.estimator
+    if hasattr(estimator, "best_estimator_"):
+        return estimator.best_estimator_
+    if isinstance(estimator, CachedClassifier):
+        return getattr(estimator, "estimator_", None)
+    return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else None
+
+
+def _labels_are_argmax(estimator: Any) -> bool:
+    """Tell whether the labels are known to be those of the largest probabilities."""
+    while True:
+        if {"predict", "predict_proba"} & set(getattr(estimator, "__dict__", ())):
+            return False  # set on the instance
+        if type(estimator) is FrozenEstimator:
+            estimator = estimator.estimator
+            continue
+        definers = {_definer(estimator, method) for method in ("predict", "predict_proba")}
+        if len(definers) > 1:
+            return False
+        (definer,) = definers
+        if definer not in PASSING_ON:
+            return f"{definer.__module__}.{definer.__qualname__}" in LABELS_BY_ARGMAX
+        estimator = passes_on_to(estimator)
+
+
+def _definer(estimator: Any, method: str) -> type:
+    """Return the class that defines a method of an estimator."""
+    return next((base for base in type(estimator).__mro__ if method in vars(base)), object)
+
+
+def _is_mark(y_pred: Any, mark: Any) -> NDArray[np.bool_]:
+    """Tell which predictions are the reject label, which may be None or NaN."""
+    values = np.asarray(y_pred)
+    if isinstance(mark, float) and math.isnan(mark):
+        return np.array([value != value for value in values.tolist()], dtype=bool)
+    return np.array([value is mark or value == mark for value in values.tolist()], dtype=bool)
+
+
+def _filled(
+    y_pred: Any, rejected: NDArray[np.bool_], classes: NDArray[Any], instead: Any
+) -> NDArray[Any]:
+    """Return predictions in the dtype of the classes, other labels in place of rejections."""
+    labels = np.empty(len(rejected), dtype=classes.dtype)
+    labels[~rejected] = np.asarray(y_pred)[~rejected]
+    labels[rejected] = instead
+    return labels
+
+
+def _check_proba(proba: NDArray[Any], n_samples: int, n_classes: int) -> None:
+    if proba.shape != (n_samples, n_classes):
+        raise ValueError(
+            "estimator.predict_proba(X) must have one row a sample and one column a class, "
+            f"here the shape {(n_samples, n_classes)}; got {proba.shape}."
+        )
 
 
 def _confidence(y_pred: NDArray[Any], proba: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:
-    if proba.shape != (len(y_pred), len(classes)):
-        raise ValueError(
-            "estimator.predict_proba(X) must have one row a sample and one column a class, "
-            f"here the shape {(len(y_pred), len(classes))}; got {proba.shape}."
-        )
+    _check_proba(proba, len(y_pred), len(classes))
     unknown = np.setdiff1d(y_pred, classes)
     if unknown.size:
         raise ValueError(
@@ -274,34 +411,39 @@ def value_range(images: NDArray[Any]) -> tuple[float, float]:
     return (low, high) if low < high else (low, low + 1.0)
 
 
-def fitted_parts(estimator: Any) -> Iterator[Any]:
+def fitted_parts(estimator: Any, *, with_members: bool = True) -> Iterator[Any]:
     """Yield the estimator and what is fitted inside it, outermost and first steps first.
 
-    Looks into pipelines and meta-estimators (`best_estimator_`, `estimator_`).
+    Looks into pipelines and meta-estimators: searches, frozen, calibrated, rejecting and
+    cached ones. `with_members`: into the members of ensembles, too.
     """
     yield estimator
-    for attribute in ("best_estimator_", "estimator_"):
-        if hasattr(estimator, attribute):
-            yield from fitted_parts(getattr(estimator, attribute))
-    if isinstance(estimator, Pipeline):
-        for _, step in estimator.steps:
-            yield from fitted_parts(step)
+    inner = [
+        getattr(estimator, name)
+        for name in ("best_estimator_", "estimator_")
+        if hasattr(estimator, name)
+    ]
+    if isinstance(estimator, FrozenEstimator):
+        inner = [estimator.estimator]
+    elif isinstance(estimator, Pipeline):
+        inner += [step for _, step in estimator.steps]
+    if with_members:
+        inner += [part.estimator for part in getattr(estimator, "calibrated_classifiers_", ())]
+        inner += list(np.ravel(getattr(estimator, "estimators_", ())))
+    for part in inner:
+        yield from fitted_parts(part, with_members=with_members)
 
 
 def final_estimator(estimator: Any) -> Any:
-    """Return the estimator at the heart of searches and pipelines."""
-    while True:
-        if hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif isinstance(estimator, Pipeline):
-            estimator = estimator.steps[-1][1]
-        else:
-            return estimator
+    """Return the estimator at the heart of searches, pipelines, frozen and cached ones."""
+    while (inner := passes_on_to(estimator)) is not None:
+        estimator = inner
+    return estimator
 
 
 def find_history(estimator: Any) -> tuple[dict[str, list[float]], int | None] | None:
     """Return (`history_`, `best_epoch_`) of the estimator or a part of it, None without."""
-    for part in fitted_parts(estimator):
+    for part in fitted_parts(estimator, with_members=False):
         history = getattr(part, "history_", None)
         if isinstance(history, Mapping) and {"loss", "accuracy"} <= set(history):
             copied = {key: [float(value) for value in history[key]] for key in history}

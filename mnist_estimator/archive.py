@@ -51,22 +51,39 @@ NAMELESS = {"JsonNode", "TypeNode", "FunctionNode"}
 
 TRUSTED = [
     "mnist_estimator.classifier.CNNClassifier",
+    "mnist_estimator.digit_normalization.DigitNormalizer",
+    "mnist_estimator.novelty.NoveltyDetector",
     "mnist_estimator.preprocessing.ImageScaler",
+    "mnist_estimator.rejection.RejectingClassifier",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.calibration._TemperatureScaling",
+    "sklearn.model_selection._split.KFold",
+    "sklearn.model_selection._split.ShuffleSplit",
+    "sklearn.model_selection._split.StratifiedKFold",
+    "sklearn.model_selection._split.StratifiedShuffleSplit",
     "sklearn.utils._bunch.Bunch",
 ]
 """Types in a file beside those that skops trusts: estimators of scikit-learn and plain data."""
 
+CACHED = ("mnist_estimator.caching", "CachedClassifier")
+"""The type of which a file holds only the estimator inside: what it adds is a folder of pickles."""
+
+FOLDERS = ("checkpoint_dir", "memory")
+"""Parameters that are None in a file: a ``fit`` would read, or write, in the folders they name."""
+
 _CHECKSUM = re.compile(rb"sha256:[0-9a-f]{64}")
 _CHECKSUM_SIZE = 71
+_NONE = {
+    "__class__": "str", "__module__": "builtins", "__loader__": "JsonNode",
+    "content": "null", "is_json": True,
+}  # fmt: skip
 _ARRAY_NAME = re.compile(r"(0|[1-9][0-9]{0,6})\.npy")
 _SKOPS_PROTOCOL = 2
 
 
 def pack(pipe: Any) -> bytes:
-    """Return the file of a pipeline.
+    """Return the file of a pipeline, in which no folder is named; see ``CACHED``, ``FOLDERS``.
 
     Parameters
     ----------
@@ -85,11 +102,14 @@ def pack(pipe: Any) -> bytes:
     """
     with zipfile.ZipFile(io.BytesIO(skops.io.dumps(pipe))) as written:
         schema = json.loads(written.read("schema.json"))
+        stated = {name: schema[name] for name in ("protocol", "_skops_version")}
+        schema = _without_folders(_without_caches(schema)) | stated
+        named = set(_files(schema))
         arrays: dict[bytes, str] = {}
         names = {
             name: arrays.setdefault(written.read(name), f"{len(arrays)}.npy")
             for name in written.namelist()
-            if name != "schema.json"
+            if name in named
         }
     compact = _compact(schema, names, {})
     text = json.dumps(compact, separators=(",", ":")).encode()
@@ -122,6 +142,8 @@ def unpack(data: bytes) -> Any:
     members = _open(data)
     manifest = _manifest(members.pop("manifest.json"))
     _check_members(members)
+    schema = _without_folders(json.loads(members["schema.json"]))
+    members["schema.json"] = json.dumps(schema).encode()
     foreign = foreign_types(members)
     if foreign:
         raise ValueError(f"it holds objects of foreign types, {', '.join(foreign)}.")
@@ -167,6 +189,44 @@ def _listed(versions: dict[str, Any]) -> str:
     names = ["written_by", *(name for name in _versions() if name != "written_by")]
     listed = ", ".join(f"{name} {versions.get(name)!s:.50}" for name in names)
     return listed.replace("written_by", "mnist_estimator")
+
+
+def _without_caches(value: Any) -> Any:
+    """Return a schema with the estimator inside in place of each ``CachedClassifier``."""
+    if isinstance(value, list):
+        return [_without_caches(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if (value.get("__module__"), value.get("__class__")) == CACHED:
+        attributes = value["content"]["content"]
+        return _without_caches(attributes.get("estimator_", attributes["estimator"]))
+    return {name: _without_caches(item) for name, item in value.items()}
+
+
+def _without_folders(value: Any) -> Any:
+    """Return a schema in which the parameters that name a folder are None."""
+    if isinstance(value, list):
+        return [_without_folders(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    content = value.get("content")
+    if value.get("__loader__") == "ObjectNode" and isinstance(content, dict):
+        attributes = content.get("content")
+        if isinstance(attributes, dict):
+            named = {name: _NONE for name in FOLDERS if name in attributes}
+            value = value | {"content": content | {"content": attributes | named}}
+    return {name: _without_folders(item) for name, item in value.items()}
+
+
+def _files(value: Any) -> Iterator[str]:
+    """Yield the names of the arrays in a schema."""
+    if isinstance(value, dict):
+        if "__loader__" in value and "file" in value:
+            yield value["file"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _files(item)
 
 
 def _compact(value: Any, names: dict[str, str], ids: dict[int, int]) -> Any:

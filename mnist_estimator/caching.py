@@ -82,6 +82,9 @@ class CachedClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin, B
     the folder. Code is not compared: after a change of a transformer, callback or function of
     your own, delete the folder.
 
+    :func:`~mnist_estimator.save` writes the fitted estimator inside, without the folder: a file
+    must not name a folder of pickles to whoever loads it.
+
     Callbacks and ``verbose`` are silent where a fit is read, and times in ``cv_results_`` are
     then those of reading. Ctrl-C, after which a ``CNNClassifier`` alone is fitted with what it
     has learned so far, is a ``KeyboardInterrupt`` here, and nothing is kept of that fit.
@@ -204,6 +207,22 @@ class CachedClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin, B
         """
         check_is_fitted(self)
         return self.estimator_.decision_function(X)
+
+    @available_if(_estimator_has("score_samples"))
+    def score_samples(self, X: Any) -> NDArray[Any]:
+        """Return what the fitted estimator scores samples with, such as by a reject option.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, ...)
+            Samples in the form that ``estimator`` takes.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        check_is_fitted(self)
+        return self.estimator_.score_samples(X)
 
     def score(self, X: Any, y: ArrayLike, **params: Any) -> float:
         """Return the fitted estimator's score.

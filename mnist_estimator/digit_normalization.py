@@ -1,5 +1,6 @@
 """Digits of any size and polarity, brought to MNIST's own format."""
 
+import copy
 import math
 from typing import Any, Self
 
@@ -7,10 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
 
 from ._doc_link import DocumentationLink
-from .validation import check_image_shape, check_images, unchanged_on_failure
+from .digit_pictures import CHANNELS, separate_images, to_grey
+from .scaled_images import ScaledImages
+from .validation import check_image_shape, check_images, said_of, unchanged_on_failure
 from .wording import shown, suggest_names
 
 SIDE, BOX = 28, 20
@@ -19,8 +21,9 @@ CENTRE = 14.0
 """Row and column of MNIST's images where the centre of mass is, to half a pixel."""
 
 POLARITIES = ("auto", "light_on_dark", "dark_on_light")
-LUMINANCE = np.array([0.299, 0.587, 0.114])
-"""What red, green and blue count for the eye (ITU-R BT.601)."""
+
+LEAST_SIDE = 8
+"""Rows of X, and values in each, from which on X may be one image without the axis of samples."""
 
 FINE = 4
 """Pixels of the fine grid, on which strokes are redrawn, for one of MNIST's."""
@@ -54,12 +57,17 @@ class DigitNormalizer(
 
     MNIST's own images stay what they are, but for a few grey levels.
 
+    Images are grey or RGB, with or without alpha. Transparent pixels become the paper: the more
+    frequent level where the opaque ones hold both ink and paper, else white under dark ink and
+    black under light ink.
+
+    No ``fit`` is needed: nothing is learned from the images.
+
     Parameters
     ----------
     image_shape : None, (height, width) or (height, width, channels), default=None
-        Shape of one image, with one, three (RGB) or four (RGB and alpha, which
-        is ignored) channels. None takes it from X; flat rows are then square
-        grey images.
+        Shape of one image, with one channel (grey), two (grey and alpha), three (RGB) or four
+        (RGB and alpha). None takes it from X; flat rows are then square grey images.
     polarity : {"auto", "light_on_dark", "dark_on_light"}, default="auto"
         Whether the digit is lighter than its background. ``"auto"`` decides it
         for each image: values are split in two by Otsu's threshold, and the side
@@ -75,9 +83,10 @@ class DigitNormalizer(
     Attributes
     ----------
     image_shape_ : tuple of int, (height, width, channels)
-        Shape of one image that comes in.
+        Shape of the images of ``fit``, if they have one size. Later images may have another.
     n_features_in_ : int
-        Values a sample: height × width × channels.
+        Values a sample in ``fit``, height × width × channels, if the images have one size. Only
+        flat rows are held against it, as columns of a table are everywhere in scikit-learn.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if X was a data frame with string names.
 
@@ -121,12 +130,12 @@ class DigitNormalizer(
         self.dtype = dtype
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Learn the shape of the images; nothing else is learned from them.
+        """Check parameters and images, and note the columns of flat rows; nothing is learned.
 
         Parameters
         ----------
-        X : array-like of shape (n, pixels), (n, height, width) or (n, height, width, channels)
-            Images of one digit each, of any numeric dtype.
+        X : array-like or list of images
+            As for :meth:`transform`.
         y : ignored
 
         Returns
@@ -141,18 +150,15 @@ class DigitNormalizer(
         TypeError
             If a parameter is of a wrong kind, or X is sparse.
         """
-        check_image_shape(self.image_shape)
-        _check_choice("polarity", self.polarity, POLARITIES)
-        _check_choice("stroke_width", self.stroke_width, ("auto", None))
-        _check_choice("dtype", self.dtype, ("uint8", "float32"))
+        self._check_parameters()
         with unchanged_on_failure(self):
-            check_images(self, X, reset=True, image_shape=self.image_shape)
-            channels = self.image_shape_[2]
-            if channels not in (1, 3, 4):
-                raise ValueError(
-                    "X must hold images of one channel, three (RGB) or four (RGB and alpha); "
-                    f"DigitNormalizer got {channels} channels. Pass one of them, X[..., :1]."
-                )
+            for name in ("image_shape_", "n_features_in_", "feature_names_in_", "_sample_shape"):
+                self.__dict__.pop(name, None)
+            X, images = _stacked(X)
+            if images is not None:
+                self._check_each(images)
+            else:
+                _check_channels(self._check_images(self, X))
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
@@ -160,8 +166,11 @@ class DigitNormalizer(
 
         Parameters
         ----------
-        X : array-like of shape (n, pixels), (n, height, width) or (n, height, width, channels)
-            Images of the shape seen in ``fit``.
+        X : array-like or list of images
+            Of any numeric dtype and range. An array of shape (n, height, width) or
+            (n, height, width, channels); or a list of n images of any sizes, each an array of
+            shape (height, width) or (height, width, channels) or a PIL image; or flat rows of
+            shape (n, pixels), after ``fit`` as many pixels as there.
 
         Returns
         -------
@@ -172,16 +181,55 @@ class DigitNormalizer(
         Raises
         ------
         ValueError
-            If X is empty, holds NaN, infinity or strings, or its images have
-            another shape than those of ``fit``.
+            If X is empty, holds NaN, infinity or strings, or its rows form no image or have
+            another length than those of ``fit``; if a parameter is out of range.
+        TypeError
+            If a parameter is of a wrong kind, or X is sparse.
         """
-        check_is_fitted(self)
-        images = check_images(self, X, reset=False)
+        self._check_parameters()
+        images = self._checked(X)
         rows = np.zeros((len(images), SIDE * SIDE), dtype=np.float32)
         for row, image in zip(rows, images, strict=True):
-            ink = extract_ink(to_grey(image), self.polarity)
+            ink = extract_ink(to_grey(image, self.polarity), self.polarity)
             row[:] = fit_box(ink, even_stroke=self.stroke_width == "auto").ravel()
         return as_bytes(rows) if self.dtype == "uint8" else rows
+
+    def _check_parameters(self) -> None:
+        check_image_shape(self.image_shape)
+        _check_choice("polarity", self.polarity, POLARITIES)
+        _check_choice("stroke_width", self.stroke_width, ("auto", None))
+        _check_choice("dtype", self.dtype, ("uint8", "float32"))
+
+    def _checked(self, X: Any) -> Any:
+        """Return images of shape (height, width, channels) each."""
+        X, images = _stacked(X)
+        if images is not None:
+            return self._check_each(images)
+        is_table = getattr(X, "ndim", 2) == 2 and not isinstance(X, ScaledImages)
+        if is_table and hasattr(self, "n_features_in_"):
+            return check_images(self, X, reset=False)
+        if is_table and self.image_shape is None:
+            _refuse_single_image(getattr(X, "shape", ()))
+        return _check_channels(self._check_images(copy.copy(self), X))
+
+    def _check_each(self, images: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """Return images of different sizes, each checked by itself."""
+        checked = []
+        for position, image in enumerate(images):
+            with said_of(f"X[{position}]"):
+                one = self._check_images(copy.copy(self), image[np.newaxis])
+                checked.append(_check_channels(one)[0])
+        return checked
+
+    def _check_images(self, learner: Self, X: Any) -> NDArray[Any]:
+        """Return images of one size and any range; ``learner`` gets to know their form."""
+        images: NDArray[Any] = check_images(
+            learner, X, reset=True, image_shape=self.image_shape, any_range=True
+        )
+        return images
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
 
     @property
     def _n_features_out(self) -> int:
@@ -189,27 +237,10 @@ class DigitNormalizer(
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.requires_fit = False
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-def to_grey(image: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the one channel of an image, or the luminance of three.
-
-    Parameters
-    ----------
-    image : ndarray of shape (height, width, channels)
-        Of one channel, or of three, which are red, green and blue; a fourth is ignored.
-
-    Returns
-    -------
-    ndarray of shape (height, width), float32
-    """
-    if image.shape[2] == 1:
-        # The difference to the first value is kept where float32 would round the values off.
-        return (image[..., 0].astype(np.float64) - float(image.flat[0])).astype(np.float32)
-    return (image[..., :3] @ LUMINANCE).astype(np.float32)
 
 
 def as_bytes(images: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -388,6 +419,35 @@ def _stroke_width(ink: NDArray[np.floating]) -> float:
     slopes = np.hypot(*np.gradient(inked))  # sums up to the length of the outline
     outline = slopes.sum()
     return float(2.0 * inked.sum() / outline) if outline else 0.0
+
+
+def _stacked(X: Any) -> tuple[Any, list[NDArray[Any]] | None]:
+    """Return X, as one array where it can be, and the images if they have different sizes."""
+    images = separate_images(X)
+    if images is None:
+        return X, None
+    one_size = len({image.shape for image in images}) == 1
+    return (np.stack(images), None) if one_size else (X, images)
+
+
+def _check_channels(images: NDArray[Any]) -> NDArray[Any]:
+    channels = images.shape[3]
+    if channels not in CHANNELS:
+        raise ValueError(
+            "X must hold images of one channel (grey), two (grey and alpha), three (RGB) or four "
+            f"(RGB and alpha); DigitNormalizer got {channels} channels. Pass one of them, "
+            "X[..., :1]."
+        )
+    return images
+
+
+def _refuse_single_image(shape: tuple[int, ...]) -> None:
+    """Refuse rows that form no square and may be those of one image."""
+    if len(shape) == 2 and min(shape) >= LEAST_SIDE and math.isqrt(shape[1]) ** 2 != shape[1]:
+        raise ValueError(
+            f"X has {shape[1]} values a row, which form no square image. Pass image_shape=(height, "
+            "width), or X[None] if X is one image."
+        )
 
 
 def _check_choice(name: str, value: Any, allowed: tuple[Any, ...]) -> None:

@@ -3,6 +3,7 @@
 Any fitted scikit-learn classifier or pipeline will do.
 """
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -37,6 +38,7 @@ from .validation import check_targets
 _KEPT_IMAGES = 100
 _SHOWN_PAIRS, _IMAGES_A_PAIR = 10, 8
 _SHOWN_LABEL_ERRORS = 12
+_SHOWN_REJECTIONS = 24
 _MOST_MAPS = 40
 _SMALLEST_SIDE = 8  # pixels: below it, square flat rows are more likely a table than an image
 
@@ -64,7 +66,9 @@ def evaluate(
     ----------
     estimator : fitted classifier
         Any classifier, pipeline or search. Without `predict_proba` the report
-        has no log loss, calibration error and confidence.
+        has no log loss, calibration error and confidence. Samples that a
+        :class:`~mnist_estimator.RejectingClassifier` rejects are counted as such, and are
+        no mistakes.
     X : array-like or DataFrame of shape (n_samples, ...)
         Samples in the form that `estimator` takes.
     y : array-like of shape (n_samples,)
@@ -109,20 +113,22 @@ def evaluate(
     """
     check_count(n_occlusion_maps, "n_occlusion_maps", 0, _MOST_MAPS)
     y_true = check_labels(X, y)
-    y_pred, proba, seen, confidence = predict(estimator, X)
-    check_same_kind(y_true, y_pred if seen is None else seen)
+    y_pred, labels, proba, seen, confidence, rejected = predict(estimator, X)
+    check_same_kind(y_true, labels if seen is None else seen)
     check_targets(y_true)
-    classes = np.unique(np.concatenate([y_true, y_pred] + ([] if seen is None else [seen])))
+    classes = np.unique(np.concatenate([y_true, labels] + ([] if seen is None else [seen])))
     aligned = None
     if proba is not None and seen is not None:  # a class never seen in training has probability 0
         aligned = np.zeros((len(y_true), len(classes)), dtype=np.result_type(proba, np.float32))
         aligned[:, np.searchsorted(classes, seen)] = proba
-    mistakes = most_confident_first(np.flatnonzero(y_true != y_pred), confidence)
+    wrong = y_true != labels if rejected is None else (y_true != labels) & ~rejected
+    mistakes = most_confident_first(np.flatnonzero(wrong), confidence)
     history, best_epoch = find_history(estimator) or (None, None)
     report = EvaluationReport(
         y_true=y_true,
         y_pred=y_pred,
         classes=classes,
+        rejected=rejected,
         proba=aligned,
         images=_images_of(estimator, X, mistakes[:_KEPT_IMAGES], image_shape),
         history=history,
@@ -152,6 +158,7 @@ def _shown_rows(report: "EvaluationReport") -> NDArray[np.intp]:
     """Return the rows whose images a page shows beside the most confident mistakes."""
     rows = [report.examples_of(*pair) for pair in report._shown_pairs()]
     rows.append(report._shown_label_errors()["row"].to_numpy())
+    rows.append(report.rejections[:_SHOWN_REJECTIONS])
     return np.unique(np.concatenate([*rows, np.empty(0, dtype=np.intp)]))
 
 
@@ -229,10 +236,16 @@ class EvaluationReport:
     `print(report)` shows the main numbers, `report.to_html(path)` writes them
     all, with pictures, on a page. Each number and table is a property.
 
+    Where the classifier has a reject option, accuracy, precision, recall, F1, mistakes and
+    confusions are those of the samples that it answered. Log loss, calibration, coverage
+    and label errors judge its probabilities, of all samples.
+
     Attributes
     ----------
     y_true, y_pred : ndarray of shape (n_samples,)
-        True and predicted labels.
+        True labels, and what `predict` gives; rejected samples have the reject label.
+    rejected : ndarray of bool of shape (n_samples,) or None
+        Which samples are rejected. None without a reject option.
     classes : ndarray of shape (n_classes,)
         The labels that the estimator knows or that occur, sorted.
     proba : ndarray of float of shape (n_samples, n_classes) or None
@@ -241,8 +254,8 @@ class EvaluationReport:
     images : ndarray of shape (n_images, height, width[, channels]) or None
         The first 100 of `mistakes` as images. None if the samples are no images.
     examples : dict of int to ndarray of shape (height, width[, channels])
-        By their row in `X`, images of the most confused pairs and of samples with
-        suspected labels; empty if the samples are no images.
+        By their row in `X`, images of the most confused pairs, of samples with suspected
+        labels and of 24 rejected ones; empty if the samples are no images.
     occlusion_maps : dict of int to ndarray of shape (height, width)
         By their row in `X`, what counts for the predicted label of the most confident
         mistakes, from :func:`~mnist_estimator.occlusion.occlusion_map`; empty unless asked for.
@@ -257,6 +270,7 @@ class EvaluationReport:
     y_true: NDArray[Any]
     y_pred: NDArray[Any]
     classes: NDArray[Any]
+    rejected: NDArray[np.bool_] | None = None
     proba: NDArray[Any] | None = None
     images: NDArray[Any] | None = None
     history: dict[str, list[float]] | None = None
@@ -272,9 +286,42 @@ class EvaluationReport:
         return len(self.y_true)
 
     @cached_property
+    def n_rejected(self) -> int:
+        """Number of samples that are rejected; 0 without a reject option."""
+        return 0 if self.rejected is None else int(self.rejected.sum())
+
+    @property
+    def n_answered(self) -> int:
+        """Number of samples that are not rejected."""
+        return self.n_samples - self.n_rejected
+
+    @cached_property
+    def rejections(self) -> NDArray[np.intp]:
+        """Rows of `X` that are rejected, the least confident first."""
+        rows = np.empty(0, np.intp) if self.rejected is None else np.flatnonzero(self.rejected)
+        return most_confident_first(rows, None if self.confidence is None else -self.confidence)
+
+    @cached_property
+    def _answered(self) -> NDArray[np.bool_]:
+        return np.ones(self.n_samples, bool) if self.rejected is None else ~self.rejected
+
+    @cached_property
+    def _labels(self) -> NDArray[Any]:
+        """Predicted labels, of rejected samples the most probable ones."""
+        if self.rejected is None:
+            return self.y_pred
+        labels = np.full(self.n_samples, self.classes[0], dtype=self.classes.dtype)
+        if self.proba is not None:
+            labels = self.classes[self.proba.argmax(axis=1)]
+        labels[self._answered] = self.y_pred[self._answered]
+        return labels
+
+    @cached_property
     def accuracy(self) -> float:
-        """Share of correct predictions, in [0, 1]."""
-        return float(np.mean(self.y_true == self.y_pred))
+        """Share of correct predictions among the answered samples, in [0, 1]; NaN without any."""
+        if self.n_answered == 0:
+            return math.nan
+        return float(np.mean((self.y_true == self._labels)[self._answered]))
 
     @cached_property
     def accuracy_interval(self) -> tuple[float, float]:
@@ -283,8 +330,10 @@ class EvaluationReport:
         By E. B. Wilson: Probable Inference, the Law of Succession, and Statistical
         Inference. Journal of the American Statistical Association 22, 1927.
         """
-        n_correct = int(np.sum(self.y_true == self.y_pred))
-        interval = binomtest(n_correct, self.n_samples).proportion_ci(0.95, method="wilson")
+        if self.n_answered == 0:  # nothing is known
+            return 0.0, 1.0
+        n_correct = int(np.sum((self.y_true == self._labels)[self._answered]))
+        interval = binomtest(n_correct, self.n_answered).proportion_ci(0.95, method="wilson")
         return float(interval.low), float(interval.high)
 
     @property
@@ -307,16 +356,21 @@ class EvaluationReport:
         return self._average("f1")
 
     def _average(self, metric: str) -> Averages:
+        if self.n_answered == 0:
+            return Averages(weighted=math.nan, macro=math.nan)
         values, support = self.per_class[metric], self.per_class["support"]
         weighted = float((values * support).sum() / support.sum())
         return Averages(weighted=weighted, macro=float(values.mean()))  # both skip NaN
 
     @cached_property
     def confidence(self) -> NDArray[Any] | None:
-        """Probability of each predicted label, of shape (n_samples,); None without `proba`."""
+        """Probability of each predicted label, of shape (n_samples,); None without `proba`.
+
+        Of rejected samples that of the most probable label.
+        """
         if self.proba is None:
             return None
-        return _pick(self.proba, np.searchsorted(self.classes, self.y_pred))
+        return _pick(self.proba, np.searchsorted(self.classes, self._labels))
 
     @cached_property
     def log_loss(self) -> float | None:
@@ -338,44 +392,73 @@ class EvaluationReport:
         """
         if self.confidence is None:
             return None
-        return expected_calibration_error(self.y_true == self.y_pred, self.confidence)
+        return expected_calibration_error(self.y_true == self._labels, self.confidence)
 
     @cached_property
     def per_class(self) -> pd.DataFrame:
         """Precision, recall, f1 and support (number of true samples) by class.
 
-        NaN for a class that neither occurs nor is predicted.
+        NaN for a class that neither occurs nor is predicted. With a reject option all of them
+        are over the answered samples, and the column `rejected` has the number of the others.
         """
-        precision, recall, f1, support = precision_recall_fscore_support(
-            self.y_true, self.y_pred, labels=self.classes, zero_division=0
-        )
+        y_true, y_pred = self.y_true[self._answered], self._labels[self._answered]
+        if len(y_true):
+            precision, recall, f1, support = precision_recall_fscore_support(
+                y_true, y_pred, labels=self.classes, zero_division=0
+            )
+        else:
+            precision = recall = f1 = np.full(len(self.classes), np.nan)
+            support = np.zeros(len(self.classes), dtype=int)
         table = pd.DataFrame(
             {"precision": precision, "recall": recall, "f1": f1, "support": support},
             index=pd.Index(self.classes, name="class"),
         )
-        absent = (support == 0) & ~np.isin(self.classes, self.y_pred)
+        absent = (support == 0) & ~np.isin(self.classes, y_pred)
         table.loc[absent, ["precision", "recall", "f1"]] = np.nan
+        if self.rejected is not None:
+            table["rejected"] = self._rejected_by_class
         return table
 
     @cached_property
-    def confusion(self) -> pd.DataFrame:
-        """Counts of samples; rows are true labels, columns predicted ones."""
+    def _rejected_by_class(self) -> NDArray[np.intp]:
+        true = np.searchsorted(self.classes, self.y_true[~self._answered])
+        return np.bincount(true, minlength=len(self.classes))
+
+    @cached_property
+    def _counts(self) -> NDArray[np.intp]:
+        """Counts of answered samples by true and predicted label, of shape (n_classes,) * 2."""
         n_classes = len(self.classes)
-        true, predicted = (np.searchsorted(self.classes, y) for y in (self.y_true, self.y_pred))
+        true, predicted = (
+            np.searchsorted(self.classes, labels[self._answered])
+            for labels in (self.y_true, self._labels)
+        )
         counts = np.bincount(true * n_classes + predicted, minlength=n_classes**2)
-        return pd.DataFrame(
-            counts.reshape(n_classes, n_classes),
+        return counts.reshape(n_classes, n_classes)
+
+    @cached_property
+    def confusion(self) -> pd.DataFrame:
+        """Counts of samples; rows are true labels, columns predicted ones.
+
+        With a reject option there is a last column, `"rejected"`.
+        """
+        table = pd.DataFrame(
+            self._counts,
             index=pd.Index(self.classes, name="true"),
             columns=pd.Index(self.classes, name="predicted"),
         )
+        if self.rejected is not None:
+            table.columns = table.columns.astype(object)
+            table.insert(len(self.classes), "rejected", self._rejected_by_class, True)
+        return table
 
     @cached_property
     def top_confusions(self) -> pd.DataFrame:
         """Pairs of labels by falling number of mistakes.
 
-        The columns: true, predicted, count, and share of the true label's samples in [0, 1].
+        The columns: true, predicted, count, and share of the true label's samples in [0, 1];
+        with a reject option, of those answered.
         """
-        counts = self.confusion.to_numpy()
+        counts = self._counts
         true, predicted = np.nonzero(counts * (1 - np.eye(len(counts), dtype=int)))
         pairs = pd.DataFrame(
             {
@@ -391,7 +474,8 @@ class EvaluationReport:
     @cached_property
     def mistakes(self) -> NDArray[np.intp]:
         """Rows of `X` with a wrong prediction, the most confident first."""
-        return most_confident_first(np.flatnonzero(self.y_true != self.y_pred), self.confidence)
+        wrong = (self.y_true != self._labels) & self._answered
+        return most_confident_first(np.flatnonzero(wrong), self.confidence)
 
     @cached_property
     def calibration(self) -> pd.DataFrame | None:
@@ -402,7 +486,7 @@ class EvaluationReport:
         """
         if self.confidence is None:
             return None
-        return calibration_table(self.y_true == self.y_pred, self.confidence)
+        return calibration_table(self.y_true == self._labels, self.confidence)
 
     @cached_property
     def coverage(self) -> pd.DataFrame | None:
@@ -413,7 +497,7 @@ class EvaluationReport:
         """
         if self.confidence is None:
             return None
-        return coverage_table(self.y_true == self.y_pred, self.confidence)
+        return coverage_table(self.y_true == self._labels, self.confidence)
 
     @cached_property
     def label_errors(self) -> pd.DataFrame | None:
@@ -451,25 +535,45 @@ class EvaluationReport:
         ndarray of int
             Rows with this true and this predicted label, the most confident first.
         """
-        of_pair = (self.y_true == true) & (self.y_pred == predicted)
+        of_pair = (self.y_true == true) & (self._labels == predicted) & self._answered
         return most_confident_first(np.flatnonzero(of_pair), self.confidence)[:_IMAGES_A_PAIR]
 
     def __repr__(self) -> str:
-        return f"EvaluationReport(accuracy={self.accuracy:.4f}, n_samples={self.n_samples})"
+        rejected = "" if self.rejected is None else f", n_rejected={self.n_rejected}"
+        return (
+            f"EvaluationReport(accuracy={self.accuracy:.4f}, n_samples={self.n_samples}{rejected})"
+        )
 
     def __str__(self) -> str:
+        lines = self._headline()
+        if self.n_answered:
+            y_true, y_pred = self.y_true[self._answered], self._labels[self._answered]
+            table = classification_report(y_true, y_pred, digits=4, zero_division=0)
+            lines += ["", table.rstrip()]
+        if self.log_loss is not None and self.ece is not None:
+            over = "" if self.rejected is None else f", over all {self.n_samples:,} samples"
+            lines += [
+                "",
+                f"Log loss {self.log_loss:.4f}, calibration error {100 * self.ece:.2f} %{over}",
+            ]
+        return "\n".join(lines)
+
+    def _headline(self) -> list[str]:
+        if self.n_answered == 0:
+            return [f"All {self.n_samples:,} samples rejected: there is no accuracy"]
         low, high = self.accuracy_interval
-        table = classification_report(self.y_true, self.y_pred, digits=4, zero_division=0)
-        lines = [
+        accuracy = (
             f"Accuracy {100 * self.accuracy:.2f} % "
             f"(95 % interval {100 * low:.2f} to {100 * high:.2f} %), "
-            f"{len(self.mistakes):,} mistakes in {self.n_samples:,} samples",
-            "",
-            table.rstrip(),
+            f"{len(self.mistakes):,} mistakes"
+        )
+        if self.rejected is None:
+            return [f"{accuracy} in {self.n_samples:,} samples"]
+        share = 100 * self.n_rejected / self.n_samples
+        return [
+            f"{accuracy} in {self.n_answered:,} answered samples",
+            f"Rejected {self.n_rejected:,} of {self.n_samples:,} samples ({share:.2f} %)",
         ]
-        if self.log_loss is not None and self.ece is not None:
-            lines += ["", f"Log loss {self.log_loss:.4f}, calibration error {100 * self.ece:.2f} %"]
-        return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the metrics as plain Python values, ready for `json.dump`.
@@ -477,11 +581,11 @@ class EvaluationReport:
         Returns
         -------
         dict
-            "n_samples", "n_mistakes", "accuracy", "accuracy_interval",
+            "n_samples", "n_rejected", "n_mistakes", "accuracy", "accuracy_interval",
             "precision_weighted", "precision_macro" and so on for recall and
             f1, "log_loss", "ece", "per_class" (by label as str), "confusion"
-            ("labels", "counts" with true labels as rows) and "top_confusions".
-            What is not known is None.
+            ("labels", "counts" with true labels as rows, and with a reject option
+            "rejected") and "top_confusions". What is not known is None.
         """
         averages = {
             f"{metric}_{kind}": value
@@ -490,19 +594,20 @@ class EvaluationReport:
         }
         # Object columns hold Python's numbers, and can hold None where a float has NaN.
         per_class = self.per_class.astype(object).where(self.per_class.notna(), None)
+        confusion = {"labels": self.classes.tolist(), "counts": self._counts.tolist()}
+        if self.rejected is not None:
+            confusion["rejected"] = self._rejected_by_class.tolist()
+        rates = {"accuracy": self.accuracy, **averages}
         return {
             "n_samples": self.n_samples,
+            "n_rejected": self.n_rejected,
             "n_mistakes": len(self.mistakes),
-            "accuracy": self.accuracy,
             "accuracy_interval": list(self.accuracy_interval),
-            **averages,
+            **{name: None if math.isnan(value) else value for name, value in rates.items()},
             "log_loss": self.log_loss,
             "ece": self.ece,
             "per_class": {str(label): row.to_dict() for label, row in per_class.iterrows()},
-            "confusion": {
-                "labels": self.classes.tolist(),
-                "counts": self.confusion.to_numpy().tolist(),
-            },
+            "confusion": confusion,
             "top_confusions": self.top_confusions.to_dict("records"),
         }
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .digit_normalization import LUMINANCE
+from .digit_pictures import LUMINANCE
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
 
-from ._inspection import check_labels, check_same_kind, predict, take_rows
+from ._inspection import check_labels, check_same_kind, predict_proba, take_rows
 from .wording import shown
 
 
@@ -20,7 +20,8 @@ def find_label_errors(estimator: Any, X: Any, y: ArrayLike, *, cv: Any = 5) -> p
     Parameters
     ----------
     estimator : classifier
-        With ``predict_proba``; a pipeline or search will do. It is cloned.
+        With ``predict_proba``; a pipeline or search will do. It is cloned. One with a reject
+        option judges by its probabilities, which it gives of rejected samples, too.
     X : array-like or DataFrame of shape (n_samples, ...)
         Samples in the form that ``estimator`` takes.
     y : array-like of shape (n_samples,)
@@ -96,12 +97,7 @@ def _probabilities(
     estimator: Any, X: Any, labels: NDArray[Any], classes: NDArray[Any] | None
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return probabilities with a column for each of `classes`, None: for each class there is."""
-    _, proba, seen, _ = predict(estimator, X)
-    if proba is None or seen is None:
-        raise TypeError(
-            "estimator must have predict_proba; "
-            f"got {type(estimator).__name__}. Wrap it, e.g. in CalibratedClassifierCV."
-        )
+    proba, seen = predict_proba(estimator, X)
     check_same_kind(labels, seen)
     if classes is None:
         classes = np.unique(np.concatenate([labels, seen]))

@@ -14,11 +14,15 @@ from sklearn.utils._param_validation import Interval, validate_parameter_constra
 from sklearn.utils.validation import check_is_fitted
 
 from ._doc_link import DocumentationLink
-from ._inspection import final_estimator, take_rows
+from ._inspection import final_estimator, passes_on_to, take_rows
 from .validation import count_rows
 from .wording import suggest_names
 
 _AT_ONCE = 1024
+NOT_FITTED = (
+    "classifier is a %(name)s that is not fitted. Fit it first. Where copies are fitted, as in "
+    "searches, pass FrozenEstimator(classifier): a copy of anything else is not fitted."
+)
 LARGEST_MAP = 8
 """Pixels a side of the maps of features, at most: they are remembered for each image."""
 
@@ -140,11 +144,8 @@ class NoveltyDetector(DocumentationLink, OutlierMixin, BaseEstimator):
             generator = check_random_state(self.random_state)
             X = take_rows(X, generator.choice(n_samples, self.max_samples, replace=False))
         features = network_features(self.classifier, X)
-        neighbors = NearestNeighbors(
-            n_neighbors=self.n_neighbors, metric="cosine", algorithm="brute"
-        )
-        self._neighbors = neighbors.fit(features)
-        distances = neighbors.kneighbors()[0][:, -1]  # of each to the others, not to itself
+        self._neighbors = _neighbors_among(features, self.n_neighbors)
+        distances = self._neighbors.kneighbors()[0][:, -1]  # of each to the others, not to itself
         self.offset_ = float(np.quantile(-distances, self.contamination))
         self.n_features_in_ = int(final_estimator(self.classifier).n_features_in_)
         return self
@@ -194,8 +195,56 @@ class NoveltyDetector(DocumentationLink, OutlierMixin, BaseEstimator):
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return a state with the features known as an array, in place of the search in them."""
+        state = super().__getstate__().copy()
+        neighbors = state.pop("_neighbors", None)
+        if neighbors is not None:
+            state["_known"] = (neighbors._fit_X, neighbors.n_neighbors)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over a state of this version or an earlier one; refuse one that no fit leaves.
+
+        Raises
+        ------
+        ValueError
+            If the features known are no table of numbers, or fewer than the neighbours.
+        """
+        state = dict(state)
+        known = state.pop("_known", None)
+        earlier = state.pop("_neighbors", None)
+        if earlier is not None:
+            known = getattr(earlier, "_fit_X", None), getattr(earlier, "n_neighbors", None)
+        if known is not None:
+            features, n_neighbors = _check_known(known)
+            state["_neighbors"] = _neighbors_among(features, n_neighbors)
+        super().__setstate__(state)
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_neighbors")
+
+
+def _neighbors_among(features: NDArray[np.float32], n_neighbors: int) -> NearestNeighbors:
+    search = NearestNeighbors(n_neighbors=n_neighbors, metric="cosine", algorithm="brute")
+    return search.fit(features)
+
+
+def _check_known(known: Any) -> tuple[NDArray[np.float32], int]:
+    try:
+        features, n_neighbors = known
+    except (TypeError, ValueError):
+        features, n_neighbors = None, 0
+    if (
+        not isinstance(features, np.ndarray)
+        or features.dtype != np.float32
+        or features.ndim != 2
+        or not np.isfinite(features).all()
+        or type(n_neighbors) is not int
+        or not 1 <= n_neighbors < len(features)
+    ):
+        raise ValueError("The features known must be a table of float32, with more rows than k.")
+    return features, n_neighbors
 
 
 def network_features(classifier: Any, X: Any) -> NDArray[np.float32]:
@@ -221,12 +270,12 @@ def network_features(classifier: Any, X: Any) -> NDArray[np.float32]:
         If there is no ``CNNClassifier`` at its end.
     """
     _check_network(classifier)
-    while hasattr(classifier, "best_estimator_"):
-        classifier = classifier.best_estimator_
     if isinstance(classifier, Pipeline):
         for _, _, step in classifier._iter(with_final=False):
             X = step.transform(X)
-        return network_features(classifier.steps[-1][1], X)
+    inner = passes_on_to(classifier)
+    if inner is not None:
+        return network_features(inner, X)
     from .network import members_of
     from .processes import check_process
     from .quiet_tensorflow import keras
@@ -260,4 +309,4 @@ def _check_network(classifier: Any) -> None:
             f"got {type(classifier).__name__}. For other classifiers there is "
             "sklearn.neighbors.LocalOutlierFactor(novelty=True)."
         )
-    check_is_fitted(final)
+    check_is_fitted(final, msg=NOT_FITTED)

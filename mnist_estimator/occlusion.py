@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ._inspection import as_images, check_count, find_image_shape, predict, scale_to_unit
+from ._inspection import (
+    as_images,
+    check_count,
+    find_image_shape,
+    predict,
+    predict_proba,
+    scale_to_unit,
+)
 from .wording import shown
 
 if TYPE_CHECKING:
@@ -39,7 +46,8 @@ def occlusion_map(
         One sample in the form that ``estimator`` takes, without the axis of samples: of shape
         (n_pixels,), (height, width) or (height, width, channels). Or a DataFrame of one row.
     label : object, default=None
-        One of the estimator's ``classes_``. None: the predicted one.
+        One of the estimator's ``classes_``. None: the predicted one, or the most probable one
+        of a sample that is rejected.
     patch_size : int, default=None
         Side of the square in pixels. None: a sixth of the image's shorter side, at least 1.
     image_shape : sequence of int, default=None
@@ -114,13 +122,12 @@ def occlusion_map(
 
 def _label_probability(estimator: Any, row: Any, label: Any) -> tuple[int, float]:
     """Return the label's column, None for the predicted one, and its probability."""
-    y_pred, proba, classes, _ = predict(estimator, row)
-    if proba is None or classes is None:
-        raise TypeError(
-            "estimator must have predict_proba; "
-            f"got {type(estimator).__name__}. Wrap it, e.g. in CalibratedClassifierCV."
-        )
-    found = np.flatnonzero(classes == (y_pred[0] if label is None else label))
+    if label is None and hasattr(estimator, "predict_proba"):
+        said: Any = predict(estimator, row)
+        label, proba, classes = said.labels[0], said.proba, said.classes
+    else:
+        proba, classes = predict_proba(estimator, row)
+    found = np.flatnonzero(classes == label)
     if len(found) == 0:
         raise ValueError(
             f"label must be one of {classes.tolist()[:20]}; got {shown(label)}. "
@@ -194,16 +201,20 @@ class OcclusionDisplay:
         -------
         OcclusionDisplay
         """
+        row: Any = image if hasattr(image, "iloc") else np.asarray(image)[np.newaxis]
+        title = label
+        if label is None:
+            predictions = predict(estimator, row)
+            title = label = predictions.labels[0]
+            if predictions.rejected is not None and predictions.rejected[0]:
+                title = f"{label} (rejected)"
         importance = occlusion_map(
             estimator, image, label=label, patch_size=patch_size, image_shape=image_shape
         )
-        row: Any = image if hasattr(image, "iloc") else np.asarray(image)[np.newaxis]
-        if label is None:
-            label = predict(estimator, row).y_pred[0]
         values = np.asarray(row)
         if image_shape is None and values.ndim == 2:
             image_shape = find_image_shape(estimator, math.prod(values.shape[1:]))
-        return cls(as_images(values, image_shape)[0], importance, label=label).plot(ax)
+        return cls(as_images(values, image_shape)[0], importance, label=title).plot(ax)
 
     def plot(self, ax: "Axes | None" = None, *, im_kw: Mapping[str, Any] | None = None) -> Self:
         """Draw the image and the map over it.

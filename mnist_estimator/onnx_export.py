@@ -1,6 +1,7 @@
 """`to_onnx`: a fitted pipeline as a file that runs without TensorFlow."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from ._inspection import passes_on_to
 from .classifier import CNNClassifier
 from .output_files import file_path, whole_file
 from .preprocessing import ImageScaler
@@ -39,7 +41,9 @@ def to_onnx(
     ----------
     pipe : Pipeline or CNNClassifier
         Fitted: an :class:`~mnist_estimator.ImageScaler` and a
-        :class:`~mnist_estimator.CNNClassifier`, or the classifier alone.
+        :class:`~mnist_estimator.CNNClassifier`, or the classifier alone. They may be in
+        pipelines within pipelines, a search, a ``FrozenEstimator`` or a
+        :class:`~mnist_estimator.CachedClassifier`.
     path : path-like
         The file to write, such as "digits.onnx"; one that is there is replaced. It
         appears whole or not at all.
@@ -114,9 +118,7 @@ default=None
 
 def _steps(pipe: Any) -> list[Any]:
     """Return the fitted scalers and, at the end, the classifier; refuse all other steps."""
-    steps = [("", pipe)]
-    if isinstance(pipe, Pipeline):
-        steps = [s for s in pipe.steps if s[1] not in (None, "passthrough")] or steps
+    steps = list(_flat("", pipe)) or [("", pipe)]
     for place, (name, step) in enumerate(steps):
         is_last = place == len(steps) - 1
         wanted: type = CNNClassifier if is_last else ImageScaler
@@ -128,11 +130,31 @@ def _steps(pipe: Any) -> list[Any]:
     return [step for _, step in steps]
 
 
+def _flat(name: str, estimator: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the steps of a pipeline, those of pipelines in it too, by their names."""
+    if isinstance(estimator, Pipeline):
+        for inner, step in estimator.steps:
+            if step not in (None, "passthrough"):
+                yield from _flat(f"{name}__{inner}" if name else inner, step)
+        return
+    inside = passes_on_to(estimator)
+    if inside is None:
+        yield name, estimator
+    else:
+        yield from _flat(name, inside)
+
+
 def _refusal(name: str, step: Any, is_last: bool) -> str:
     what = type(step).__name__
     if is_last:
         came = f"ends in step {name!r}, of type {what}" if name else f"is of type {what}"
         remedy = "Of a search, pass its best_estimator_."
+        if hasattr(step, "reject_label_"):
+            remedy = (
+                "Pass its estimator_, and reject in serving what has no probability of its "
+                f"threshold_, {step.threshold_:.6g}, or more"
+                + (", or is an outlier." if step.outlier_detector_ is not None else ".")
+            )
         if isinstance(step, ImageScaler):
             remedy = "Pass the whole pipeline."
         return (
@@ -141,8 +163,8 @@ def _refusal(name: str, step: Any, is_last: bool) -> str:
         )
     return (
         "pipe must be a CNNClassifier, or a Pipeline of an ImageScaler and a CNNClassifier; its "
-        f"step {name!r} is of type {what}. Pass the steps behind it, such as pipe[-2:], and do in "
-        f"serving what {name!r} does."
+        f"step {name!r} is of type {what}. Pass the steps behind it, such as pipe[-2:] or "
+        f"pipe[-1], and do in serving what {name!r} does."
     )
 
 

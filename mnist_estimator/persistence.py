@@ -24,13 +24,16 @@ def save(pipe: BaseEstimator, path: str | os.PathLike[str]) -> None:
     and after ``fit`` with ``warm_start=True``. Else the file has the size of the weights,
     and a fifth more at the most.
 
+    No folder is named in it: ``memory`` and ``checkpoint_dir`` come back as None, and a
+    :class:`~mnist_estimator.CachedClassifier` as the estimator that it wraps.
+
     Parameters
     ----------
     pipe : estimator
-        A fitted pipeline, :class:`~mnist_estimator.CNNClassifier`, or another estimator
-        of scikit-learn with one in it, such as a ``CalibratedClassifierCV`` or a
-        ``VotingClassifier``. Of the rest of scikit-learn all is saved that skops trusts:
-        no trees, and of functions only ufuncs of NumPy and SciPy.
+        A fitted pipeline, another estimator of this package, or one of scikit-learn with
+        one in it, such as a ``CalibratedClassifierCV`` or a ``VotingClassifier``. Of the
+        rest of scikit-learn all is saved that skops trusts: no trees, and of functions only
+        ufuncs of NumPy and SciPy.
     path : str or path-like
         The file to write, such as "digits.pipeline". Its folder must be there.
 

@@ -41,6 +41,14 @@ BEST_EPOCH_COLOR = "#767676"
 
 _TITLE_SIZE = 8  # points
 
+EMPTY = {
+    "mistakes": "mistakes",
+    "correct": "correct predictions",
+    "rejected": "rejected samples",
+    "all": "samples",
+}
+"""What an ImageGridDisplay may show, and what it is called where there is none."""
+
 
 class TrainingHistoryDisplay:
     """Loss and accuracy by epoch, for training and validation data.
@@ -310,7 +318,7 @@ class ImageGridDisplay:
         X: Any,
         y: ArrayLike,
         *,
-        which: Literal["mistakes", "correct", "all"] = "mistakes",
+        which: Literal["mistakes", "correct", "rejected", "all"] = "mistakes",
         n_images: int = 25,
         image_shape: Sequence[int] | None = None,
         ax: "Axes | Sequence[Axes] | None" = None,
@@ -328,7 +336,7 @@ class ImageGridDisplay:
             (n_samples, height, width) or (n_samples, height, width, channels).
         y : array-like of shape (n_samples,)
             True labels.
-        which : {"mistakes", "correct", "all"}, default="mistakes"
+        which : {"mistakes", "correct", "rejected", "all"}, default="mistakes"
             See :meth:`from_predictions`.
         n_images : int, default=25
             At most so many are drawn.
@@ -358,8 +366,9 @@ class ImageGridDisplay:
         return cls.from_predictions(
             X,
             y_true,
-            predictions.y_pred,
+            predictions.labels,
             confidence=predictions.confidence,
+            rejected=predictions.rejected,
             which=which,
             n_images=n_images,
             image_shape=image_shape,
@@ -376,7 +385,8 @@ class ImageGridDisplay:
         y_pred: ArrayLike,
         *,
         confidence: ArrayLike | None = None,
-        which: Literal["mistakes", "correct", "all"] = "mistakes",
+        rejected: ArrayLike | None = None,
+        which: Literal["mistakes", "correct", "rejected", "all"] = "mistakes",
         n_images: int = 25,
         image_shape: Sequence[int] | None = None,
         ax: "Axes | Sequence[Axes] | None" = None,
@@ -394,10 +404,14 @@ class ImageGridDisplay:
             True and predicted labels.
         confidence : array-like of float of shape (n_samples,), default=None
             Probability of each predicted label, in [0, 1].
-        which : {"mistakes", "correct", "all"}, default="mistakes"
-            "mistakes": the most confident first. "correct": the least confident
-            first. "all": in the order of `X`, mistakes set off in colour.
-            Without `confidence` always in the order of `X`.
+        rejected : array-like of bool of shape (n_samples,), default=None
+            Samples that the classifier rejects; `y_pred` has their most probable label.
+            None: there are none.
+        which : {"mistakes", "correct", "rejected", "all"}, default="mistakes"
+            "mistakes": the most confident first. "correct" and "rejected": the least
+            confident first. "all": in the order of `X`, mistakes set off in colour.
+            Without `confidence` always in the order of `X`. Rejected samples are
+            neither correct nor mistakes.
         n_images : int, default=25
             At most so many are drawn.
         image_shape : sequence of int, default=None
@@ -421,18 +435,21 @@ class ImageGridDisplay:
         check_same_kind(true, predicted, "y_true")
         check_count(n_images, "n_images", 1)
         sure = None if confidence is None else check_labels(X, confidence, "confidence")
-        wrong = true != predicted
-        chosen = _choose(which, wrong, sure)[:n_images]
+        refused = np.zeros(len(true), dtype=bool)
+        if rejected is not None:
+            refused = check_labels(X, rejected, "rejected").astype(bool)
+        wrong = (true != predicted) & ~refused
+        chosen = _choose(which, wrong, refused, sure)[:n_images]
         titles = [
-            _title(true[i], predicted[i], None if sure is None else float(sure[i])) for i in chosen
+            _title(true[i], predicted[i], None if sure is None else float(sure[i]), refused[i])
+            for i in chosen
         ]
         display = cls(
             as_images(take_rows(X, chosen), image_shape),
             titles=titles,
             highlighted=wrong[chosen] if which == "all" else None,
             indices=chosen,
-            empty_message=f"No {'mistakes' if which == 'mistakes' else 'correct predictions'}"
-            f" among {len(true):,} samples.",
+            empty_message=f"No {EMPTY[which]} among {len(true):,} samples.",
         )
         return display.plot(ax, n_columns=n_columns, cmap=cmap)
 
@@ -519,22 +536,27 @@ class ImageGridDisplay:
 
 
 def _choose(
-    which: str, wrong: NDArray[np.bool_], confidence: NDArray[Any] | None
+    which: str,
+    wrong: NDArray[np.bool_],
+    rejected: NDArray[np.bool_],
+    confidence: NDArray[Any] | None,
 ) -> NDArray[np.intp]:
     if which == "all":
         return np.arange(len(wrong))
     if which == "mistakes":
         return most_confident_first(np.flatnonzero(wrong), confidence)
-    if which == "correct":
-        return most_confident_first(
-            np.flatnonzero(~wrong), None if confidence is None else -confidence
-        )
-    raise ValueError(f"which must be 'mistakes', 'correct' or 'all'; got {shown(which)}.")
+    if which not in EMPTY:
+        *others, last = map(repr, EMPTY)
+        raise ValueError(f"which must be {', '.join(others)} or {last}; got {shown(which)}.")
+    chosen = rejected if which == "rejected" else ~(wrong | rejected)
+    return most_confident_first(np.flatnonzero(chosen), None if confidence is None else -confidence)
 
 
-def _title(true: Any, predicted: Any, confidence: float | None) -> str:
-    sure = "" if confidence is None else f" ({confidence:.1%})".replace("%", " %")
-    return f"true: {true}\npredicted: {predicted}{sure}"
+def _title(true: Any, predicted: Any, confidence: float | None, rejected: bool) -> str:
+    sure = "" if confidence is None else f"{confidence:.1%}".replace("%", " %")
+    if rejected:
+        return f"true: {true}\nrejected ({predicted}{sure and f', {sure}'})"
+    return f"true: {true}\npredicted: {predicted}{sure and f' ({sure})'}"
 
 
 def _grid_axes(

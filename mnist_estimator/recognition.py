@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from ._inspection import fitted_parts, predict
+from ._inspection import find_rejecting, fitted_parts, predict
 from .digit_normalization import SIDE, as_bytes
 from .image_sources import open_page, require_imaging
 from .images import find_in
@@ -18,6 +19,8 @@ from .segmentation import Scorer
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+REJECTED = "?"
+"""What stands in a text for a rejected digit."""
 LINE_COLORS = ("#0072B2", "#D55E00")
 """Of boxes in even and odd lines (Okabe and Ito's palette)."""
 
@@ -29,12 +32,13 @@ class Recognition:
     Parameters
     ----------
     labels : ndarray of shape (n,)
-        What each digit was read as.
+        The label of each digit, as the classifier's ``predict`` gives it: rejected digits have
+        its reject label.
     probabilities : ndarray of shape (n, n_classes), or None
         Of each class, in the order of the classifier's ``classes_``. None if it has no
         ``predict_proba``.
     confidences : ndarray of shape (n,), or None
-        Probability of the label.
+        Probability of the label, of rejected digits that of the most probable one.
     boxes : ndarray of shape (n, 4), int64
         First row and column of each digit in the picture, and those after its last.
     lines : ndarray of shape (n,), int64
@@ -47,11 +51,13 @@ class Recognition:
         Position of the picture in its file, from 0.
     n_pages : int, default=1
         Pages or frames in that file.
+    rejected : ndarray of bool of shape (n,), default=None
+        Which digits the classifier rejects. None without a reject option.
 
     Attributes
     ----------
     texts : list of str
-        The lines of text.
+        The lines of text, with "?" for rejected digits.
     ax_ : matplotlib Axes
         Where the picture was drawn.
     figure_ : matplotlib Figure
@@ -75,6 +81,7 @@ class Recognition:
     picture: NDArray[Any]
     page: int = 0
     n_pages: int = 1
+    rejected: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -87,9 +94,16 @@ class Recognition:
 
     @property
     def texts(self) -> list[str]:
-        """The lines of text, from top to bottom, as strings."""
+        """The lines of text, from top to bottom, as strings; "?" for rejected digits."""
         n_lines = int(self.lines.max()) + 1 if len(self.lines) else 0
-        return ["".join(map(str, self.labels[self.lines == line])) for line in range(n_lines)]
+        words = np.array([self._text(i) for i in range(len(self))], dtype=object)
+        return ["".join(words[self.lines == line]) for line in range(n_lines)]
+
+    def _is_rejected(self, i: int) -> bool:
+        return self.rejected is not None and bool(self.rejected[i])
+
+    def _text(self, i: int) -> str:
+        return REJECTED if self._is_rejected(i) else str(self.labels[i])
 
     def plot(
         self,
@@ -102,7 +116,8 @@ class Recognition:
         """Draw the picture, a box around each digit, and above it what it was read as.
 
         Boxes of lines that follow each other differ in colour. A digit in doubt has a
-        dashed box and its confidence beside the label.
+        dashed box and its confidence beside the label; a rejected one has a dotted box
+        and "?".
 
         Parameters
         ----------
@@ -132,12 +147,11 @@ class Recognition:
         for i, (top, left, bottom, right) in enumerate(self.boxes):
             confidence = 1.0 if self.confidences is None else float(self.confidences[i])
             color = LINE_COLORS[self.lines[i] % 2]
-            text = f"{self.labels[i]}" + (f" {confidence:.0%}" if confidence < doubtful else "")
-            style: dict[str, Any] = {
-                "fill": False,
-                "edgecolor": color,
-                "linestyle": "--" if confidence < doubtful else "-",
-            } | dict(box_kw or {})
+            doubted = confidence < doubtful and not self._is_rejected(i)
+            text = self._text(i) + (f" {confidence:.0%}" if doubted else "")
+            line = ":" if self._is_rejected(i) else "--" if doubted else "-"
+            style: dict[str, Any] = {"fill": False, "edgecolor": color, "linestyle": line}
+            style |= dict(box_kw or {})
             # Pixels are drawn around whole numbers.
             place = (left - 0.5, top - 0.5)
             self.boxes_.append(ax.add_patch(Rectangle(place, right - left, bottom - top, **style)))
@@ -155,8 +169,8 @@ def recognize(estimator: Any, image: Any, *, page: int | None = None) -> Recogni
     estimator : fitted classifier
         Pipeline, search or other classifier that was fitted on MNIST's images as flat
         rows, such as ``make_pipeline().fit(X, y)``. If it has an
-        :class:`~mnist_estimator.ImageScaler` that was fitted on another range than
-        0 to 255, the digits are brought to that range.
+        :class:`~mnist_estimator.ImageScaler` or :class:`~mnist_estimator.CNNClassifier` that was
+        fitted on another range than 0 to 255, the digits are brought to that range.
     image : str, path, file object, PIL image or array-like
         See :func:`~mnist_estimator.read_digits`.
     page : int, default=None
@@ -210,12 +224,14 @@ def recognize(estimator: Any, image: Any, *, page: int | None = None) -> Recogni
         if hasattr(estimator, "predict_proba"):
             probabilities = np.empty((0, len(classes)))
         confidences = None if probabilities is None else np.empty(0)
+        rejected = None if find_rejecting(estimator) is None else np.empty(0, dtype=bool)
     else:
-        read = predict(estimator, _rows(estimator, found.images))
-        labels, probabilities, confidences = read.y_pred, read.proba, read.confidence
+        labels, _, probabilities, _, confidences, rejected = predict(
+            estimator, _rows(estimator, found.images)
+        )
     return Recognition(
         labels, probabilities, confidences, found.boxes, found.lines, found.images,
-        opened.pixels, opened.number, opened.n_pages,
+        opened.pixels, opened.number, opened.n_pages, rejected,
     )  # fmt: skip
 
 
@@ -232,12 +248,24 @@ def _check_size(estimator: Any) -> None:
 def _rows(estimator: Any, images: NDArray[np.uint8]) -> Any:
     """Return images as flat rows, in the range and with the columns that were fitted on."""
     rows: NDArray[Any] = images.reshape(len(images), -1)
-    ranges = [getattr(part, "value_range_", None) for part in fitted_parts(estimator)]
-    low, high = next((found for found in ranges if found is not None), (0.0, 255.0))
+    low, high = _value_range(estimator)
     if (low, high) != (0.0, 255.0):
         rows = (low + rows / 255.0 * (high - low)).astype(np.float32)
     names = getattr(estimator, "feature_names_in_", None)
     return rows if names is None else pd.DataFrame(rows, columns=names)
+
+
+def _value_range(estimator: Any) -> tuple[float, float]:
+    """Return what black and white were in the images that the estimator was fitted on."""
+    for part in fitted_parts(estimator):
+        if hasattr(part, "value_range_"):
+            return part.value_range_
+        learned = getattr(part, "_value_range", None)
+        if learned is not None:
+            return learned[:2]
+        if hasattr(part, "transform") and not is_classifier(part):
+            break  # what comes after it takes other values
+    return 0.0, 255.0
 
 
 def _scorer(estimator: Any) -> Scorer | None:

@@ -140,6 +140,13 @@ def _upper_limit(n_wrong: int, n_samples: int, level: float) -> float:
     return float(beta.ppf(level, n_wrong + 1, n_samples - n_wrong))
 
 
+NOT_PREFIT = (
+    'This %(name)s is not fitted, as cv="prefit" requires. Fit it first. Where copies are fitted, '
+    "as in searches and cross-validation, pass FrozenEstimator(...) around the fitted one with "
+    "another cv, such as 2: a copy of anything else is not fitted."
+)
+
+
 class RejectingClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Classifier that rejects samples where its error rate would be too high.
 
@@ -169,7 +176,7 @@ class RejectingClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin
         cross-validation; then the estimator learns all samples, and the bound is that of
         the ones fitted in the folds, which have learned from fewer. "prefit": the estimator
         and the detector are fitted, and all of X and y are held out.
-    reject_label : object, default="auto"
+    reject_label : number, str, bool or None, default="auto"
         What ``predict`` says of rejected samples. "auto": -1 among numbers, less where
         there are labels below 0; "?" among strings; None among booleans.
     random_state : int, RandomState instance or None, default=None
@@ -292,7 +299,7 @@ class RejectingClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin
             parts = (self.estimator, self.outlier_detector)
             for part in parts:
                 if part is not None:
-                    check_is_fitted(part)
+                    check_is_fitted(part, msg=NOT_PREFIT)
             correct, score = _judge(*parts, X, labels)
         elif isinstance(self.cv, float):
             splitter = StratifiedShuffleSplit(
@@ -402,6 +409,21 @@ class RejectingClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin
         check_is_fitted(self)
         return self.estimator_.predict_proba(X)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over a state; refuse one that no fit leaves.
+
+        Raises
+        ------
+        ValueError
+            If the threshold is no number, or the reject label no single value.
+        """
+        super().__setstate__(state)
+        if not hasattr(self, "threshold_"):
+            return
+        if not isinstance(self.threshold_, float) or np.isnan(self.threshold_):
+            raise ValueError(f"The threshold_ must be a number; got {self.threshold_!r:.100}.")
+        _check_reject_label(self.reject_label_, "reject_label_")
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         own = get_tags(self.estimator)
@@ -414,9 +436,11 @@ def _score(estimator: Any, detector: Any, X: Any) -> tuple[NDArray[Any], NDArray
     """Return the predicted labels and their probabilities, minus infinity for outliers."""
     predictions = predict(estimator, X)
     score = np.asarray(predictions.confidence, dtype=np.float64)
+    if predictions.rejected is not None:  # by a reject option further in
+        score = np.where(predictions.rejected, -np.inf, score)
     if detector is not None:
         score = np.where(np.asarray(detector.predict(X)) == -1, -np.inf, score)
-    return predictions.y_pred, score
+    return predictions.labels, score
 
 
 def _judge(
@@ -433,12 +457,21 @@ def _resolve_reject_label(reject_label: Any, labels: NDArray[Any]) -> Any:
             reject_label = {"U": "?", "S": b"?", "b": None}[labels.dtype.kind]
         else:
             reject_label = min(-1, int(labels.min()) - 1)
+    _check_reject_label(reject_label, "reject_label")
     if reject_label in labels.tolist():
         raise ValueError(
             f"reject_label must be none of the labels in y; got {shown(reject_label)}. "
             "Choose another, such as reject_label=None."
         )
     return reject_label
+
+
+def _check_reject_label(value: Any, name: str) -> None:
+    if value is not None and not isinstance(value, str | bytes | bool | Real | np.generic):
+        raise ValueError(
+            f"{name} must be a number, a string, a boolean or None; got {value!r:.100}. "
+            'Use "auto" to have one that fits the labels.'
+        )
 
 
 def _mark(labels: NDArray[Any], rejected: NDArray[np.bool_], reject_label: Any) -> NDArray[Any]:

@@ -6,9 +6,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted
 
-from ._inspection import check_count, check_labels, check_same_kind, predict
+from ._inspection import (
+    check_count,
+    check_labels,
+    check_same_kind,
+    find_rejecting,
+    predict,
+    predict_proba,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -136,13 +142,11 @@ def _judged(
 
 
 def _confident(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    y_pred, _, _, confidence = predict(estimator, X)
-    if confidence is None:
-        raise TypeError(
-            "estimator must have predict_proba; "
-            f"got {type(estimator).__name__}. Wrap it, e.g. in CalibratedClassifierCV."
-        )
-    return y_pred, confidence
+    """Return the labels, of rejected samples the most probable ones, and the confidence."""
+    predictions = predict(estimator, X)
+    if predictions.confidence is None:
+        predict_proba(estimator, X)  # raises
+    return predictions.labels, np.asarray(predictions.confidence)
 
 
 class ReliabilityDisplay:
@@ -196,7 +200,9 @@ class ReliabilityDisplay:
         Parameters
         ----------
         estimator : fitted classifier
-            With ``predict_proba``.
+            With ``predict_proba``. Of one with a reject option, such as
+            :class:`~mnist_estimator.RejectingClassifier`, all samples count, those that are
+            rejected with their most probable label.
         X : array-like or DataFrame of shape (n_samples, ...)
             Samples that it has not learned, in the form that it takes.
         y : array-like of shape (n_samples,)
@@ -351,14 +357,12 @@ class CoverageAccuracyDisplay:
         -------
         CoverageAccuracyDisplay
         """
-        threshold = None
         y_true = check_labels(X, y)
-        if hasattr(estimator, "error_bound_"):
-            check_is_fitted(estimator)
-            score, threshold = estimator.score_samples(X), estimator.threshold_
-            y_pred = predict(estimator.estimator_, X).y_pred
-        else:
-            y_pred, score = _confident(estimator, X)
+        y_pred, score = _confident(estimator, X)
+        rejecting = find_rejecting(estimator)
+        threshold = getattr(rejecting, "threshold_", None)
+        if rejecting is not None and hasattr(estimator, "score_samples"):
+            score = estimator.score_samples(X)
         return cls.from_predictions(y_true, y_pred, score, threshold=threshold, ax=ax)
 
     @classmethod

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .evaluation import EvaluationReport
 
 _N_PAIRS = 10
+SHOWN_REJECTIONS = 24
 _COVERAGES = (1.0, 0.99, 0.95, 0.9)
 _LONG_LABEL = 5  # characters; longer ones stand upright over the confusion matrix
 _TEXT_COLOR = "#010203"  # a stand-in that occurs nowhere else in a drawing
@@ -109,6 +110,7 @@ def render(report: "EvaluationReport", *, title: str, n_images: int) -> str:
         operating=_operating_points(report),
         confused=_confused_pictures(report),
         maps=_occlusion_pictures(report),
+        rejections=_rejected_pictures(report),
         suspects=_suspect_pictures(report),
         n_suspects=0 if report.label_errors is None else len(report.label_errors),
     )
@@ -144,6 +146,8 @@ def write_atomically(path: str | os.PathLike[str], make_text: Callable[[], str])
 
 
 def _percent(share: float, digits: int = 2) -> str:
+    if math.isnan(share):
+        return "–"
     return f"{share:.{digits}%}".replace("%", "\N{NARROW NO-BREAK SPACE}%")
 
 
@@ -252,7 +256,7 @@ def _confusion_cells(report: "EvaluationReport") -> list[dict[str, Any]]:
     Mistakes are coloured by the square root of their count, so that single ones
     can be seen beside many; the diagonal by the class's recall.
     """
-    counts = report.confusion.to_numpy()
+    counts = report._counts
     mistakes = counts * (1 - np.eye(len(counts), dtype=int))
     heat = np.sqrt(mistakes / max(1, mistakes.max()))
     support = counts.sum(axis=1)
@@ -262,6 +266,7 @@ def _confusion_cells(report: "EvaluationReport") -> list[dict[str, Any]]:
         {
             "label": labels[i],
             "support": int(support[i]),
+            "rejected": None if report.rejected is None else int(report._rejected_by_class[i]),
             "cells": [
                 {"label": labels[j], "count": int(counts[i, j]), "heat": float(heat[i, j])}
                 for j in range(len(labels))
@@ -281,7 +286,7 @@ def _mistake_pictures(report: "EvaluationReport", n_images: int) -> list[dict[st
             "source": _png(image),
             "row": row,
             "true": report.y_true[row],
-            "predicted": report.y_pred[row],
+            "predicted": report._labels[row],
             "confidence": None if report.confidence is None else float(report.confidence[row]),
         }
         for image, row in shown
@@ -309,6 +314,22 @@ def _suspect_pictures(report: "EvaluationReport") -> list[dict[str, Any]]:
     return [record | picture for record, picture in zip(records, pictures, strict=True)]
 
 
+def _rejected_pictures(report: "EvaluationReport") -> list[dict[str, Any]]:
+    """Return the rejected samples of which there are images, the least confident first."""
+    rows = [row for row in report.rejections.tolist() if row in report.examples]
+    return [
+        picture
+        | {
+            "true": report.y_true[picture["row"]],
+            "predicted": report._labels[picture["row"]],
+            "confidence": None
+            if report.confidence is None
+            else float(report.confidence[picture["row"]]),
+        }
+        for picture in _pictures_of(report, rows[:SHOWN_REJECTIONS])
+    ]
+
+
 def _pictures_of(report: "EvaluationReport", rows: list[int]) -> list[dict[str, Any]]:
     if not rows:
         return []
@@ -327,7 +348,7 @@ def _occlusion_pictures(report: "EvaluationReport") -> list[dict[str, Any]]:
             "map": _png(overlay(pixels[place[row]], importance)),
             "row": row,
             "true": report.y_true[row],
-            "predicted": report.y_pred[row],
+            "predicted": report._labels[row],
         }
         for row, importance in report.occlusion_maps.items()
         if row in place

@@ -355,6 +355,7 @@ def check_images(
     *,
     reset: bool,
     image_shape: Any = None,
+    any_range: bool = False,
     name: str = "X",
 ) -> Any:
     """Check images, and set or compare what the estimator knows of their form and values.
@@ -376,6 +377,8 @@ def check_images(
         True in ``fit``, False afterwards.
     image_shape : sequence of int or None, default=None
         The estimator's parameter, for ``fit``.
+    any_range : bool, default=False
+        Whether the estimator takes values of any range, so that none is learned.
     name : str, default="X"
         What the warning calls X.
 
@@ -430,9 +433,9 @@ def check_images(
             f"float32; got {max(extremes[1], -extremes[0]):g}. Bring the images to a range such "
             "as [0, 1]."
         )
-    if reset:
+    if reset and not any_range:
         estimator._value_range = tuple(learn_value_range(images, extremes))
-    else:
+    elif not reset:
         _check_value_range(estimator, X, images, extremes, name)
     return (images, *rest) if rest else images
 

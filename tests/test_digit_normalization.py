@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
+from PIL import Image
 from scipy import ndimage
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
-from sklearn.exceptions import NotFittedError
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
@@ -53,7 +53,9 @@ def test_no_tag_shrinks_the_checks():
         {check.func.__name__ for _, check in estimator_checks_generator(estimator)}
         for estimator in (DigitNormalizer(), PCA())
     )
-    assert others - ours <= set(NOT_OURS) | {"check_fit2d_1sample"}
+    unfitted = {"check_transformers_unfitted", "check_estimators_unfitted"}
+    assert others - ours <= set(NOT_OURS) | unfitted | {"check_fit2d_1sample"}
+    assert "check_transformers_unfitted_stateless" in ours
     assert len(ours) >= 38
 
 
@@ -204,9 +206,133 @@ def test_skops_keeps_it(mnist):
     assert_array_equal(restored.transform(X), normalizer.transform(X))
 
 
-def test_unfitted_is_refused(mnist):
-    with pytest.raises(NotFittedError, match="This DigitNormalizer instance is not fitted yet"):
-        DigitNormalizer().transform(mnist[0])
+def test_nothing_needs_to_be_fitted(mnist):
+    X, y = mnist
+    images = X[:50].reshape(-1, 28, 28)
+    large = np.repeat(np.repeat(images, 3, axis=1), 3, axis=2)
+    expected = DigitNormalizer().fit(images).transform(images)
+    assert_array_equal(DigitNormalizer().transform(images), expected)
+    assert_array_equal(DigitNormalizer().transform(X[:50]), expected)
+    classifier = KNeighborsClassifier(1).fit(X, y)
+    pipe = Pipeline([("normalize", DigitNormalizer()), ("read", Pipeline([("knn", classifier)]))])
+    assert_array_equal(pipe.predict(X[:50]), classifier.predict(expected))
+    assert_array_equal(pipe.predict(large), pipe.fit(large, y[:50]).predict(large))
+
+
+def test_sizes_differ_in_a_list_and_between_calls(mnist):
+    images = list(mnist[0][:12].reshape(-1, 28, 28))
+    sized = [np.kron(image, np.ones((i % 3 + 1,) * 2)) for i, image in enumerate(images)]
+    each = [DigitNormalizer().transform(image[np.newaxis])[0] for image in sized]
+    for normalizer in (DigitNormalizer(), DigitNormalizer().fit(sized)):
+        assert_array_equal(normalizer.transform(sized), each)
+        assert not hasattr(normalizer, "n_features_in_")
+    fitted = DigitNormalizer().fit(images)
+    assert fitted.image_shape_ == (28, 28, 1)
+    column = np.empty(len(sized), dtype=object)
+    column[:] = sized
+    for form in (sized, tuple(sized), column, pd.Series(sized)):
+        assert_array_equal(fitted.transform(form), each)
+    assert_array_equal(fitted.transform(np.array(sized[1::3])), each[1::3])
+    assert_array_equal(fitted.transform([image.tolist() for image in sized]), each)
+    with pytest.raises(ValueError, match="X has 64 features, but DigitNormalizer is expecting 784"):
+        fitted.transform(np.zeros((3, 64)))
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (np.full((5, 4), np.nan), r"X\[1\]: Input X contains NaN"),
+        (np.zeros((5, 4, 7)), r"X\[1\]: X must hold images of one channel .* got 7 channels"),
+        (np.zeros(5), "got the shape .5,. at position 1"),
+        ([[1, 2], [3]], "got unequal rows at position 1"),
+        (np.full((5, 4), "a"), r"X\[1\]: "),
+        (np.zeros((0, 4)), r"X\[1\]: X has images of shape .*which hold no pixel"),
+    ],
+    ids=["NaN", "channels", "row", "ragged", "strings", "empty"],
+)
+def test_a_bad_image_in_a_list_is_named(bad, words):
+    with pytest.raises(ValueError, match=words):
+        DigitNormalizer().transform([np.eye(9), bad])
+
+
+def test_one_image_without_the_axis_of_samples_is_refused(mnist):
+    image = mnist[0][0].reshape(28, 28)
+    with pytest.raises(ValueError, match=r"X has 28 values a row, .* X\[None\] if X is one image"):
+        DigitNormalizer().transform(image)
+    with pytest.raises(ValueError, match=r"X\[None\]"):
+        DigitNormalizer().fit(image[np.newaxis]).transform(image)
+
+
+def with_alpha(images, ink, form):
+    """Return digits whose ink is in alpha, in a colour, as RGBA or as grey and alpha."""
+    alpha = images.reshape(-1, 28, 28, 1)
+    colours = np.broadcast_to(np.asarray(ink, dtype=np.uint8), (*alpha.shape[:3], len(ink)))
+    rgba = np.concatenate([colours, alpha], axis=3)
+    if form == "floats":
+        return rgba / 255.0
+    if form == "flat":
+        return rgba.reshape(len(rgba), -1)
+    if form in ("pictures", "palettes"):
+        mode = {1: "LA", 3: "RGBA"}[len(ink)]
+        pictures = [Image.fromarray(image[..., :], mode) for image in rgba]
+        if form == "palettes":
+            pictures = [as_palette(picture) for picture in pictures]
+        return pictures
+    return rgba
+
+
+def as_palette(picture):
+    """Return a picture with a palette, of which the first colour is transparent."""
+    rgba = np.asarray(picture.convert("RGBA"))
+    palette = Image.fromarray((rgba[..., 3] > 127).astype(np.uint8), "P")
+    palette.putpalette([0, 0, 0, *rgba[0, 0, :3].tolist()])
+    palette.info["transparency"] = 0
+    return palette
+
+
+@pytest.mark.filterwarnings("ignore:'mode' parameter is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("form", ["bytes", "floats", "flat", "pictures", "palettes"])
+@pytest.mark.parametrize(
+    "ink", [(0,), (255,), (0, 0, 0), (255, 255, 255), (30, 30, 160), (255, 230, 60)],
+    ids=["black", "white", "black RGB", "white RGB", "blue", "yellow"],
+)  # fmt: skip
+def test_ink_in_alpha_is_laid_on_paper(mnist, ink, form):
+    X = mnist[0][:30]
+    shape = (28, 28, len(ink) + 1) if form == "flat" else None
+    normalized = DigitNormalizer(image_shape=shape).transform(with_alpha(X, ink, form))
+    binary = form == "palettes"
+    expected = DigitNormalizer().transform((X > 127) if binary else X)
+    assert mean_difference(normalized, expected).max() < 2.0  # another digit differs by 37
+
+
+def test_transparent_corners_of_a_page_become_the_page(mnist):
+    page = 255 - np.pad(mnist[0][:30].reshape(-1, 28, 28), ((0, 0), (6, 6), (6, 6)))
+    rows, columns = np.mgrid[:40, :40]
+    alpha = np.where(np.hypot(rows - 19.5, columns - 19.5) < 20, 255, 0)
+    rgba = np.stack([page, page, page, np.broadcast_to(alpha, page.shape)], axis=3)
+    for ink in (rgba, np.concatenate([255 - rgba[..., :3], rgba[..., 3:]], axis=3)):
+        normalized = DigitNormalizer().transform(ink.astype(np.uint8))
+        assert mean_difference(normalized, DigitNormalizer().transform(page)).max() < 2.0
+
+
+def test_polarity_says_which_paper_and_clear_images_hold_nothing(mnist):
+    grey = with_alpha(mnist[0][:5], (128,), "bytes")
+    expected = DigitNormalizer().transform(mnist[0][:5])
+    for polarity in ("dark_on_light", "light_on_dark"):
+        normalized = DigitNormalizer(polarity=polarity).transform(grey)
+        assert mean_difference(normalized, expected).max() < 2.0
+    assert_array_equal(DigitNormalizer().transform(np.zeros((2, 9, 9, 4), dtype=np.uint8)), 0)
+    clear = np.random.default_rng(0).integers(0, 256, (2, 9, 9, 4), dtype=np.uint8)
+    clear[..., 3] = 0
+    assert_array_equal(DigitNormalizer().transform(clear), 0)
+
+
+def test_pictures_of_other_modes(mnist):
+    image = Image.fromarray(mnist[0][0].reshape(28, 28))
+    expected = DigitNormalizer().transform(mnist[0][:1])
+    pictures = [image.convert(mode) for mode in ("L", "RGB", "CMYK", "YCbCr", "P", "I", "F")]
+    found = DigitNormalizer().transform(pictures)
+    assert mean_difference(found, np.repeat(expected, len(pictures), axis=0)).max() < 2.0
 
 
 @pytest.mark.parametrize(
@@ -229,8 +355,8 @@ def test_bad_parameter(mnist, parameters, error, words):
     assert words in str(caught.value)
 
 
-def test_two_channels_are_refused_and_a_fitted_one_is_left_as_it_was(mnist):
+def test_five_channels_are_refused_and_a_fitted_one_is_left_as_it_was(mnist):
     normalizer = DigitNormalizer().fit(mnist[0])
-    with pytest.raises(ValueError, match=r"one channel, three \(RGB\) or four .* got 2 channels"):
-        normalizer.fit(np.zeros((2, 8, 8, 2)))
+    with pytest.raises(ValueError, match=r"two \(grey and alpha\), three .* got 5 channels"):
+        normalizer.fit(np.zeros((2, 8, 8, 5)))
     assert normalizer.image_shape_ == (28, 28, 1)

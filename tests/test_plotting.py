@@ -346,7 +346,7 @@ def test_bad_input__error_says_what_is_allowed(call, kind, words):
 @pytest.mark.parametrize(
     ("keywords", "kind", "words"),
     [
-        ({"which": "wrong"}, ValueError, "'mistakes', 'correct' or 'all'; got 'wrong'"),
+        ({"which": "wrong"}, ValueError, "'mistakes', 'correct', 'rejected' or 'all'; got 'wrong'"),
         ({"n_images": 0}, ValueError, "n_images must be a whole number from 1 up; got 0"),
         ({"n_images": 2.5}, TypeError, "n_images must be a whole number from 1 up; got 2.5"),
         ({"n_columns": 0}, ValueError, "n_columns must be a whole number from 1 up; got 0"),

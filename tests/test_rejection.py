@@ -1,8 +1,11 @@
 """The reject option: its bound by counting and by simulation, labels of every kind, checks."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_array_equal
 from scipy.stats import binom
 from sklearn.base import clone, is_classifier
 from sklearn.datasets import load_digits
@@ -10,13 +13,14 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import confusion_matrix, precision_score
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neighbors import LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mnist_estimator import RejectingClassifier
+from mnist_estimator import RejectingClassifier, evaluate
 from mnist_estimator.rejection import choose_threshold
 
 BASE = LogisticRegression(tol=1e-2)
@@ -286,3 +290,90 @@ def test_not_fitted(data):
 @parametrize_with_checks([RejectingClassifier(LogisticRegression(), error_rate=1.0, cv=2)])
 def test_estimator_checks(estimator, check):
     check(estimator)
+
+
+# --- In the report --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("labels", "mark"),
+    [
+        (lambda y: y, "auto"),
+        (lambda y: y, np.nan),
+        (lambda y: y, "ask"),
+        (lambda y: y, None),
+        (lambda y: y * 2.0, "auto"),
+        (lambda y: np.char.add("digit ", y.astype(str)), "auto"),
+        (lambda y: np.char.add("digit ", y.astype(str)), None),
+        (lambda y: y == 8, "auto"),
+    ],
+    ids=["int", "NaN", "word", "None", "float", "str", "str and None", "bool"],
+)
+def test_report_counts_rejected_samples_whatever_their_label(data, labels, mark, tmp_path):
+    X, y = data[0], labels(data[1])
+    rate = 0.03 if y.dtype == bool else 0.05
+    model = RejectingClassifier(BASE, error_rate=rate, cv=0.5, random_state=0, reject_label=mark)
+    model.fit(X[:1200], y[:1200])
+    X, y = X[1200:], y[1200:]
+    inner, accepted = model.estimator_.predict(X), model.accepts(X)
+    assert 0 < accepted.sum() < len(X)
+    for estimator in (model, GridSearchCV(model, {}, cv=2, refit=True)):
+        if estimator is not model:
+            estimator.best_estimator_ = model  # as after a fit
+        report = evaluate(estimator, X, y)
+        assert_array_equal(report.rejected, ~accepted)
+        assert report.accuracy == (inner == y)[accepted].mean()
+        assert sorted(report.rejections) == np.flatnonzero(~accepted).tolist()
+        assert report.confidence[report.rejections[0]] == report.confidence[~accepted].min()
+        confusion = report.confusion
+        assert confusion.columns[-1] == "rejected"
+        assert confusion["rejected"].sum() == (~accepted).sum()
+        expected = confusion_matrix(y[accepted], inner[accepted], labels=report.classes)
+        assert_array_equal(confusion.iloc[:, :-1], expected)
+        assert (report.per_class["support"] + report.per_class["rejected"]).sum() == len(y)
+        expected = precision_score(y[accepted], inner[accepted], average="macro")
+        assert report.precision.macro == pytest.approx(expected)
+        all_samples = evaluate(model.estimator_, X, y)
+        for name in ("log_loss", "ece"):
+            assert getattr(report, name) == getattr(all_samples, name)
+        json.dumps(report.to_dict(), allow_nan=False)
+        assert "rejected" in report.to_html(tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_report_of_nothing_answered(data, tmp_path):
+    X, y = data[0][:300], data[1][:300]
+    with pytest.warns(UserWarning, match="No threshold keeps"):
+        model = RejectingClassifier(BASE, error_rate=1e-4, cv=2).fit(X, y)
+    report = evaluate(model, X, y)
+    assert str(report).startswith("All 300 samples rejected: there is no accuracy\n\nLog loss")
+    assert np.isnan(report.accuracy)
+    assert report.accuracy_interval == (0.0, 1.0)
+    assert (report.n_answered, len(report.mistakes), len(report.top_confusions)) == (0, 0, 0)
+    assert report.to_dict()["accuracy"] is None
+    json.dumps(report.to_dict(), allow_nan=False)
+    assert report.per_class["rejected"].sum() == 300
+    report.to_html(tmp_path / "page.html")
+
+
+def test_report_of_labels_that_are_the_reject_label(data):
+    """Samples of another kind are marked so in the true labels: rejected, they are no mistakes."""
+    X, y = data[0][1200:], data[1][1200:].copy()
+    model = RejectingClassifier(BASE, error_rate=0.05, cv=3).fit(data[0][:1200], data[1][:1200])
+    rejected = ~model.accepts(X)
+    y[rejected] = -1
+    report = evaluate(model, X, y)
+    assert report.confusion.loc[-1].tolist() == [0] * 11 + [rejected.sum()]
+    assert report.accuracy == (model.predict(X) == y)[~rejected].mean()
+
+
+def test_reject_option_within_another(data):
+    X, y = data
+    inner = RejectingClassifier(BASE, error_rate=0.05, cv=0.5, random_state=0)
+    outer = RejectingClassifier(inner, error_rate=0.1, cv=0.5, random_state=0).fit(X, y)
+    assert not outer.accepts(X)[~outer.estimator_.accepts(X)].any()
+
+
+@pytest.mark.parametrize("label", [(1, 2), [1], {"a": 1}])
+def test_reject_label_is_a_single_value(data, label):
+    with pytest.raises(ValueError, match="reject_label must be a number, a string, a boolean or"):
+        RejectingClassifier(BASE, reject_label=label).fit(*data)

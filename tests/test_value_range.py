@@ -9,8 +9,18 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
+from sklearn.pipeline import Pipeline
 
-from mnist_estimator import ImageScaler, ValueRangeWarning, load, load_mnist, save
+from mnist_estimator import (
+    DigitNormalizer,
+    ImageScaler,
+    ValueRangeWarning,
+    evaluate,
+    load,
+    load_mnist,
+    recognize,
+    save,
+)
 from mnist_estimator.value_range import ValueRange, learn_value_range, warn_of_value_range
 
 ROOT = Path(__file__).parents[1]
@@ -152,9 +162,10 @@ def on_units(images, small_pipeline):
         lambda pipe, X, y: pipe.predict(X),
         lambda pipe, X, y: pipe.predict_proba(X),
         lambda pipe, X, y: pipe.score(X, y),
+        lambda pipe, X, y: evaluate(pipe, X, y),
         lambda pipe, X, y: pipe["scale"].transform(X),
     ],
-    ids=["predict", "predict_proba", "score", "transform"],
+    ids=["predict", "predict_proba", "score", "evaluate", "transform"],
 )
 def test_pipelines_warn_once_for_each_prediction(on_bytes, on_units, images, call):
     X, y = images
@@ -228,3 +239,22 @@ def test_files_of_versions_without_the_range_are_silent(version):
     pipe = load(ROOT / "tests" / "data" / f"digits-{version}.pipeline")
     n_pixels = pipe.n_features_in_
     pipe.predict(np.random.default_rng(0).uniform(0, 1e4, (3, n_pixels)))
+
+
+def test_normalizers_take_any_range(images):
+    X = images[0].reshape(-1, 8, 8)
+    normalizer = DigitNormalizer().fit(X)
+    assert np.array_equal(normalizer.transform(X / 255), normalizer.transform(X))
+
+
+@pytest.mark.parametrize("low, high", [(0, 1), (-1, 1), (0, 255)])
+def test_digits_in_pictures_are_brought_to_the_range_of_fit(low, high, small, mnist):
+    X = (low + mnist[:500] / 255 * (high - low)).reshape(500, -1)
+    y = load_mnist("train").target[:500]
+    page = np.hstack([255 - image for image in mnist[:3]])
+    for classifier in (small(epochs=1), Pipeline([("cnn", small(epochs=1))])):
+        found = recognize(classifier.fit(X, y), page)
+        expected = classifier.predict_proba(
+            (low + found.images / 255 * (high - low)).reshape(3, -1)
+        )
+        np.testing.assert_allclose(found.probabilities, expected, atol=1e-5)
