@@ -247,7 +247,7 @@ def test_normalizers_take_any_range(images):
     assert np.array_equal(normalizer.transform(X / 255), normalizer.transform(X))
 
 
-@pytest.mark.parametrize("low, high", [(0, 1), (-1, 1), (0, 255)])
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-1, 1), (0, 255)])
 def test_digits_in_pictures_are_brought_to_the_range_of_fit(low, high, small, mnist):
     X = (low + mnist[:500] / 255 * (high - low)).reshape(500, -1)
     y = load_mnist("train").target[:500]
