@@ -31,7 +31,8 @@ def open_npy(source: Source, form: ImageForm, wanted: Wanted) -> Images:
         if file is not None:
             images = np.load(file, mmap_mode="r", allow_pickle=False)
         else:
-            images = np.load(io.BytesIO(source.open().read()), allow_pickle=False)
+            with source.open() as content:
+                images = np.load(io.BytesIO(content.read()), allow_pickle=False)
     images, y = _split_labels(source, images, form, wanted)
     if wanted.labelled and wanted.labels is not None:
         y = _read_labels(Source(wanted.labels))
