@@ -33,7 +33,8 @@ def open_npy(source: Source, form: ImageForm, wanted: Wanted) -> Images:
                 _check_header_length(opened.read(12), file.stat().st_size)
             images = np.load(file, mmap_mode="r", allow_pickle=False)
         else:
-            images = _load_npy(source.open().read())
+            with source.open() as content:
+                images = _load_npy(content.read())
     images, y = _split_labels(source, images, form, wanted)
     if wanted.labelled and wanted.labels is not None:
         y = _read_labels(Source(wanted.labels))
