@@ -136,7 +136,7 @@ if __name__ == "__main__":
 """
 
 
-def run_python(*arguments, seconds=200, **variables):
+def run_python(*arguments, seconds=600, **variables):
     """Run code in a session of its own; return what it prints as JSON, and its stderr.
 
     Whatever hangs is killed, with all that it has started.

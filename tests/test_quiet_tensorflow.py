@@ -50,7 +50,7 @@ def stderr_of(code, level=None):
     if level is not None:
         environment["TF_CPP_MIN_LOG_LEVEL"] = level
     command = [sys.executable, "-c", code]
-    process = subprocess.run(command, env=environment, capture_output=True, timeout=200)
+    process = subprocess.run(command, env=environment, capture_output=True, timeout=600)
     assert process.returncode == 0, process.stderr
     return process.stderr.decode()
 
