@@ -94,7 +94,7 @@ def _check_size(archive: Any, key: str) -> tuple[int, ...]:
         shape, _, dtype = read[major](member)
         if math.prod(shape) * dtype.itemsize != size - member.tell():
             raise ValueError(f"{name} is said to be {shape} of {dtype}, and has {size} bytes")
-    return cast(tuple[int, ...], shape)
+    return shape
 
 
 def _check_header_length(path: Path) -> None:

@@ -1,8 +1,10 @@
 """Pictures from files, arrays and Pillow, opened, checked and brought to grey."""
 
+import contextlib
 import math
 import os
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,7 +94,9 @@ def _from_file(file: Any) -> NDArray[Any]:
             warnings.simplefilter(
                 "ignore", Image.DecompressionBombWarning
             )  # the limit here is lower
-            with Image.open(file) as opened:
+            with _decoded(name):
+                opened = Image.open(file)
+            with opened:
                 if opened.format == "EPS":  # a program, which Pillow has Ghostscript run
                     raise UnidentifiedImageError("PostScript")
                 return _from_pillow(opened, name)
@@ -119,12 +123,30 @@ def _from_file(file: Any) -> NDArray[Any]:
         raise PermissionError(f"{name} cannot be read: {error}. Check its permissions.") from error
 
 
+@contextlib.contextmanager
+def _decoded(name: str) -> Iterator[None]:
+    """Say of what Pillow's decoders raise, of all kinds, that the picture is damaged."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        yield
+    except (MemoryError, UnidentifiedImageError, Image.DecompressionBombError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno:  # of the file, not of what is in it
+            raise
+        raise ValueError(
+            f"{name} must be a whole picture; got one that is cut off or damaged ({error}). "
+            "Copy or download it again."
+        ) from error
+
+
 def _from_pillow(image: "Image", name: str) -> NDArray[Any]:
     """Take over a PIL image."""
     from PIL import ImageOps
 
     _check_size(image.height, image.width, name)
-    try:
+    with _decoded(name):
         image.load()
         # A damaged EXIF block leaves a picture that can be seen: as it lies.
         with warnings.catch_warnings():
@@ -133,11 +155,6 @@ def _from_pillow(image: "Image", name: str) -> NDArray[Any]:
                 image = ImageOps.exif_transpose(image)
             except (OSError, SyntaxError, ValueError, TypeError, KeyError):
                 image = image.copy()
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise ValueError(
-            f"{name} must be a whole picture; got one that is cut off or damaged ({error}). "
-            "Copy or download it again."
-        ) from error
     if image.mode in ("I", "F", "I;16", "I;16B", "I;16L"):
         return _from_array(np.asarray(image))
     if image.mode in ("1", "L"):
