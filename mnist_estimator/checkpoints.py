@@ -119,7 +119,7 @@ class Checkpoint:
         if differences:
             raise ValueError(
                 f"checkpoint_dir={str(self.path.parent)!r} holds the checkpoint of another fit, "
-                f"which was not finished ({counted(self.n_epochs, 'epoch')} done): "
+                f"which was not finished ({counted(self.n_epochs or 0, 'epoch')} done): "
                 f"{'; '.join(differences)}. "
                 f"To go on with that fit, repeat it as it was. To begin this one, delete "
                 f"{str(self.path)!r} or pass another folder."
@@ -179,7 +179,7 @@ class Checkpoint:
                     f"The checkpoint after epoch {state['n_epochs']} could not be written to "
                     f"{str(self.path.parent)!r}: {error.strerror}. Training goes on, and each "
                     f"epoch tries again; until then, {NAME!r} stays as of "
-                    f"{counted(self.n_epochs, 'epoch')}. "
+                    f"{counted(self.n_epochs or 0, 'epoch')}. "
                     "See to room and rights there.",
                     UserWarning,
                     stacklevel=2,
