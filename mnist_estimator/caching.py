@@ -288,7 +288,7 @@ def _key(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> dict[str, An
             versions[package] = version(package)
     try:
         hashed = joblib.hash((bare, X, y, params), coerce_mmap=True)
-    except (PicklingError, TypeError) as error:
+    except (PicklingError, TypeError, ValueError) as error:
         raise TypeError(
             "estimator, X, y and what else fit is given must be such that pickle can write them, "
             f"for fits to be kept; got what it cannot: {error.args[0]}. Define functions and "

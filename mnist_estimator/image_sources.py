@@ -1,9 +1,11 @@
 """Pictures from files, arrays and Pillow, opened, checked and brought to grey."""
 
+import contextlib
 import io
 import math
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -125,7 +127,9 @@ def _from_file(file: Any, page: int | None) -> Page:
             warnings.simplefilter(
                 "ignore", Image.DecompressionBombWarning
             )  # the limit here is lower
-            with Image.open(file) as opened:
+            with _decoded(name):
+                opened = Image.open(file)
+            with opened:
                 if opened.format == "EPS":  # a program, which Pillow has Ghostscript run
                     raise UnidentifiedImageError("PostScript")
                 found = _from_pillow(opened, name, page or 0)
@@ -163,14 +167,14 @@ def _from_file(file: Any, page: int | None) -> Page:
 def _from_pillow(image: "Image", name: str, page: int) -> Page:
     """Take over a page of a PIL image, which stays at the page it was at."""
     before = image.tell()
-    try:
+    with _decoded(name):
         n_pages = getattr(image, "n_frames", 1) if image.format in PAGED else 1
-        _check_page(page, n_pages, name)
-        if page != before:
-            image.seek(page)
+    _check_page(page, n_pages, name)
+    try:
+        with _decoded(name):
+            if page != before:
+                image.seek(page)
         return Page(_pixels(image, name), page, n_pages)
-    except (OSError, SyntaxError, EOFError) as error:
-        raise _damaged(name, error) from error
     finally:
         if page != before:
             image.seek(before)
@@ -190,7 +194,7 @@ def _pixels(image: "Image", name: str) -> NDArray[Any]:
     from PIL import ImageOps
 
     _check_size(image.height, image.width, name)
-    try:
+    with _decoded(name):
         image.load()
         # A damaged EXIF block leaves a picture that can be seen: as it lies.
         with warnings.catch_warnings():
@@ -199,8 +203,6 @@ def _pixels(image: "Image", name: str) -> NDArray[Any]:
                 image = ImageOps.exif_transpose(image)
             except (OSError, SyntaxError, ValueError, TypeError, KeyError):
                 image = image.copy()
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise _damaged(name, error) from error
     if image.mode in ("I", "F", "I;16", "I;16B", "I;16L"):
         return _from_array(np.asarray(image))
     if image.mode in ("1", "L"):
@@ -210,11 +212,22 @@ def _pixels(image: "Image", name: str) -> NDArray[Any]:
     return np.asarray(image.convert("RGB"))
 
 
-def _damaged(name: str, error: Exception) -> ValueError:
-    return ValueError(
-        f"{name} must be a whole picture; got one that is cut off or damaged ({error}). "
-        "Copy or download it again."
-    )
+@contextlib.contextmanager
+def _decoded(name: str) -> Iterator[None]:
+    """Say of what Pillow's decoders raise, of all kinds, that the picture is damaged."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        yield
+    except (MemoryError, UnidentifiedImageError, Image.DecompressionBombError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno:  # of the file, not of what is in it
+            raise
+        raise ValueError(
+            f"{name} must be a whole picture; got one that is cut off or damaged ({error}). "
+            "Copy or download it again."
+        ) from error
 
 
 def _from_array(image: Any) -> NDArray[Any]:

@@ -1,5 +1,6 @@
 """The normalizing and reshaping transformer."""
 
+import math
 from numbers import Real
 from typing import Any, Self
 
@@ -160,12 +161,13 @@ class ImageScaler(
         """
         check_is_fitted(self)
         refuse_streams(X, "X", "images")
-        scaled = check_array(X, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name="X")
-        if scaled.ndim == 0 or scaled.size != len(scaled) * self.n_features_in_:
+        X = X if hasattr(X, "shape") else np.asarray(X, dtype=object)
+        if not X.shape or math.prod(X.shape) != X.shape[0] * self.n_features_in_:
             raise ValueError(
-                f"X has images of shape {scaled.shape[1:]}, but ImageScaler was fitted on images "
+                f"X has images of shape {X.shape[1:]}, but ImageScaler was fitted on images "
                 f"of shape {self.image_shape_}. Pass what transform gave."
             )
+        scaled = check_array(X, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name="X")
         low, high = self.value_range_
         values = scaled.reshape(len(scaled), *self._sample_shape)
         values = values * (high - low if high > low else 1.0) + low

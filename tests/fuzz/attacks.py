@@ -86,10 +86,12 @@ def png(width, height, *chunks, rows=b""):
     return b"\x89PNG\r\n\x1a\n" + head + body + ends
 
 
-def tiff(width, height, next_page):
+def tiff(width, height, next_page, pixels_at=8):
     """Return a TIFF of one page that says where the next one is."""
-    tags = [(256, 4, width), (257, 4, height), (258, 3, 8), (259, 3, 1), (262, 3, 1),
-            (273, 4, 8), (277, 3, 1), (278, 4, height), (279, 4, width * height)]  # fmt: skip
+    tags = [
+        (256, 4, width), (257, 4, height), (258, 3, 8), (259, 3, 1), (262, 3, 1),
+        (273, 4, pixels_at), (277, 3, 1), (278, 4, height), (279, 4, width * height),
+    ]  # fmt: skip
     pixels = bytes(range(16))
     entries = b"".join(struct.pack("<2H2I", tag, kind, 1, value) for tag, kind, value in tags)
     directory = struct.pack("<H", len(tags)) + entries
@@ -180,7 +182,7 @@ ATTACKS = {
         lambda m: png(4, 4, (b"iCCP", b"a\0\0" + zlib.compress(bytes(ZEROS)))),
     ),
     "empty.png": ("hold no pixels", lambda m: png(0, 0)),
-    "far.tif": ("point outside of the file", lambda m: tiff(4, 4, 2**31)),
+    "far.tif": ("point outside of the file", lambda m: tiff(4, 4, 0, 2**31)),
     "large.tif": ("fill the memory (65,535 × 65,535)", lambda m: tiff(65_535, 65_535, 0)),
     "picture.svg": ("read a file, expand entities, run a script", lambda m: SVG),
     "picture.eps": (

@@ -19,7 +19,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
-MOST_MEMORY = 6 * 2**30
+MOST_MEMORY = 12 * 2**30
 """Bytes of address space of a process that reads changed files."""
 
 

@@ -50,3 +50,14 @@ def test_the_documentation_lists_them():
     page = (Path(__file__).parents[2] / "docs" / "fuzzing.md").read_text("utf-8")
     for name, (what, _) in ATTACKS.items():
         assert f"| `{name}` | {what} |" in page
+
+
+def test_postscript_is_never_given_to_ghostscript(tmp_path, monkeypatch):
+    def run(*arguments, **keywords):
+        pytest.fail("Ghostscript is run")
+
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", run)
+    (tmp_path / "picture.png").write_bytes(ATTACKS["picture.eps"][1](tmp_path / "marker"))
+    for reader in (read_images, read_digits):
+        with pytest.raises(ValueError, match="picture"):
+            reader(tmp_path / "picture.png")
