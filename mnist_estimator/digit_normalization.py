@@ -151,7 +151,8 @@ class DigitNormalizer(
         self._check_parameters()
         with unchanged_on_failure(self):
             for name in ("image_shape_", "n_features_in_", "feature_names_in_", "_sample_shape"):
-                vars(self).pop(name, None)
+                if name in vars(self):
+                    delattr(self, name)
             X, images = _stacked(X)
             if images is not None:
                 self._check_each(images)

@@ -121,11 +121,10 @@ def occlusion_map(
 
 def _label_probability(estimator: Any, row: Any, label: Any) -> tuple[int, float]:
     """Return the label's column, None for the predicted one, and its probability."""
-    if label is None and hasattr(estimator, "predict_proba"):
-        _, labels, proba, classes, _, _ = predict(estimator, row)
-        label = labels[0]
-    else:
-        proba, classes = predict_proba(estimator, row)
+    _, labels, proba, classes, _, _ = predict(estimator, row)
+    if proba is None or classes is None:
+        proba, classes = predict_proba(estimator, row)  # raises
+    label = labels[0] if label is None else label
     found = np.flatnonzero(classes == label)
     if len(found) == 0:
         raise ValueError(f"label must be one of {classes.tolist()[:20]}; got {label!r}.")
