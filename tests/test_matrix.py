@@ -164,7 +164,7 @@ EXPECTED_ERRORS = [
         "scikit-learn's own rule: only transformers, and what holds them, have set_output",
     ),
     (
-        ("frozen", "normalizes and rejects"),
+        ("normalizes and rejects",),
         ("set_output",),
         UserWarning,
         "X has feature names, but .* was fitted without feature names",
