@@ -122,11 +122,10 @@ def occlusion_map(
 
 def _label_probability(estimator: Any, row: Any, label: Any) -> tuple[int, float]:
     """Return the label's column, None for the predicted one, and its probability."""
-    if label is None and hasattr(estimator, "predict_proba"):
-        said: Any = predict(estimator, row)
-        label, proba, classes = said.labels[0], said.proba, said.classes
-    else:
-        proba, classes = predict_proba(estimator, row)
+    _, labels, proba, classes, _, _ = predict(estimator, row)
+    if proba is None or classes is None:
+        proba, classes = predict_proba(estimator, row)  # raises
+    label = labels[0] if label is None else label
     found = np.flatnonzero(classes == label)
     if len(found) == 0:
         raise ValueError(
