@@ -54,10 +54,11 @@ def main() -> None:
 def _entry(name: str, object_: Any) -> dict[str, Any]:
     """Return what the template shows of a class, function, method or property."""
     is_class, is_property = inspect.isclass(object_), isinstance(object_, _PROPERTY)
+    is_warning = is_class and issubclass(object_, Warning)
     return {
         "name": name,
         "kind": "class" if is_class else "property" if is_property else "",
-        "signature": "" if is_property else _signature(object_),
+        "signature": "" if is_property or is_warning else _signature(object_),
         "doc": NumpyDocString(inspect.getdoc(object_)),
         "members": [_entry(f"{name}.{key}", value) for key, value in _members(object_)],
         "inherited": [f"{name}.{key}" for key in _inherited(object_)],
@@ -100,7 +101,7 @@ def _inherited(object_: Any) -> list[str]:
 def _module(member: Any) -> str:
     """Return the package that a method or property is from."""
     function = getattr(member, "fget", None) or getattr(member, "func", None) or member
-    return function.__module__.partition(".")[0]
+    return str(getattr(function, "__module__", None)).partition(".")[0]
 
 
 def _markup(lines: list[str]) -> Markup:
