@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import _get_feature_names, validate_data
 
 from .column_names import explain_mismatch, renumbered
 from .scaled_images import ScaledImages
@@ -466,7 +466,7 @@ def _names_explained(estimator: BaseEstimator, X: Any) -> Iterator[None]:
     except ValueError as error:
         if not str(error).startswith("The feature names should match"):
             raise
-        came, fitted = list(map(str, X.columns)), list(estimator.feature_names_in_)
+        came, fitted = list(_get_feature_names(X)), list(estimator.feature_names_in_)
         if set(fitted) <= set(came):
             remedy = "Pass X[list(model.feature_names_in_)]."
         elif renumbered(came, fitted) and len(came) == len(fitted):

@@ -290,7 +290,7 @@ COLUMNS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["pandas", "polars"])
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
 @pytest.mark.parametrize("case", COLUMNS)
 def test_columns_of_other_names_are_refused_with_the_remedy(case, kind):
     change, words = COLUMNS[case]
@@ -299,6 +299,9 @@ def test_columns_of_other_names_are_refused_with_the_remedy(case, kind):
     if kind == "polars":
         polars = pytest.importorskip("polars")
         came, X = (polars.DataFrame(data.to_dict("list")) for data in (came, X))
+    if kind == "pyarrow":
+        pyarrow = pytest.importorskip("pyarrow")
+        came, X = (pyarrow.Table.from_pandas(data, preserve_index=False) for data in (came, X))
     scaler = ImageScaler().fit(X)
     with pytest.raises(ValueError, match=r"^The feature names should match those that") as raised:
         scaler.transform(came)
