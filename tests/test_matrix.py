@@ -113,7 +113,7 @@ EXPECTED_ERRORS = [
         "an outlier detector knows no digits",
     ),
     (
-        ("ImageScaler", "DigitNormalizer", "NoveltyDetector", "calibrated", "voting"),
+        (*TRANSFORMERS, "NoveltyDetector", "calibrated", "voting", "calibrated and rejects"),
         ("TrainingHistoryDisplay",),
         TypeError,
         "estimator must have history_ with 'loss' and 'accuracy'",
