@@ -64,7 +64,7 @@ def check_same_kind(y_true: NDArray[Any], known: NDArray[Any], name: str = "y") 
     ValueError
         If `y_true` and the labels that the estimator knows are of different kinds.
     """
-    named = {"U": "strings", "S": "bytes", "M": "dates", "m": "durations"}
+    named = {"U": "strings", "S": "bytes", "M": "dates", "m": "durations", "O": "objects"}
     kinds = [named.get(labels.dtype.kind, "numbers") for labels in (y_true, known)]
     if kinds[0] != kinds[1]:
         target = "str" if kinds[1] == "strings" else known.dtype.name
@@ -334,7 +334,9 @@ def _one_column(values: Any, name: str) -> NDArray[Any]:
     if array.dtype == np.float16:  # of which pandas makes no index
         return array.astype(np.float32)
     # Columns of pandas come as objects: strings, categories, nullable integers.
-    return np.array(array.tolist()) if array.dtype.kind == "O" else array
+    if array.dtype.kind == "O":
+        array = np.array(array.tolist())
+    return pd.Series(array).infer_objects().to_numpy() if array.dtype.kind == "O" else array
 
 
 def as_images(X: Any, image_shape: Sequence[int] | None = None) -> NDArray[Any]:

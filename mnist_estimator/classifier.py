@@ -602,7 +602,9 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         NotFittedError, ValueError
             As :meth:`predict_proba`, and if y holds no labels of these images.
         """
-        return accuracy_score(plain_labels(y), self.predict(X), sample_weight=sample_weight)
+        true, predicted = plain_labels(y), self.predict(X)
+        with np.errstate(invalid="ignore"):  # it compares floats with integers, some beyond all
+            return accuracy_score(true, predicted, sample_weight=sample_weight)
 
     def _check_parameters(self) -> None:
         if is_cut_off():
