@@ -452,12 +452,12 @@ def may_be_one(first, second, usual):
     return small and fits and max(apart_y, apart_x) <= segmentation.NEAR * usual
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_parts_are_joined_as_by_trying_all_pairs(seed):
     generator = np.random.default_rng(seed)
-    mask = ndimage.binary_dilation(generator.random((120, 160)) < 0.012, iterations=2)
+    mask = ndimage.binary_dilation(generator.random((70, 100)) < 0.012, iterations=2)
     blots = segmentation._connected(mask & (generator.random(mask.shape) < 0.97))
-    assert len(blots) > 40
+    assert len(blots) > 8
     joined = segmentation._joined(blots, 30.0)
     expected = nearest_first(blots, 30.0)
     assert len(joined) < 0.9 * len(blots)
