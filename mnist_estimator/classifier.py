@@ -603,6 +603,9 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
             As :meth:`predict_proba`, and if y holds no labels of these images.
         """
         true, predicted = plain_labels(y), self.predict(X)
+        if sample_weight is not None:  # whose sum may be beyond float64, and their shares are not
+            weights = check_weights(sample_weight, predicted)
+            sample_weight = weights / (weights.max() or 1.0)
         with np.errstate(invalid="ignore"):  # it compares floats with integers, some beyond all
             return accuracy_score(true, predicted, sample_weight=sample_weight)
 
