@@ -60,9 +60,9 @@ def frozen_parts(model: keras.Model) -> Frozen:
     still = tuple(id(variable) not in learning for variable in weights)
     if all(still):
         raise ValueError(
-            "All layers of model_ are frozen, so there is nothing to train. Set "
-            "model_.trainable = True, which frees them all, and then trainable = False of those "
-            "layers alone that are to stay."
+            "All layers of model_ are frozen, so there is nothing to train. Free those that are to "
+            "learn: model_.get_layer(name).trainable = True, after model_.trainable = True where "
+            "the model itself was frozen."
         )
     statistics = tuple(not (model.trainable and layer.trainable) for layer in batch_norms_of(model))
     return Frozen(still if any(still) else (), statistics if any(statistics) else ())
