@@ -341,7 +341,9 @@ def test_images_that_hide_values_are_to_be_filled_first(reference, images, shape
     """A mask is nothing that a network could follow, and what is hidden is mostly wrong."""
     X, y = images
     masked = np.ma.masked_array(X, mask=X > 70).reshape(shape)
-    words = says(f"X is an array with {(X > 70).sum()} masked values, which cannot be left out one")
+    words = says(
+        f"X is an array with {(X > 70).sum():,} masked values, which cannot be left out one"
+    )
     for estimator in (CNNClassifier(epochs=1), ImageScaler()):
         with pytest.raises(ValueError, match=words):
             estimator.fit(masked, y)
@@ -571,8 +573,8 @@ NO_IMAGES = {
         "Input X contains NaN.",
     ),
     "a flat list": (lambda X: X[:, 0].tolist(), "Expected 2D array, got 1D array instead"),
-    "None": (lambda X: None, "Expected 2D array, got scalar array instead"),
-    "a generator": (iter, "Expected 2D array, got scalar array instead"),
+    "None": (lambda X: None, "X must be an array or a list of images; got an object of type None"),
+    "a generator": (iter, "X must be an array or a list of images; got"),
 }  # fmt: skip
 
 
