@@ -198,7 +198,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         begin anew, and not for searches and cross-validation, whose fits would share it: those
         take a ``CachedClassifier``.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the weights of the last fit.
+        Whether ``fit`` goes on from the weights of the last fit. With less than half as many
+        images as then it adapts the network, at the lower rate of :meth:`partial_fit`.
     verbose : int, default=0
         1 prints a line for each epoch and, in a terminal, shows a progress bar.
     random_state : int, RandomState instance or None, default=None
@@ -216,7 +217,9 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if X was a data frame with string names.
     model_ : keras.Model
-        The network, a ``keras.Sequential`` but for ensembles. Images in, logits out.
+        The network, a ``keras.Sequential`` but for ensembles. Images in, logits out. Layers with
+        ``trainable = False`` stay as they are when training goes on; other weights may be set,
+        but a network with other layers or settings is refused.
     history_ : dict of lists of float
         ``loss`` and ``accuracy``, over all training images, when last seen;
         ``learning_rate``, of the last step; and, with validation data, ``val_loss`` and
@@ -251,8 +254,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     classes_: NDArray[Any]
     image_shape_: tuple[int, int, int]
     _value_range: tuple[float, float, float]
-    _n_learned: float
     _training_state: TrainingState
+    _n_learned: int
     _unbuilt: tuple[NumpyNetwork, dict[str, Any]]
     """In a forked process, in place of ``model_``: the network, and the state it came from."""
 
@@ -458,7 +461,11 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     ) -> Self:
         """Train for one pass over a batch of images, from where training stands.
 
-        The learning rate is constant and nothing is held out.
+        The learning rate is constant and nothing is held out. After a ``fit`` that was finished
+        the network is adapted, so that it keeps what it knows: the rate is
+        ``learning_rate`` times the loss of these images, as a share of that of a network that
+        knows nothing, and times B / (B + 128) for steps of B images; batch normalization uses
+        the running statistics of the fit.
 
         Parameters
         ----------
@@ -479,7 +486,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         ------
         ValueError
             As :meth:`fit`, and if ``classes`` is missing in the first call, is
-            another than then, or y holds a label that is not among them.
+            another than then, or y holds a label that is not among them; if all layers of
+            ``model_`` are frozen, or it has other layers than when it was built.
         """
         self._check_parameters()
         first = not hasattr(self, "model_")
@@ -885,7 +893,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
                 )
             # Up to 0.6 it was not kept: without moments, the last thing was a finished fit.
             fitted = state.get("n_iter_", 0) > 0 and "_n_steps" not in network
-            self.__dict__.setdefault("_n_learned", sys.maxsize if fitted else 0)
+            self._n_learned = state.get("_n_learned", sys.maxsize if fitted else 0)
             known = dict(self._architecture)
             wanted = (known["n_classes"], known["image_shape"])
             if (len(self.classes_), self.image_shape_) != wanted:
