@@ -44,6 +44,13 @@ from mnist_estimator import (
 from mnist_estimator.label_errors import suspect_labels
 from mnist_estimator.occlusion import occlusion_map
 
+pytestmark = [
+    # In folds of a hundred samples nothing may be provable.
+    pytest.mark.filterwarnings("ignore:No threshold keeps the error rate:UserWarning"),
+    # joblib says so where half a second passes, as on a busy machine.
+    pytest.mark.filterwarnings("ignore:Persisting input arguments took:UserWarning"),
+]
+
 NETWORK = {"filters": (8, 16), "epochs": 4, "batch_size": 32, "random_state": 0}
 
 ESTIMATORS = {
@@ -425,7 +432,6 @@ FUNCTIONS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:No threshold keeps the error rate:UserWarning")
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_each_estimator_with_each_function(estimators, data, page, tmp_path, name, function):

@@ -26,6 +26,9 @@ from mnist_estimator import (
     save,
 )
 
+# joblib says so where half a second passes, as on a busy machine.
+pytestmark = pytest.mark.filterwarnings("ignore:Persisting input arguments took:UserWarning")
+
 GOLDEN = Path(__file__).parent / "data"
 
 
