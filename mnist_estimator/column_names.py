@@ -58,9 +58,11 @@ def numbered(names: Sequence[str]) -> Numbered | None:
 
 
 def missing_numbers(numbers: Sequence[tuple[int, ...]]) -> list[int]:
-    """Return what single numbers leave out between the smallest and the largest."""
+    """Return the first numbers that single numbers leave out, at most as many as there are."""
     values = {value for (value,) in numbers}
-    return sorted(set(range(min(values), max(values) + 1)) - values)
+    first = min(values)  # the largest may be any: a billion columns need not be listed
+    span = range(first, min(max(values), first + 2 * len(values)) + 1)
+    return [value for value in span if value not in values][: len(values)]
 
 
 def explain_mismatch(came: Sequence[str], fitted: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ from mnist_estimator.loopback import LoopbackServer, _Handler
 
 SLOWEST = 20.0
 """Seconds after which an input counts as a hang."""
-FORM = ImageForm((4, 4, 1), (0.0, 255.0))
+FORM = ImageForm((4, 4, 1), (0.0, 255.0), classes=[0, 1])
 SHARED = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # no disk, where there is such
 
 
@@ -95,7 +95,7 @@ def read_picture(data):
     """Find digits in a picture of any format that Pillow knows."""
     limit, image_sources.MOST_PIXELS = image_sources.MOST_PIXELS, 2500
     try:
-        attempt(lambda: read_digits(io.BytesIO(data)))
+        attempt(lambda: read_digits(io.BytesIO(data), page=0))
     finally:
         image_sources.MOST_PIXELS = limit
 
@@ -183,7 +183,10 @@ def seeds_of(name):
     pictures = [picture(kind) for kind in ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")]
     pictures += [picture("PNG", mode) for mode in ("RGBA", "P", "LA", "1", "I;16")]
     pictures.append(picture("TIFF", save_all=True, append_images=[Image.new("L", (4, 4))]))
-    rows = "\n".join(",".join(map(str, [1, *image.ravel()])) for image in images).encode()
+    rows = "\n".join(
+        ",".join(map(str, [label, *image.ravel()]))
+        for label, image in zip(labels, images, strict=True)
+    ).encode()
     named = ",".join(["label", *(f"pixel{i}" for i in range(1, 17))]).encode()
     drawing = b"P5\n4 3\n255\n" + bytes(range(12))
     head = b"Host: HOST\r\nContent-Type: image/x-portable-graymap\r\nContent-Length: "
