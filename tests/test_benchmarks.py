@@ -625,7 +625,7 @@ def test__prediction__measures_each_way_and_writes_a_page(prediction, tmp_path):
     described, *_ = files["csv"].read_text("utf-8").splitlines()
     found = pd.read_csv(files["csv"], comment="#").set_index("what")
     times = found.loc["call"]
-    expected = {"predict", "predict_proba", "keras", "bare", "onnx"}
+    expected = {"predict", "unchecked", "predict_proba", "keras", "bare", "onnx"}
     assert set(zip(times["name"], times["images"], strict=True)) == set(
         itertools.product(expected, (1, 20))
     )
