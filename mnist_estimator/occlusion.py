@@ -101,7 +101,8 @@ def occlusion_map(
         for top in range(1 - patch_size, height)
         for left in range(1 - patch_size, width)
     ]
-    fill = np.median(picture.reshape(height * width, -1), axis=0).astype(picture.dtype)
+    # The lower median, which is one of the values, whatever their dtype.
+    fill = np.sort(picture.reshape(height * width, -1), axis=0)[(height * width - 1) // 2]
     fill = fill[0] if picture.ndim == 2 else fill
     column, at_first = _label_probability(estimator, row, label)
     fall = []

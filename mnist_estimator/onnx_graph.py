@@ -92,7 +92,8 @@ def build_graph(
         producer_version=__version__,
     )
     about = {"classes": classifier.classes_.tolist(), "image_shape": classifier.image_shape_}
-    helper.set_model_props(model, {name: json.dumps(value) for name, value in about.items()})
+    told = {name: json.dumps(value, default=float) for name, value in about.items()}  # longdouble
+    helper.set_model_props(model, told)
     return model
 
 

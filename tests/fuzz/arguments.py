@@ -32,7 +32,9 @@ def images(draw, shapes=None):
         return np.broadcast_to(np.uint8(draw(st.integers(0, 255))), draw(st.sampled_from(HUGE)))
     if kind == "other":
         return draw(st.sampled_from([None, 3, "digits", b"ink", {}, [], [[]], [[[]]], object()]))
-    shape = draw(shapes or st.one_of(usual, usual, st.sampled_from(SHAPES)))
+    if shapes is None:
+        shapes = st.one_of(usual, usual, st.sampled_from(SHAPES))
+    shape = draw(shapes)
     array = _filled(draw, shape)
     if kind == "list":
         return array.tolist()

@@ -4,6 +4,7 @@ In CI a few thousand calls, the same each time. ``FUZZ_PROFILE=long`` makes thir
 others each time.
 """
 
+import itertools
 import os
 from pathlib import Path
 
@@ -137,11 +138,13 @@ def test_what_judges_predictions(pipe, data, X, y, sample_weight):
 @calls(25)
 @given(X=images(), y=labels())
 def test_displays(pipe, data, X, y):
-    for display in (me.ReliabilityDisplay, me.CoverageAccuracyDisplay, me.ImageGridDisplay):
-        for arguments in ((X, data[1]), (data[0], y)):
+    displays = (me.ReliabilityDisplay, me.CoverageAccuracyDisplay, me.ImageGridDisplay)
+    try:
+        for display, arguments in itertools.product(displays, ((X, data[1]), (data[0], y))):
             attempt(lambda d=display, arguments=arguments: d.from_estimator(pipe, *arguments))
-    attempt(lambda: me.OcclusionDisplay.from_estimator(pipe, X, patch_size=4))
-    plt.close("all")
+        attempt(lambda: me.OcclusionDisplay.from_estimator(pipe, X, patch_size=4))
+    finally:
+        plt.close("all")
 
 
 @calls(25)
