@@ -306,6 +306,8 @@ def count_rows(X: Any) -> int:
     """
     refuse_streams(X, "X", "images")
     shape = getattr(X, "shape", None)
+    if shape is None and hasattr(X, "__array__"):
+        shape = np.asarray(X).shape
     if shape == () or (shape is None and not hasattr(X, "__len__")):
         raise ValueError(
             "X must be an array with one row a sample; got "

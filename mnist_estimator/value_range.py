@@ -34,8 +34,9 @@ FAR_BEYOND = 3.0
 NARROW = 0.1
 """Smallest share of the median contrast that the values of a batch must span."""
 
-SAMPLE = 10_000
-"""Images whose contrast is measured in ``fit``, and images of a mapped file that are examined."""
+SAMPLE = 2**22
+"""Values of the images whose contrast is measured in ``fit``, and of those of a mapped file that
+are examined."""
 
 _INSIDE = ("mnist_estimator.", "sklearn.", "contextlib", "joblib.")
 
@@ -60,7 +61,7 @@ def learn_value_range(
     Parameters
     ----------
     images : ndarray or ScaledImages of shape (n, height, width, channels)
-        Finite numbers of any dtype. Of a mapped file of bytes, 10,000 images at most are measured.
+        Finite numbers of any dtype. Of a mapped file of bytes, a sample is measured.
     extremes : tuple of float, (low, high), default=None
         The smallest and largest value of `images`, where they are known already.
 
@@ -69,8 +70,10 @@ def learn_value_range(
     ValueRange
     """
     sample = _some(images)
-    if extremes is None:
-        extremes = _extremes(sample if images.dtype == np.uint8 and _is_mapped(images) else images)
+    if isinstance(images, ScaledImages) or (images.dtype == np.uint8 and _is_mapped(images)):
+        extremes = _extremes(sample)
+    elif extremes is None:
+        extremes = _extremes(images)
     lows, highs = _extremes_of_each(sample)
     contrasts = highs - lows
     contrasts = contrasts[contrasts > 0]
@@ -114,7 +117,7 @@ def warn_of_value_range(
     owner : str
         Class name of the estimator, for the message.
     images : ndarray or ScaledImages of shape (n, height, width, channels)
-        Finite numbers of any dtype, at least one image. Of a mapped file, 10,000 are examined.
+        Finite numbers of any dtype, at least one image. Of a mapped file, a sample is examined.
     learned : ValueRange
         Of the images in ``fit``.
     name : str, default="X"
@@ -174,7 +177,8 @@ def _is_mapped(images: Any) -> bool:
 
 def _some(images: Any) -> NDArray[Any]:
     """Return all images, or some spread evenly over them."""
-    return np.asarray(images[:: math.ceil(len(images) / SAMPLE)])
+    n_values = max(1, math.prod(images.shape[1:]))
+    return np.asarray(images[:: math.ceil(len(images) * n_values / SAMPLE)])
 
 
 def _extremes(images: NDArray[Any] | ScaledImages) -> tuple[float, float]:

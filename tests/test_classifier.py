@@ -27,7 +27,13 @@ from sklearn.model_selection import cross_validate
 from sklearn.utils import get_tags
 from tensorflow.python.framework.config import is_op_determinism_enabled
 
-from mnist_estimator import CNNClassifier, TrainingHistoryDisplay, evaluate, training
+from mnist_estimator import (
+    CNNClassifier,
+    TrainingHistoryDisplay,
+    ValueRangeWarning,
+    evaluate,
+    training,
+)
 from mnist_estimator.report_page import render
 from mnist_estimator.sampling import Sampler
 
@@ -364,7 +370,7 @@ def test_partial_fit_takes_a_batch_of_one_class(small, digits):
 
 def test_validation_data_of_another_scale_are_warned_of(small, digits):
     X, y = digits
-    with pytest.warns(UserWarning, match="X_val reaches 16, X only 0.0625: X_val seems not to be"):
+    with pytest.warns(ValueRangeWarning, match="X_val has values from 0 to 16, but CNNClassifier"):
         small(epochs=1).fit(X / 256, y, X_val=X, y_val=y)
 
 

@@ -55,9 +55,12 @@ def stderr_of(code, level=None):
     return process.stderr.decode()
 
 
-@pytest.mark.parametrize("level", [None, "1"])
-def test_a_first_fit_says_nothing(level):
-    assert stderr_of(FIT, level) == ""
+def test_a_first_fit_says_nothing():
+    assert stderr_of(FIT) == ""
+
+
+def test_who_asks_for_warnings_gets_no_information():
+    assert all(line.startswith(("W", "E")) for line in stderr_of(FIT, "1").splitlines())
 
 
 def test_who_asks_for_all_messages_gets_them():

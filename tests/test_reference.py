@@ -68,7 +68,7 @@ def test_page_says_what_the_docstrings_say(name):
         assert letters(inspect.getdoc(object_)) in text, f"{anchor}: {REMEDY}"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith("Warning")])
 def test_page_has_each_parameter_with_its_default(name):
     text = read_page(name)
     for parameter in inspect.signature(getattr(mnist_estimator, name)).parameters.values():
