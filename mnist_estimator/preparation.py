@@ -102,7 +102,7 @@ def check_weights(sample_weight: Any, X: NDArray[Any]) -> NDArray[np.float64]:
         If the number of weights is another, or one is negative or not finite.
     """
     refuse_masked(sample_weight, "sample_weight")
-    if np.iscomplexobj(sample_weight) or isinstance(sample_weight, str):
+    if isinstance(sample_weight, str) or np.asarray(sample_weight).dtype.kind == "c":
         raise ValueError(
             f"sample_weight must hold numbers from 0 up; got {shown(sample_weight)}. "
             "Pass one real number a row."

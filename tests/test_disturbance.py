@@ -132,7 +132,7 @@ def test__augmentation__robust__is_affine_and_disturbs():
     assert robust == AUGMENTATIONS["affine"] | {"thickness": 0.0, "adversarial": 0.0}
     assert resolve_augmentation("affine")["disturbed"] == 0
     assert resolve_augmentation("robust", (7, 28, 1)) is None
-    with pytest.raises(ValueError, match=r"disturbed up to 1\); got disturbed=1.5"):
+    with pytest.raises(ValueError, match=r"the others up to 1\); got disturbed=1.5"):
         resolve_augmentation({"disturbed": 1.5})
 
 

@@ -261,19 +261,19 @@ def test_sparse_images():
 
 def test_partial_fit_needs_the_classes_first_and_keeps_them(pipe):
     with pytest.raises(ValueError, match="classes must be passed on the first call to partial_fit"):
-        CNNClassifier().partial_fit(X, Y)
+        CNNClassifier().partial_fit(X / 255, Y)
     with pytest.raises(ValueError, match="is not the same as on the first call to partial_fit"):
-        pipe[-1].partial_fit(X, Y, classes=[0, 1])
+        pipe[-1].partial_fit(X / 255, Y, classes=[0, 1])
     with pytest.raises(ValueError, match="y holds labels that are not among the classes"):
-        pipe[-1].partial_fit(X, Y + 1)
+        pipe[-1].partial_fit(X / 255, Y + 1)
 
 
 def test_training_does_not_go_on_with_another_network(pipe):
     changed = pickle.loads(pickle.dumps(pipe[-1])).set_params(filters=(8, 8), dropout=0.5)
     with pytest.raises(ValueError, match="dropout, filters changed since the network was built"):
-        changed.partial_fit(X, Y)
+        changed.partial_fit(X / 255, Y)
     with pytest.raises(ValueError, match="Set them back, or fit with warm_start=False"):
-        changed.set_params(warm_start=True).fit(X, Y)
+        changed.set_params(warm_start=True).fit(X / 255, Y)
 
 
 def test_misspelt_parameters_are_told_the_nearest():
