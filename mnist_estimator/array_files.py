@@ -81,8 +81,9 @@ def _check_size(archive: Any, key: str) -> tuple[int, ...]:
         major, _ = np.lib.format.read_magic(member)
         read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
         shape, _, dtype = read[major](member)
-        whole = math.prod(shape) * dtype.itemsize == size - member.tell()
-        if not (whole or dtype.hasobject):  # NumPy refuses objects itself
+        if dtype.hasobject:
+            raise ValueError("Object arrays cannot be loaded when allow_pickle=False")
+        if math.prod(shape) * dtype.itemsize != size - member.tell():
             raise ValueError(f"{name} is said to be {shape} of {dtype}, and has {size} bytes")
     return tuple(shape)
 

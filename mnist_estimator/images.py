@@ -65,13 +65,8 @@ def read_digits(image: Any, *, page: int | None = None) -> DigitReading:
     Returns
     -------
     DigitReading
-        With no digits in it if none were found.
-
-    Warns
-    -----
-    UserWarning
-        If the picture has more than 10,000 separate marks, as textures and halftone prints have:
-        then none are returned.
+        With no digits in it if none were found, or if the picture has more than 10,000 separate
+        marks, as textures and halftone prints have, of which a ``UserWarning`` tells.
 
     Raises
     ------

@@ -107,6 +107,9 @@ class ImageScaler(
     def transform(self, X: ArrayLike) -> NDArray[np.float32] | ScaledImages:
         """Scale and reshape images.
 
+        A ``ValueRangeWarning`` is issued if the values of X have another range than those of
+        ``fit``.
+
         Parameters
         ----------
         X : array-like of shape (n, pixels), (n, height, width) or (n, height, width, channels)
@@ -127,11 +130,6 @@ class ImageScaler(
         ValueError
             If X is empty, holds NaN, infinity or strings, or its images have
             another shape than those of ``fit``.
-
-        Warns
-        -----
-        ValueRangeWarning
-            If the values of X have another range than those of ``fit``.
         """
         check_is_fitted(self)
         images = check_images(self, X, reset=False)
