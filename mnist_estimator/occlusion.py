@@ -101,11 +101,11 @@ def occlusion_map(
         for top in range(1 - patch_size, height)
         for left in range(1 - patch_size, width)
     ]
-    values = picture.reshape(height * width, -1)
+    pixels = picture.reshape(height * width, -1)
     if picture.dtype.kind in "iu" and picture.dtype.itemsize == 8:  # not all of them are floats
-        fill = np.sort(values, axis=0)[(height * width - 1) // 2]
+        fill = np.sort(pixels, axis=0)[(height * width - 1) // 2]
     else:
-        fill = np.median(values, axis=0).astype(picture.dtype)
+        fill = np.median(pixels, axis=0).astype(picture.dtype)
     fill = fill[0] if picture.ndim == 2 else fill
     column, at_first = _label_probability(estimator, row, label)
     fall = []
