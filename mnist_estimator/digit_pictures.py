@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .validation import _holds_images, _shape, refuse_masked
+from .validation import holds_images, nested_shape, refuse_masked
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])
 """What red, green and blue count for the eye (ITU-R BT.601)."""
@@ -33,12 +33,12 @@ def separate_images(X: Any) -> list[NDArray[Any]] | None:
     list of ndarray of shape (height, width) or (height, width, channels), or None
         None if X is something else, such as one array for all, or rows.
     """
-    if _holds_images(X):
+    if holds_images(X):
         X = list(np.asarray(X).ravel())
     if not isinstance(X, Sequence) or isinstance(X, str | bytes) or len(X) == 0:
         return None
     first = X[0]
-    if np.isscalar(first) or len(_shape(first)) < 2:
+    if np.isscalar(first) or len(nested_shape(first)) < 2:
         return None
     return [_as_array(image, position) for position, image in enumerate(X)]
 

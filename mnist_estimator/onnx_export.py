@@ -78,9 +78,9 @@ default=None
     -----
     Nothing checks the pixels on the way: NaN in gives NaN out. Images go through the network in
     chunks, so that memory hardly grows with their number. With ``test_time_shift=0``, set before
-    or after ``fit``, there is no second look, and the graph has no loop, for runtimes that know
-    none: then pass a few thousand images at once, since what the network computes takes 65 kB for
-    each.
+    or after ``fit``, there is no test-time augmentation, and the graph has no loop, for runtimes
+    that know none: then pass a few thousand images at once, since what the network computes takes
+    65 kB for each.
 
     Examples
     --------

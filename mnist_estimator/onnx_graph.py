@@ -68,7 +68,7 @@ def build_graph(
         return probabilities
 
     shift = resolve_shift(classifier.test_time_shift, classifier.image_shape_)
-    # Without a second look there is no loop at all, for runtimes that know none.
+    # Without test-time augmentation there is no loop at all, for runtimes that know none.
     probabilities = _add_chunks(nodes, "X", len(labels), add_all) if shift else add_all(nodes, "X")
     nodes.add("Identity", probabilities, output="probabilities")
     highest = nodes.add("ArgMax", probabilities, axis=1, keepdims=0)

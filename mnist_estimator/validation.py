@@ -535,7 +535,7 @@ def _flatten(X: Any, owner: str) -> tuple[Any, tuple[int, ...] | None]:
     refuse_streams(X, "X", "images")
     if hasattr(X, "__array__") and not isinstance(X, np.ndarray) and not hasattr(X, "columns"):
         X = np.asarray(X)  # tensors, series, pictures
-    if _holds_images(X):
+    if holds_images(X):
         X = _stack(list(np.asarray(X).ravel()))
     elif isinstance(X, Sequence) and not isinstance(X, str) and not hasattr(X, "ndim"):
         X = _stack(list(X))
@@ -563,7 +563,7 @@ def _flatten(X: Any, owner: str) -> tuple[Any, tuple[int, ...] | None]:
     return X.reshape(len(X), math.prod(sample_shape)), sample_shape
 
 
-def _holds_images(X: Any) -> bool:
+def holds_images(X: Any) -> bool:
     """Tell whether X is a column whose objects are images."""
     shape: tuple[int, ...] = getattr(X, "shape", ())
     if isinstance(X, np.ndarray) and X.dtype.kind != "O":
@@ -584,7 +584,7 @@ def _stack(X: list[Any]) -> Any:
     try:
         return np.asarray(images)
     except ValueError:
-        shapes = sorted({str(_shape(image)) for image in images})
+        shapes = sorted({str(nested_shape(image)) for image in images})
         came = f"shapes {shapes[0]} and {shapes[1]}" if len(shapes) > 1 else "unequal rows in one"
         raise ValueError(
             f"X must hold images of one size; got {came}. "
@@ -592,10 +592,10 @@ def _stack(X: list[Any]) -> Any:
         ) from None
 
 
-def _shape(image: Any) -> tuple[int, ...]:
+def nested_shape(image: Any) -> tuple[int, ...]:
     """Return the shape of nested lists or an array, along the first elements."""
     if isinstance(image, list | tuple):
-        return (len(image), *(_shape(image[0]) if len(image) else ()))
+        return (len(image), *(nested_shape(image[0]) if len(image) else ()))
     return np.shape(image)
 
 
