@@ -1,4 +1,4 @@
-"""Write the reference pages in ``mnist_estimator/reference`` from the docstrings.
+"""Write the reference pages in ``mnist_estimator/utils/reference`` from the docstrings.
 
 A page for each public name, and an index. scikit-learn's HTML representation of an
 estimator links to its page, and each parameter in it to its place on the page. To be
@@ -22,7 +22,7 @@ from numpydoc.docscrape import NumpyDocString
 import mnist_estimator
 
 HERE = Path(__file__).parent
-PAGES = HERE.parent / "mnist_estimator" / "reference"
+PAGES = HERE.parent / "mnist_estimator" / "utils" / "reference"
 NAMES = sorted(name for name in mnist_estimator.__all__ if not name.startswith("__"))
 
 

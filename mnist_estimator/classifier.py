@@ -22,22 +22,12 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from ._doc_link import DocumentationLink
 from ._version import __version__
-from .adaptation import is_adaptation, rate_share
-from .augmentation import AUGMENTATIONS, resolve_augmentation
-from .checkpoints import Checkpoint, identity_of, open_checkpoint
-from .compatibility import CallbackSupportMixin, with_callbacks
-from .compilation import Architecture, StepOptions, freeze, resolve_precision
-from .fit_callbacks import (
-    EpochTasks,
-    ProgressReporter,
-    cloned_callbacks,
-    own_callback,
-    pickled_callbacks,
-)
-from .mended_scikeras import MendedKerasClassifier
-from .model_changes import (
+from .network._architecture import batch_norms_of, build_cnn, check_fit, check_sizes
+from .network._augmentation import AUGMENTATIONS, resolve_augmentation
+from .network._functions import Architecture, StepOptions, freeze, resolve_precision
+from .network._inference import predict_probabilities, resolve_shift
+from .network._model_changes import (
     NOTHING_FROZEN,
     Frozen,
     check_network,
@@ -46,11 +36,18 @@ from .model_changes import (
     frozen_parts,
     note,
 )
-from .network import batch_norms_of, build_cnn, check_fit, check_sizes
-from .numpy_network import NumpyNetwork
-from .optimization import OPTIMIZERS, Optimizer
-from .prediction import predict_probabilities, resolve_shift
-from .preparation import (
+from .network._numpy_network import NumpyNetwork
+from .network._optimizers import OPTIMIZERS, Optimizer
+from .training._adaptation import is_adaptation, rate_share
+from .training._callbacks import (
+    EpochTasks,
+    ProgressReporter,
+    cloned_callbacks,
+    own_callback,
+    pickled_callbacks,
+)
+from .training._checkpoint import Checkpoint, identity_of, open_checkpoint
+from .training._data import (
     Images,
     channel_statistics,
     check_weights,
@@ -59,8 +56,8 @@ from .preparation import (
     split_validation,
     weighted_images,
 )
-from .processes import check_process, is_cut_off
-from .state import (
+from .training._loop import SCHEDULES, History, TrainingOptions, TrainingState, train
+from .training._state import (
     NETWORK_STATE,
     REMEDY,
     check_network_state,
@@ -68,8 +65,11 @@ from .state import (
     network_state,
     restore_network,
 )
-from .training import SCHEDULES, History, TrainingOptions, TrainingState, train
-from .validation import (
+from .utils._doc_link import DocumentationLink
+from .utils._scikeras_compat import MendedKerasClassifier
+from .utils._sklearn_compat import CallbackSupportMixin, with_callbacks
+from .utils._tensorflow_process import check_process, is_cut_off
+from .utils._validation import (
     check_classes,
     check_image_shape,
     check_images,
@@ -78,8 +78,8 @@ from .validation import (
     said_of,
     unchanged_on_failure,
 )
-from .value_range import ValueRange, extend_value_range
-from .wording import shown, suggest_names
+from .utils._value_range import ValueRange, extend_value_range
+from .utils._wording import shown, suggest_names
 
 
 class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifier):

@@ -8,8 +8,8 @@ from sklearn import get_config
 from sklearn.pipeline import Pipeline
 
 from .classifier import CNNClassifier
-from .preprocessing import ImageScaler
-from .wording import shown
+from .preprocessing._image_scaler import ImageScaler
+from .utils._wording import shown
 
 PRESETS: dict[str, dict[str, Any]] = {
     "fast": {

@@ -27,15 +27,10 @@ from sklearn.model_selection import cross_validate
 from sklearn.utils import get_tags
 from tensorflow.python.framework.config import is_op_determinism_enabled
 
-from mnist_estimator import (
-    CNNClassifier,
-    TrainingHistoryDisplay,
-    ValueRangeWarning,
-    evaluate,
-    training,
-)
-from mnist_estimator.report_page import render
-from mnist_estimator.sampling import Sampler
+from mnist_estimator import CNNClassifier, TrainingHistoryDisplay, ValueRangeWarning, evaluate
+from mnist_estimator.evaluation._html import render
+from mnist_estimator.training import _loop
+from mnist_estimator.training._sampling import Sampler
 
 
 def test_is_a_scikeras_classifier_with_right_tags():
@@ -244,7 +239,7 @@ def test_without_early_stopping_all_rows_train_and_the_last_epoch_counts(
         def on_epoch_end(self, epoch, logs=None):
             weights.append(self.model.get_weights())
 
-    monkeypatch.setattr(training, "Sampler", Record)
+    monkeypatch.setattr(_loop, "Sampler", Record)
     clf = small(early_stopping=False, callbacks=[Keep]).fit(*digits)
     assert [sorted(rows) for rows in drawn] == 8 * [list(range(600))]
     assert set(clf.history_) == {"loss", "accuracy", "learning_rate"}
@@ -559,7 +554,7 @@ def test_later_epochs_take_more_of_what_is_hard(small):
             return taken[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "Sampler", Record)
+        patch.setattr(_loop, "Sampler", Record)
         small(epochs=4, early_stopping=False).fit(X, np.where(turned, 1 - y, y))
     assert [len(rows) for rows in taken] == [20_000, 5000, 5000, 5000]
     for marked in (faint, turned):

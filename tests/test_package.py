@@ -16,7 +16,7 @@ import mnist_estimator
 
 MODULES = [
     module.name
-    for module in pkgutil.iter_modules(mnist_estimator.__path__, "mnist_estimator.")
+    for module in pkgutil.walk_packages(mnist_estimator.__path__, "mnist_estimator.")
     if not module.name.endswith("__main__")
 ]
 
@@ -48,8 +48,15 @@ def test_public_names_exist_and_are_listed():
 
 
 def test_unknown_name_raises_attribute_error():
-    with pytest.raises(AttributeError, match="'mnist_estimator' has no attribute 'Unknown'"):
+    with pytest.raises(AttributeError, match="No mnist_estimator attribute Unknown"):
         mnist_estimator.Unknown  # noqa: B018
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.count(".") == 1])
+def test_public_names_of_sub_packages_exist(name):
+    module = importlib.import_module(name)
+    for public in getattr(module, "__all__", ()):
+        assert getattr(module, public) is not None
 
 
 def test_version_is_that_of_the_metadata():

@@ -15,7 +15,7 @@ from sklearn.utils import estimator_html_repr
 
 from mnist_estimator import CNNClassifier, ImageScaler, make_pipeline
 from mnist_estimator.pipeline import PRESETS
-from mnist_estimator.processes import n_threads
+from mnist_estimator.utils._tensorflow_process import n_threads
 
 GRID = {"cnn__learning_rate": [1e-5, 0.01], "cnn__dropout": [0.2]}
 

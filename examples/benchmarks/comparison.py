@@ -9,7 +9,7 @@ import pandas as pd
 from methods import Method
 from reporting import to_markdown
 
-from mnist_estimator.plotting import BEST_EPOCH_COLOR, TRAINING_COLOR
+from mnist_estimator.evaluation._plotting import BEST_EPOCH_COLOR, TRAINING_COLOR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -27,13 +27,13 @@ from rich.progress import track
 from sklearn.pipeline import Pipeline
 
 from mnist_estimator import load_mnist, make_pipeline
-from mnist_estimator.augmentation import resolve_augmentation
-from mnist_estimator.compilation import step_function, weights_of, zero_moments
-from mnist_estimator.network import build_cnn
+from mnist_estimator.network._architecture import build_cnn
+from mnist_estimator.network._augmentation import resolve_augmentation
+from mnist_estimator.network._functions import step_function, weights_of, zero_moments
 from mnist_estimator.pipeline import PRESETS
-from mnist_estimator.preparation import resolve_batch_size
-from mnist_estimator.sampling import epoch_sizes
-from mnist_estimator.training import UNDISTURBED
+from mnist_estimator.training._data import resolve_batch_size
+from mnist_estimator.training._loop import UNDISTURBED
+from mnist_estimator.training._sampling import epoch_sizes
 
 N_TRAIN = 60_000
 

@@ -30,7 +30,7 @@ from rich.console import Console
 from sklearn.metrics import accuracy_score, log_loss
 
 from mnist_estimator import __version__, load_mnist, make_pipeline
-from mnist_estimator.augmentation import AUGMENTATIONS
+from mnist_estimator.network._augmentation import AUGMENTATIONS
 from mnist_estimator.pipeline import PRESETS
 
 N_ALL, N_TRAIN = 60_000, 50_000

@@ -35,7 +35,7 @@ from mnist_estimator import (
     load_mnist,
     make_pipeline,
 )
-from mnist_estimator.rejection import choose_threshold
+from mnist_estimator.uncertainty import choose_threshold
 
 ROOT = Path(__file__).resolve().parents[2]
 N_TRAIN = 50_000

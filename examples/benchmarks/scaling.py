@@ -23,7 +23,7 @@ import pandas as pd
 from measuring import Job, Row, parser_of, reset_peak, rows_of, run, said
 from reporting import memory, to_markdown
 
-from mnist_estimator.plotting import BEST_EPOCH_COLOR, TRAINING_COLOR
+from mnist_estimator.evaluation._plotting import BEST_EPOCH_COLOR, TRAINING_COLOR
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

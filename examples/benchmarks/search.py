@@ -87,7 +87,7 @@ def scikeras_classifier(epochs: int) -> Any:
 
 def score(estimator: Any, X: np.ndarray, y: np.ndarray) -> dict[str, float]:
     """Return the accuracy, the process, and the threads that TensorFlow has in it."""
-    from mnist_estimator.processes import n_threads
+    from mnist_estimator.utils._tensorflow_process import n_threads
 
     accuracy = float(np.mean(estimator.predict(X) == y))
     return {"accuracy": accuracy, "process": os.getpid(), "threads": n_threads()}
@@ -111,7 +111,7 @@ def measure_grid(
 
     X, y = first_images(n_images)
     if who == "scikeras":
-        import_module("mnist_estimator.mended_scikeras")  # scikit-learn from 1.6 on wants it
+        import_module("mnist_estimator.utils._scikeras_compat")  # scikit-learn from 1.6 on wants it
 
         estimator = scikeras_classifier(epochs)
         X = (X.astype(np.float32) / 255).reshape(-1, 28, 28, 1)

@@ -1,0 +1,296 @@
+"""The command line: train on MNIST; predict, evaluate, export and draw with a pipeline."""
+
+import argparse
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .._version import __version__
+from ..utils._exceptions import ValueRangeWarning
+from ._exit_codes import ExitCode, exit_code_table
+
+PRESETS = ("fast", "balanced", "accurate")
+"""Those of ``make_pipeline``, whose import would take seconds."""
+DEFAULT_OUTPUT = "mnist-output"
+DRAWING_PORT = 8028
+N_TRAIN = 60_000
+
+COMMANDS = {
+    "train": ("_train", "train a network on MNIST and report how well it reads (the default)"),
+    "predict": ("_commands", "read images from files, and write labels as CSV"),
+    "evaluate": ("_commands", "report how well a model does on images with labels"),
+    "export": ("_commands", "write a model as an ONNX file"),
+    "draw": ("_commands", "serve a page where a model reads what is drawn"),
+}
+"""Where each command's function is, and what it does."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, default=None
+        Arguments; None takes those of the process. Without a command they are those
+        of ``train``.
+
+    Returns
+    -------
+    int
+        Exit code: one of :class:`~mnist_estimator.cli.ExitCode`.
+    """
+    # TensorFlow's fast kernels are off by default on processors without AVX-512, where they help.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    try:
+        try:
+            return _run(list(sys.argv[1:] if arguments is None else arguments))
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+        return ExitCode.BROKEN_PIPE
+    except KeyboardInterrupt:
+        _complain("interrupted.")
+        return ExitCode.INTERRUPTED
+    except MemoryError:
+        _complain("the memory does not suffice. Take fewer images at once, or .npy files.")
+    except OSError as error:
+        if error.filename is not None or error.strerror is None:
+            place = "" if error.filename is None else f"{error.filename}: "
+            _complain(f"{place}{error.strerror or error}")
+        else:  # such as a full disk behind stdout
+            _complain(error.strerror)
+            _discard_output()
+    except ValueRangeWarning as warning:  # an error here
+        _complain(f"{warning} With --force the images are classified as they are.")
+        return ExitCode.OTHER_VALUE_RANGE
+    except (ValueError, TypeError, ImportError, FloatingPointError) as error:
+        _complain(str(error))
+    return ExitCode.ERROR
+
+
+def _run(arguments: list[str]) -> int:
+    own = ("-h", "--help", "--version")
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in own):
+        arguments = ["train", *arguments]
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "evaluate" and options.data is not None and options.source is not None:
+        parser.error("--source tells where MNIST comes from; give it or DATA, not both")
+    module = importlib.import_module(f".{COMMANDS[options.command][0]}", __package__)
+    with warnings.catch_warnings():
+        if hasattr(options, "force"):
+            warnings.simplefilter("ignore" if options.force else "error", ValueRangeWarning)
+        code: int = getattr(module, options.command)(options)
+    return code
+
+
+def _complain(text: str) -> None:
+    """Print one line on stderr."""
+    print(f"mnist-estimator: {' '.join(text.split())}", file=sys.stderr)
+
+
+def _discard_output() -> None:
+    """Send what is left of the output nowhere: Python would complain of it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mnist-estimator",
+        usage="mnist-estimator [train] [options]\n"
+        "       mnist-estimator {predict,evaluate,export,draw} MODEL ... [options]",
+        description="Train a convolutional network on MNIST, and use it. "
+        '"mnist-estimator COMMAND --help" tells the options of a command.',
+        epilog=exit_code_table(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"mnist-estimator {__version__}")
+    commands = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", prog="mnist-estimator"
+    )
+    describe = {
+        "train": _describe_train,
+        "predict": _describe_predict,
+        "evaluate": _describe_evaluate,
+        "export": _describe_export,
+        "draw": _describe_draw,
+    }
+    for name, (_, summary) in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        describe[name](command)
+    # For the help alone: options without a command are handed to train.
+    _add_train_options(parser.add_argument_group("options of train"))
+    return parser
+
+
+def _describe_train(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = """\
+The output folder gets report.html (one page with everything), the plots as PNG, metrics.json,
+per_class.csv, confusion_matrix.csv, history.csv and digits.pipeline, the fitted pipeline, which
+the other commands take. Ctrl-C ends the training and keeps what was learned; a second Ctrl-C
+stops at once."""
+    _add_train_options(parser)
+
+
+def _add_train_options(parser: Any) -> None:
+    add = parser.add_argument
+    add("--preset", choices=PRESETS, default="balanced",
+        help="how much training: fast, balanced or accurate (default: balanced)")  # fmt: skip
+    add("--epochs", type=_count, metavar="N",
+        help="largest number of epochs (default: that of the preset)")  # fmt: skip
+    add("--seed", type=_seed, metavar="N", default=0, help="random seed (default: 0)")
+    add("--output", type=Path, metavar="FOLDER", default=Path(DEFAULT_OUTPUT),
+        help="folder for the results, made if need be: report.html, plots, tables and the "
+        f"fitted pipeline (default: {DEFAULT_OUTPUT})")  # fmt: skip
+    add("--source", metavar="SOURCE", default="bundled",
+        help='where MNIST comes from: "bundled" with the package, "keras", "openml", or the path '
+        "of an mnist.npz or of a folder of IDX files (default: bundled)")  # fmt: skip
+    add("--train-size", type=_train_size, metavar="N", default=N_TRAIN,
+        help="train on N images only, chosen at random with the classes in proportion "
+        "(default: all 60,000)")  # fmt: skip
+    add("--checkpoint-dir", type=Path, metavar="FOLDER",
+        help="folder, made if need be, where the state of the training is kept after each epoch; "
+        "after a kill the same command goes on from there (default: nothing is kept)")  # fmt: skip
+    _add_quiet(parser)
+
+
+def _describe_predict(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = """\
+The CSV has the columns source, index (of the image in its source, from 0), label and confidence
+(the probability of the label). A picture must have the size that the model reads; it is taken
+as grey where the model is, and must look like the images that the model learned from: MNIST's are
+28×28, light on dark, and centred. Of a picture with several pages or frames each is read.
+A CSV or Parquet file has one image a row. Where it has names, they decide on the order of the
+pixels; a column named label is left out. Without names and with one column more than pixels, the
+label, first or last, is left out where its values tell it; else --label-column is needed."""
+    add = parser.add_argument
+    _add_model(parser)
+    add("inputs", metavar="INPUT", nargs="+",
+        help="a picture (PNG, JPEG, BMP, GIF, TIFF, WebP, PPM), a folder of them, an IDX, .npy, "
+        ".npz, CSV or Parquet file, gzipped or not, a pipe, or - for stdin")  # fmt: skip
+    add("--output", type=Path, metavar="FILE",
+        help="file for the CSV, which appears whole or not at all (default: stdout)")  # fmt: skip
+    add("--probabilities", action="store_true",
+        help="add a column for each class, named probability_LABEL")  # fmt: skip
+    _add_reading(parser)
+    _add_quiet(parser)
+
+
+def _describe_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = """\
+DATA may be an .npz archive; a CSV or Parquet file with a column of labels; an IDX file of images
+with its labels beside it (as train-images-idx3-ubyte and train-labels-idx1-ubyte) or named by
+--labels; an .npy file with --labels or with a column of labels; or a folder that has a folder of
+pictures for each label. Where columns have no names, the label is the first or the last, as the
+values tell, or as --label-column says."""
+    add = parser.add_argument
+    _add_model(parser)
+    add("data", metavar="DATA", nargs="?",
+        help="images with labels (default: the test set of MNIST)")  # fmt: skip
+    add("--source", metavar="SOURCE",
+        help='where MNIST comes from, without DATA: "bundled", "keras", "openml" or a path '
+        "(default: bundled)")  # fmt: skip
+    add("--labels", metavar="NAME",
+        help="the labels: an array of an .npz, a file (IDX, .npy, or CSV of one column) for images "
+        "in IDX or .npy, or a column of a table")  # fmt: skip
+    _add_reading(parser)
+    add("--json", type=Path, metavar="FILE", help="write the metrics as JSON")
+    add("--html", type=Path, metavar="FILE", help="write the report as an HTML page")
+    add("--min-accuracy", type=_share, metavar="SHARE",
+        help="end with the exit code 3 if the accuracy is below, such as 0.99")  # fmt: skip
+    _add_quiet(parser)
+
+
+def _describe_export(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = 'Needs the extra "onnx": pip install "mnist_estimator[onnx]".'
+    _add_model(parser)
+    parser.add_argument("file", type=Path, metavar="FILE", help="the ONNX file to write")
+    _add_quiet(parser)
+
+
+def _describe_draw(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = """\
+The page can be opened on this computer only, and needs no network. Ctrl-C ends it.
+Needs the extra "images": pip install "mnist_estimator[images]"."""
+    add = parser.add_argument
+    _add_model(parser)
+    add("--port", type=_port, metavar="N", default=DRAWING_PORT,
+        help=f"port of the page; 0 takes any that is free (default: {DRAWING_PORT})")  # fmt: skip
+    add("--open", action="store_true", help="open the page in the browser")
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "model", type=Path, metavar="MODEL",
+        help="a saved pipeline, or the folder that train wrote to",
+    )  # fmt: skip
+
+
+def _add_quiet(parser: Any) -> None:
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--key", metavar="NAME",
+        help="the array of images in an .npz (default: x_test, X, images or another usual name, "
+        "or the only one)")  # fmt: skip
+    add("--label-column", metavar="COLUMN",
+        help="the column of labels in a CSV, Parquet or .npy file: its name, first or last "
+        "(default: one named label, class, target, y or digit, or as the values tell)")  # fmt: skip
+    add("--skip-bad", action="store_true",
+        help="leave out pictures and files that cannot be read; list them at the end, and end with "
+        "the exit code 4")  # fmt: skip
+    add("--invert", action="store_true",
+        help="swap dark and light, for images dark on light")  # fmt: skip
+    add("--force", action="store_true",
+        help="classify images whose values have another range than those that the model was fitted "
+        "on, such as 0 to 1 in place of 0 to 255 (without it: the exit code 5)")  # fmt: skip
+
+
+def _count(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 up, got {text!r}")
+    return number
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from 0 to 4294967295, got {text!r}"
+        )
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 65535, got {text!r}")
+    return int(text)
+
+
+def _train_size(text: str) -> int:
+    number = _count(text)
+    if not 100 <= number <= N_TRAIN:
+        raise argparse.ArgumentTypeError(f"must be from 100 to 60000, got {text!r}")
+    return number
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, got {text!r}")
+    return share

@@ -1,0 +1,54 @@
+"""The terminal: what is printed, the progress bar, and Ctrl-C while TensorFlow is imported."""
+
+import signal
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class PlainConsole(Console):
+    """A console that prints text as it is."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, soft_wrap=True, **options)
+
+    def on_broken_pipe(self) -> None:
+        """Leave it to the caller that nobody reads any more; rich would exit with 1."""
+        raise
+
+
+def progress_bar(*, shown: bool) -> Progress:
+    """Make a progress bar on stderr, for a ``with``.
+
+    Parameters
+    ----------
+    shown : bool
+        Whether it is wanted. It is shown in a terminal only.
+
+    Returns
+    -------
+    rich.progress.Progress
+    """
+    console = PlainConsole(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+        disable=not (shown and console.is_terminal),
+    )
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow with Ctrl-C put off: one that comes meanwhile is lost in the import."""
+    pressed: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    try:
+        from ..utils import _quiet_tensorflow  # noqa: F401
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    if pressed:
+        raise KeyboardInterrupt

@@ -1,0 +1,134 @@
+"""The page to draw on: what it asks, and what it is answered."""
+
+import base64
+import re
+from functools import cache
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._server import BadQuestion, LoopbackServer
+
+QUESTION_PATH, QUESTION_TYPE = "/read", "image/x-portable-graymap"
+_HEADER = re.compile(rb"P5\s(\d{1,4})\s(\d{1,4})\s255\s")
+
+
+def drawing_server(pipe: Any, *, port: int = 0, name: str = "") -> LoopbackServer:
+    """Make the server of a page to draw digits on.
+
+    Parameters
+    ----------
+    pipe : fitted classifier
+        With ``predict_proba``; fitted on images of 28×28 pixels, light on dark.
+    port : int, default=0
+        Where to listen on 127.0.0.1; 0 takes any that is free.
+    name : str, default=""
+        Of the model, to be shown on the page.
+
+    Returns
+    -------
+    LoopbackServer
+        Which listens, and answers as soon as ``serve_forever`` is called.
+
+    Raises
+    ------
+    ImportError
+        If scikit-image is missing (the extra ``images``).
+    OSError
+        If the port is in use or not allowed.
+    """
+    read_drawing(pipe, _example())  # what takes long at the first time
+    classes = [str(label) for label in pipe.classes_.tolist()]
+    return LoopbackServer(
+        port,
+        page=lambda nonce: _template().render(
+            nonce=nonce, classes=classes, name=name, path=QUESTION_PATH, type=QUESTION_TYPE
+        ),
+        question_path=QUESTION_PATH,
+        question_type=QUESTION_TYPE,
+        answer=lambda body: read_drawing(pipe, parse_drawing(body)),
+    )
+
+
+def parse_drawing(body: bytes) -> NDArray[np.uint8]:
+    """Return a drawing from the bytes of a binary PGM file.
+
+    Parameters
+    ----------
+    body : bytes
+        ``P5``, width, height and 255, each followed by one white space; then the pixels.
+
+    Returns
+    -------
+    ndarray of shape (height, width), uint8
+        The ink, from 0 to 255.
+
+    Raises
+    ------
+    BadQuestion
+        If this is no such file, or has too few or too many pixels.
+    """
+    header = _HEADER.match(body)
+    if header is None:
+        raise BadQuestion("A drawing must be a binary PGM file of 8 bits: P5, width, height, 255.")
+    width, height = (int(number) for number in header.groups())
+    n_pixels = len(body) - header.end()
+    if min(width, height) < 1 or n_pixels != width * height:
+        raise BadQuestion(
+            f"The drawing is said to have {width}×{height} pixels, and has {n_pixels}."
+        )
+    return np.frombuffer(body, np.uint8, offset=header.end()).reshape(height, width)
+
+
+def read_drawing(pipe: Any, ink: NDArray[np.uint8]) -> dict[str, Any]:
+    """Find the digits in a drawing, and read them.
+
+    Parameters
+    ----------
+    pipe : fitted classifier
+        With ``predict_proba``; fitted on images of 28×28 pixels, light on dark.
+    ink : ndarray of shape (height, width), uint8
+        The drawing, from 0, no ink, to 255.
+
+    Returns
+    -------
+    dict
+        ``digits``: for each, in reading order, its ``label`` (str), ``box`` (top, left,
+        bottom, right, in pixels), ``line`` (from 0), ``probabilities`` in the order of
+        the classes, and ``image``, the 784 bytes that the network saw, in base64.
+    """
+    from ...recognition._recognize import recognize
+
+    if ink.min() == ink.max():  # no ink, or nothing else
+        return {"digits": []}
+    read = recognize(pipe, 255 - ink)  # as on paper
+    columns = read.labels, read.boxes, read.lines, cast(Any, read.probabilities), read.images
+    return {
+        "digits": [
+            {
+                "label": str(label),
+                "box": box.tolist(),
+                "line": int(line),
+                "probabilities": [round(float(share), 6) for share in proba],
+                "image": base64.b64encode(image.tobytes()).decode(),
+            }
+            for label, box, line, proba, image in zip(*columns, strict=True)
+        ]
+    }
+
+
+def _example() -> NDArray[np.uint8]:
+    """Return a drawing of a one."""
+    ink = np.zeros((200, 200), np.uint8)
+    ink[40:160, 92:108] = 255
+    return ink
+
+
+@cache
+def _template() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("mnist_estimator.cli.draw"), autoescape=True, undefined=StrictUndefined
+    ).get_template("draw.html")

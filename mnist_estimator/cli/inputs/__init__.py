@@ -1,0 +1,1 @@
+"""Images and labels from the files that a command is given."""

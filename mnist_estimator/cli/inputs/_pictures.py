@@ -1,0 +1,168 @@
+"""Images in picture files, such as PNG and JPEG."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._base import Batch, ImageForm, Images, InputError, Wanted, readable
+from ._bytes import Source
+
+PICTURES = {
+    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".gif": "GIF",
+    ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP",
+    ".pbm": "PPM", ".pgm": "PPM", ".ppm": "PPM", ".pnm": "PPM",
+}  # fmt: skip
+"""What is taken for a picture in a folder, and what Pillow may read it as."""
+
+
+def open_picture(source: Source, form: ImageForm, wanted: Wanted) -> Images:
+    """Open a picture: one image, or several pages or frames."""
+    if wanted.labelled:
+        raise InputError(
+            f"{source} has no labels. For pictures, name a folder that has a folder for each label."
+        )
+    return Images(1, _batches([source], form, wanted))
+
+
+def open_folder(folder: Path, form: ImageForm, wanted: Wanted) -> Images:
+    """Open all pictures in a folder and the folders in it; these are named by the labels."""
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in PICTURES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    if not files:
+        raise InputError(
+            f"The folder {folder} holds no picture ({', '.join(PICTURES)}). "
+            "Name other files one by one."
+        )
+    bare = [path for path in files if path.parent == folder]
+    if wanted.labelled and bare:
+        raise InputError(f"{bare[0]} must lie in a folder named by its label, as in {folder}/7/.")
+    return Images(len(files), _batches([Source(path) for path in files], form, wanted))
+
+
+def _batches(sources: list[Source], form: ImageForm, wanted: Wanted) -> Iterator[Batch]:
+    for source in sources:
+        try:
+            images = read_picture(source, form, wanted)
+        except (InputError, OSError) as error:
+            if wanted.skipped is None:
+                if len(sources) == 1:
+                    raise
+                raise InputError(f"{error} To leave out such pictures, pass --skip-bad.") from error
+            wanted.skipped.append(str(error))
+            continue
+        labels = np.array([source.path.parent.name] * len(images)) if wanted.labelled else None
+        yield Batch(source.name, 0, images, labels, picture=True)
+
+
+def read_picture(source: Source, form: ImageForm, wanted: Wanted) -> NDArray[Any]:
+    """Read a picture: one image, or all pages or frames of a TIFF or GIF.
+
+    Parameters
+    ----------
+    source : Source
+        The file.
+    form : ImageForm
+        What the model takes.
+    wanted : Wanted
+        ``invert`` tells the paper that is under transparent pixels.
+
+    Returns
+    -------
+    ndarray of shape (n, height, width, channels)
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
+    InputError
+        If it is damaged or no picture, or has another size or other values than the model takes.
+    """
+    from PIL import Image, ImageOps, ImageSequence
+
+    height, width, _ = form.image_shape
+    frames = []
+    with source.open() as file, readable(source, "a picture"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is seen to here
+        with _opened(source, file) as picture:
+            for frame in ImageSequence.Iterator(picture):
+                if frame.width * frame.height <= height * width:  # else it is not even decoded
+                    frame = ImageOps.exif_transpose(frame)
+                if frame.size != (width, height):
+                    raise InputError(
+                        f"{source} has {frame.height}×{frame.width} pixels; the model reads "
+                        f"{height}×{width}. Crop and resize it so that it looks like the images "
+                        "that the model learned from."
+                    )
+                is_png = picture.format == "PNG"
+                frames.append(_pixels(source, frame, is_png, form, wanted.invert))
+    return np.stack(frames)
+
+
+def _opened(source: Source, file: Any) -> Any:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return Image.open(file, formats=sorted(set(PICTURES.values())))
+    except UnidentifiedImageError:
+        raise InputError(
+            f"{source} is damaged, or no picture ({', '.join(sorted(set(PICTURES.values())))}), "
+            "IDX, .npy, .npz, Parquet or CSV file."
+        ) from None
+
+
+def _pixels(
+    source: Source, frame: Any, is_png: bool, form: ImageForm, invert: bool
+) -> NDArray[Any]:
+    """Return a picture in the channels and the range of values that the model takes."""
+    channels = form.image_shape[2]
+    if channels not in (1, 3, 4):
+        raise InputError(f"{source} is a picture; the model reads {channels} channels. Use .npy.")
+    if form.value_range is None:
+        raise InputError(
+            f"{source} is a picture, and the model does not tell which values are black and white. "
+            "Save a pipeline with an ImageScaler, or pass arrays as .npy."
+        )
+    deep = frame.mode.startswith("I;16") or (frame.mode == "I" and is_png)
+    if frame.mode in ("I", "F") and not deep:
+        raise InputError(
+            f"{source} has 32 bits a pixel, without a black and a white. Save it with 8 or 16 bits."
+        )
+    if deep and channels > 1:
+        raise InputError(f"{source} has 16 bits of grey; the model reads colours. Save it with 8.")
+    if channels < 4 and frame.has_transparency_data:
+        if deep:
+            raise InputError(f"{source} has transparent pixels and 16 bits. Save it with 8 bits.")
+        frame = _on_paper(frame, light=invert)
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
+    values = np.asarray(frame if deep else frame.convert(mode)).reshape(form.image_shape)
+    low, high = form.value_range
+    if not deep and form.value_range == (0, 255):
+        return values
+    return (low + values / (65535 if deep else 255) * (high - low)).astype(np.float32)
+
+
+def _on_paper(frame: Any, *, light: bool) -> Any:
+    """Lay a picture with transparent pixels on paper, light or dark, on which it can be seen.
+
+    It is laid on the other paper if there its contrast is more than twice as large: dark ink
+    does not vanish on dark paper.
+    """
+    from PIL import Image
+
+    frame = frame.convert("RGBA")
+    if frame.getchannel("A").getextrema()[0] == 255:
+        return frame
+    laid = [
+        Image.alpha_composite(Image.new("RGBA", frame.size, paper), frame).convert("RGB")
+        for paper in (("white", "black") if light else ("black", "white"))
+    ]
+    contrasts = [int(np.ptp(np.asarray(on.convert("L")).astype(int))) for on in laid]
+    return laid[1] if contrasts[1] > 2 * contrasts[0] else laid[0]

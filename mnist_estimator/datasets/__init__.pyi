@@ -1,0 +1,1 @@
+from ._mnist import load_mnist as load_mnist

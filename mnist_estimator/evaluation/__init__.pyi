@@ -1,0 +1,12 @@
+from ._calibration import CoverageAccuracyDisplay as CoverageAccuracyDisplay
+from ._calibration import ReliabilityDisplay as ReliabilityDisplay
+from ._calibration import calibration_table as calibration_table
+from ._calibration import coverage_table as coverage_table
+from ._label_errors import find_label_errors as find_label_errors
+from ._occlusion import OcclusionDisplay as OcclusionDisplay
+from ._occlusion import occlusion_map as occlusion_map
+from ._plotting import ImageGridDisplay as ImageGridDisplay
+from ._plotting import TrainingHistoryDisplay as TrainingHistoryDisplay
+from ._report import EvaluationReport as EvaluationReport
+from ._report import evaluate as evaluate
+from ._report import expected_calibration_error as expected_calibration_error

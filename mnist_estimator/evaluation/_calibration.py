@@ -1,0 +1,446 @@
+"""Whether confidence can be trusted: calibration, and accuracy by the share of samples answered."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from ..utils._fitted import (
+    check_count,
+    check_labels,
+    check_same_kind,
+    find_rejecting,
+    predict,
+    predict_proba,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's palette, as in `plotting`.
+_CURVE_COLOR = "#0072B2"
+_CHOSEN_COLOR = "#D55E00"
+_IDEAL_COLOR = "#767676"
+
+
+def calibration_table(
+    correct: ArrayLike, confidence: ArrayLike, *, n_bins: int = 15
+) -> pd.DataFrame:
+    """Compare confidence and accuracy, bin by bin.
+
+    Parameters
+    ----------
+    correct : array-like of bool of shape (n_samples,)
+        Whether each prediction is right.
+    confidence : array-like of float of shape (n_samples,)
+        Probability of each predicted label, in [0, 1].
+    n_bins : int, default=15
+        Number of bins of equal width; each holds its upper edge.
+
+    Returns
+    -------
+    DataFrame
+        A row for each bin. Columns: ``low`` and ``high``, its edges; ``count``, its samples;
+        ``confidence`` and ``accuracy``, their means, NaN without samples.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ or are 0, a confidence lies outside [0, 1], or
+        `n_bins` is below 1.
+    """
+    right, sure = _check_pairs(correct, confidence)
+    # Probabilities in float32 may exceed 1 by a rounding error.
+    if not ((sure >= 0) & (sure <= 1 + 1e-6)).all():
+        raise ValueError(
+            f"confidence must lie in [0, 1]; got values from {sure.min()} to {sure.max()}. "
+            "Pass probabilities, not scores."
+        )
+    if n_bins < 1:
+        raise ValueError(f"n_bins must be at least 1; got {n_bins}. The default is 15.")
+    edges = np.linspace(0, 1, n_bins + 1)
+    bins = np.searchsorted(edges[1:-1], sure, side="left")
+    counts = np.bincount(bins, minlength=n_bins)
+    means = [
+        np.divide(
+            np.bincount(bins, weights=values, minlength=n_bins),
+            counts,
+            out=np.full(n_bins, np.nan),
+            where=counts > 0,
+        )
+        for values in (sure, right)
+    ]
+    return pd.DataFrame(
+        {
+            "low": edges[:-1],
+            "high": edges[1:],
+            "count": counts,
+            "confidence": means[0],
+            "accuracy": means[1],
+        }
+    )
+
+
+def coverage_table(correct: ArrayLike, score: ArrayLike) -> pd.DataFrame:
+    """Compute the accuracy among the samples that each threshold accepts.
+
+    Parameters
+    ----------
+    correct : array-like of bool of shape (n_samples,)
+        Whether each prediction is right.
+    score : array-like of float of shape (n_samples,)
+        How sure the classifier is, such as the probability of the predicted label.
+
+    Returns
+    -------
+    DataFrame
+        A row for each score that occurs, highest first. Columns: ``threshold``, the score;
+        ``coverage``, the share of samples with this score or a higher one; ``accuracy``, the
+        share of right predictions among those.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ or are 0.
+    """
+    right, sure = _check_pairs(correct, score)
+    order = np.argsort(-sure, kind="stable")
+    falling = sure[order]
+    ends = np.flatnonzero(np.append(falling[1:] < falling[:-1], True))
+    return pd.DataFrame(
+        {
+            "threshold": falling[ends],
+            "coverage": (ends + 1) / len(falling),
+            "accuracy": np.cumsum(right[order])[ends] / (ends + 1),
+        }
+    )
+
+
+def _check_pairs(
+    correct: ArrayLike, confidence: ArrayLike
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    right, sure = np.asarray(correct, dtype=bool), np.asarray(confidence, dtype=float)
+    if right.shape != sure.shape or right.ndim != 1 or right.size == 0:
+        raise ValueError(
+            "correct and confidence must be one-dimensional, of one length, at least 1; "
+            f"got the shapes {right.shape} and {sure.shape}."
+        )
+    return right, sure
+
+
+def _judged(
+    y_true: ArrayLike, y_pred: ArrayLike, confidence: ArrayLike
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return which predictions are right, and the confidence, after a check of all three."""
+    predicted = np.asarray(y_pred)
+    true = check_labels(predicted, y_true, "y_true")
+    check_same_kind(true, predicted, "y_true")
+    sure = check_labels(predicted, confidence, "confidence")
+    return true == predicted, sure.astype(float)
+
+
+def _confident(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the labels, of rejected samples the most probable ones, and the confidence."""
+    predictions = predict(estimator, X)
+    if predictions.confidence is None:
+        predict_proba(estimator, X)  # raises
+    return predictions.labels, np.asarray(predictions.confidence)
+
+
+class ReliabilityDisplay:
+    """Accuracy by confidence: whether the probabilities mean what they say.
+
+    It is recommended to use :meth:`from_estimator` or :meth:`from_predictions`. All
+    parameters are stored as attributes. For two classes and the probability of one of them
+    there is :class:`sklearn.calibration.CalibrationDisplay`; this is the confidence in the
+    predicted label, of any number of classes, as in the expected calibration error.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`~mnist_estimator.evaluation.calibration_table`.
+
+    Attributes
+    ----------
+    line_ : matplotlib Line2D
+        Accuracy by mean confidence, bins without samples left out.
+    ideal_ : matplotlib Line2D
+        The diagonal.
+    counts_ : list of matplotlib Text
+        The number of samples, at each point.
+    ax_ : matplotlib Axes
+        The Axes.
+    figure_ : matplotlib Figure
+        Its figure.
+
+    References
+    ----------
+    C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger: On Calibration of Modern
+    Neural Networks. ICML 2017.
+
+    Examples
+    --------
+    >>> from mnist_estimator import ReliabilityDisplay
+    >>> display = ReliabilityDisplay.from_predictions([1, 1, 1, 0], [1, 1, 0, 0], [0.9] * 4)
+    >>> display.line_.get_ydata().tolist()
+    [0.75]
+    """
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self.table = table
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: ArrayLike, *, n_bins: int = 15, ax: "Axes | None" = None
+    ) -> Self:
+        """Draw how well a fitted classifier is calibrated.
+
+        Parameters
+        ----------
+        estimator : fitted classifier
+            With ``predict_proba``. Of one with a reject option, such as
+            :class:`~mnist_estimator.RejectingClassifier`, all samples count, those that are
+            rejected with their most probable label.
+        X : array-like or DataFrame of shape (n_samples, ...)
+            Samples that it has not learned, in the form that it takes.
+        y : array-like of shape (n_samples,)
+            True labels.
+        n_bins : int, default=15
+            Number of bins of equal width.
+        ax : matplotlib Axes, default=None
+            See :meth:`plot`.
+
+        Returns
+        -------
+        ReliabilityDisplay
+        """
+        y_true = check_labels(X, y)
+        y_pred, confidence = _confident(estimator, X)
+        return cls.from_predictions(y_true, y_pred, confidence, n_bins=n_bins, ax=ax)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        confidence: ArrayLike,
+        *,
+        n_bins: int = 15,
+        ax: "Axes | None" = None,
+    ) -> Self:
+        """Draw how well predictions are calibrated.
+
+        Parameters
+        ----------
+        y_true, y_pred : array-like of shape (n_samples,)
+            True and predicted labels.
+        confidence : array-like of float of shape (n_samples,)
+            Probability of each predicted label, in [0, 1].
+        n_bins : int, default=15
+            Number of bins of equal width.
+        ax : matplotlib Axes, default=None
+            See :meth:`plot`.
+
+        Returns
+        -------
+        ReliabilityDisplay
+        """
+        check_count(n_bins, "n_bins", 1)
+        correct, sure = _judged(y_true, y_pred, confidence)
+        return cls(calibration_table(correct, sure, n_bins=n_bins)).plot(ax)
+
+    def plot(self, ax: "Axes | None" = None, *, line_kw: Mapping[str, Any] | None = None) -> Self:
+        """Draw the curve.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a new figure.
+        line_kw : mapping, default=None
+            Keywords for the curve's `Axes.plot`, over the defaults.
+
+        Returns
+        -------
+        ReliabilityDisplay
+            Itself, with the handles set.
+        """
+        ax = _axes(ax)
+        filled = self.table[self.table["count"] > 0]
+        (self.ideal_,) = ax.plot(
+            [0, 1], [0, 1], color=_IDEAL_COLOR, linestyle="--", linewidth=1, label="ideal"
+        )
+        style = {"color": _CURVE_COLOR, "marker": "o", "markersize": 4, "label": "accuracy"}
+        (self.line_,) = ax.plot(
+            filled["confidence"], filled["accuracy"], **{**style, **(line_kw or {})}
+        )
+        self.counts_ = [
+            ax.annotate(
+                f"{row.count_:,}",
+                (row.confidence, row.accuracy),
+                xytext=(4, -4),
+                textcoords="offset points",
+                ha="left",
+                va="top",
+                fontsize=7,
+            )
+            for row in filled.rename(columns={"count": "count_"}).itertuples()
+        ]
+        ax.set(xlabel="Confidence", ylabel="Accuracy", xlim=(-0.03, 1.1), ylim=(-0.05, 1.05))
+        ax.legend(loc="lower right")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+class CoverageAccuracyDisplay:
+    """Accuracy by coverage: how much is right if the least confident samples are rejected.
+
+    It is recommended to use :meth:`from_estimator` or :meth:`from_predictions`. All
+    parameters are stored as attributes.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`~mnist_estimator.evaluation.coverage_table`.
+    threshold : float, default=None
+        The threshold in use, to be marked. None marks none.
+
+    Attributes
+    ----------
+    line_ : matplotlib Line2D
+        Accuracy among the accepted by the share of them.
+    chosen_ : matplotlib Line2D or None
+        The point of ``threshold``; None without one, or where it accepts nothing.
+    ax_ : matplotlib Axes
+        The Axes.
+    figure_ : matplotlib Figure
+        Its figure.
+
+    See Also
+    --------
+    mnist_estimator.RejectingClassifier : Chooses a threshold for a wanted error rate.
+
+    Examples
+    --------
+    >>> from mnist_estimator import CoverageAccuracyDisplay
+    >>> display = CoverageAccuracyDisplay.from_predictions(
+    ...     [1, 1, 0], [1, 1, 1], [0.9, 0.8, 0.6], threshold=0.7
+    ... )
+    >>> display.line_.get_ydata().round(2).tolist()
+    [1.0, 1.0, 0.67]
+    """
+
+    def __init__(self, table: pd.DataFrame, *, threshold: float | None = None) -> None:
+        self.table = table
+        self.threshold = threshold
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: ArrayLike, *, ax: "Axes | None" = None
+    ) -> Self:
+        """Draw what rejecting would do for a fitted classifier.
+
+        Parameters
+        ----------
+        estimator : fitted classifier
+            With ``predict_proba``. Of a :class:`~mnist_estimator.RejectingClassifier` the
+            threshold is marked, and its outliers are the first to be rejected.
+        X : array-like or DataFrame of shape (n_samples, ...)
+            Samples that it has not learned, in the form that it takes.
+        y : array-like of shape (n_samples,)
+            True labels.
+        ax : matplotlib Axes, default=None
+            See :meth:`plot`.
+
+        Returns
+        -------
+        CoverageAccuracyDisplay
+        """
+        y_true = check_labels(X, y)
+        y_pred, score = _confident(estimator, X)
+        rejecting = find_rejecting(estimator)
+        threshold = getattr(rejecting, "threshold_", None)
+        if rejecting is not None and hasattr(estimator, "score_samples"):
+            score = estimator.score_samples(X)
+        return cls.from_predictions(y_true, y_pred, score, threshold=threshold, ax=ax)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        confidence: ArrayLike,
+        *,
+        threshold: float | None = None,
+        ax: "Axes | None" = None,
+    ) -> Self:
+        """Draw what rejecting would do for predictions.
+
+        Parameters
+        ----------
+        y_true, y_pred : array-like of shape (n_samples,)
+            True and predicted labels.
+        confidence : array-like of float of shape (n_samples,)
+            How sure each prediction is.
+        threshold : float, default=None
+            The threshold in use, to be marked. None marks none.
+        ax : matplotlib Axes, default=None
+            See :meth:`plot`.
+
+        Returns
+        -------
+        CoverageAccuracyDisplay
+        """
+        correct, sure = _judged(y_true, y_pred, confidence)
+        return cls(coverage_table(correct, sure), threshold=threshold).plot(ax)
+
+    def plot(self, ax: "Axes | None" = None, *, line_kw: Mapping[str, Any] | None = None) -> Self:
+        """Draw the curve.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a new figure.
+        line_kw : mapping, default=None
+            Keywords for the curve's `Axes.plot`, over the defaults.
+
+        Returns
+        -------
+        CoverageAccuracyDisplay
+            Itself, with the handles set.
+        """
+        ax = _axes(ax)
+        style = {"color": _CURVE_COLOR, "drawstyle": "steps-pre"}
+        if len(self.table) == 1:
+            style = {"color": _CURVE_COLOR, "marker": "o"}
+        (self.line_,) = ax.plot(
+            self.table["coverage"], self.table["accuracy"], **{**style, **(line_kw or {})}
+        )
+        self.chosen_ = None
+        accepted = self.table
+        if self.threshold is not None:
+            accepted = self.table[self.table["threshold"] >= self.threshold]
+        if self.threshold is not None and len(accepted):
+            point = accepted.iloc[-1]
+            (self.chosen_,) = ax.plot(
+                point["coverage"],
+                point["accuracy"],
+                color=_CHOSEN_COLOR,
+                marker="o",
+                linestyle="none",
+                label=f"threshold {self.threshold:.4g}",
+            )
+            ax.legend(loc="lower left")
+        ax.set(xlabel="Coverage", ylabel="Accuracy", xlim=(-0.02, 1.02))
+        ax.ticklabel_format(axis="y", useOffset=False)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def _axes(ax: "Axes | None") -> "Axes":
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        _, ax = plt.subplots(figsize=(4.6, 3.4), layout="constrained")
+    return ax

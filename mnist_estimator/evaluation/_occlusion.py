@@ -1,0 +1,290 @@
+"""What a classifier looks at: how its answer changes when a part of the image is covered."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from ..utils._fitted import (
+    as_images,
+    check_count,
+    find_image_shape,
+    predict,
+    predict_proba,
+    scale_to_unit,
+)
+from ..utils._wording import shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_BLOCK = 1024  # images judged at once
+
+
+def occlusion_map(
+    estimator: Any,
+    image: Any,
+    *,
+    label: Any = None,
+    patch_size: int | None = None,
+    image_shape: Any = None,
+) -> NDArray[np.float64]:
+    """Compute how much each pixel counts for a label, by covering patches of the image.
+
+    A square slides over the image and takes the image's median, which for a digit is the
+    background. A pixel's value is the mean fall of the label's probability over all squares
+    that cover it.
+
+    Parameters
+    ----------
+    estimator : fitted classifier
+        With ``predict_proba``.
+    image : array-like or DataFrame of one row
+        One sample in the form that ``estimator`` takes, without the axis of samples: of shape
+        (n_pixels,), (height, width) or (height, width, channels). Or a DataFrame of one row.
+    label : object, default=None
+        One of the estimator's ``classes_``. None: the predicted one, or the most probable one
+        of a sample that is rejected.
+    patch_size : int, default=None
+        Side of the square in pixels. None: a sixth of the image's shorter side, at least 1.
+    image_shape : sequence of int, default=None
+        (height, width) or (height, width, channels) of a flat row. None takes the estimator's
+        ``image_shape_`` if it has one, else a square.
+
+    Returns
+    -------
+    ndarray of float of shape (height, width)
+        In [-1, 1]. Above 0: covering the place makes the label less probable, so what is
+        there speaks for it. Below 0: it speaks against it.
+
+    Raises
+    ------
+    NotFittedError
+        If ``estimator`` is not fitted.
+    TypeError
+        If ``estimator`` has no ``predict_proba``, or the pixels are not numbers.
+    ValueError
+        If ``image`` is no image, ``label`` is none of the classes, or ``patch_size`` is out of
+        range.
+
+    References
+    ----------
+    M. Zeiler, R. Fergus: Visualizing and Understanding Convolutional Networks. ECCV 2014.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from mnist_estimator.evaluation import occlusion_map
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = LogisticRegression(max_iter=1000).fit(X / 16, y)
+    >>> occlusion_map(model, X[0] / 16).shape
+    (8, 8)
+    """
+    row: Any = image if hasattr(image, "iloc") else np.asarray(image)[np.newaxis]
+    if len(row) != 1:
+        raise ValueError(f"image must be one image; got {len(row)}. Pass X.iloc[[i]].")
+    values = np.asarray(row)
+    if image_shape is None and values.ndim == 2:
+        image_shape = find_image_shape(estimator, values.shape[1])
+    picture = as_images(values, image_shape)[0]
+    height, width = picture.shape[:2]
+    if patch_size is None:
+        patch_size = max(1, round(min(height, width) / 6))
+    check_count(patch_size, "patch_size", 1, min(height, width))
+
+    corners = [
+        (top, left)
+        for top in range(1 - patch_size, height)
+        for left in range(1 - patch_size, width)
+    ]
+    pixels = picture.reshape(height * width, -1)
+    if picture.dtype.kind in "iu" and picture.dtype.itemsize == 8:  # not all of them are floats
+        fill = np.sort(pixels, axis=0)[(height * width - 1) // 2]
+    else:
+        fill = np.median(pixels, axis=0).astype(picture.dtype)
+    fill = fill[0] if picture.ndim == 2 else fill
+    column, at_first = _label_probability(estimator, row, label)
+    fall = []
+    for start in range(0, len(corners), _BLOCK):
+        block = corners[start : start + _BLOCK]
+        covered = np.repeat(picture[np.newaxis], len(block), axis=0)
+        for view, (top, left) in zip(covered, block, strict=True):
+            view[max(0, top) : top + patch_size, max(0, left) : left + patch_size] = fill
+        flat: Any = covered.reshape(len(block), *values.shape[1:])
+        if hasattr(row, "iloc"):
+            flat = pd.DataFrame(flat, columns=row.columns)
+        fall.append(at_first - np.asarray(estimator.predict_proba(flat))[:, column])
+    falls = np.concatenate(fall).reshape(height + patch_size - 1, width + patch_size - 1)
+    # A pixel is covered by patch_size² squares: the mean over a window of their corners.
+    windows = np.lib.stride_tricks.sliding_window_view(falls, (patch_size, patch_size))
+    return windows.mean(axis=(2, 3), dtype=np.float64)
+
+
+def _label_probability(estimator: Any, row: Any, label: Any) -> tuple[int, float]:
+    """Return the label's column, None for the predicted one, and its probability."""
+    _, labels, proba, classes, _, _ = predict(estimator, row)
+    if proba is None or classes is None:
+        proba, classes = predict_proba(estimator, row)  # raises
+    label = labels[0] if label is None else label
+    found = np.flatnonzero(classes == label)
+    if len(found) == 0:
+        raise ValueError(
+            f"label must be one of {classes.tolist()[:20]}; got {shown(label)}. "
+            "None takes the predicted one."
+        )
+    return int(found[0]), float(proba[0, found[0]])
+
+
+class OcclusionDisplay:
+    """An image, and over it what speaks for a label and what against it.
+
+    It is recommended to use :meth:`from_estimator`. All parameters are stored as attributes.
+
+    Parameters
+    ----------
+    image : array-like of shape (height, width) or (height, width, channels)
+        Numbers of any dtype and range.
+    importance : array-like of float of shape (height, width)
+        Above 0 for what speaks for the label, below 0 for what speaks against it.
+    label : object, default=None
+        The label. None writes no title.
+
+    Attributes
+    ----------
+    image_ : matplotlib AxesImage
+        The image, in grey.
+    map_ : matplotlib AxesImage
+        The importance over it, red for, blue against.
+    ax_ : matplotlib Axes
+        The Axes.
+    figure_ : matplotlib Figure
+        Its figure.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnist_estimator import OcclusionDisplay
+    >>> display = OcclusionDisplay(np.eye(4), np.eye(4) / 2, label=7).plot()
+    >>> display.ax_.get_title()
+    'what speaks for 7'
+    """
+
+    def __init__(self, image: ArrayLike, importance: ArrayLike, *, label: Any = None) -> None:
+        self.image = image
+        self.importance = importance
+        self.label = label
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        image: Any,
+        *,
+        label: Any = None,
+        patch_size: int | None = None,
+        image_shape: Any = None,
+        ax: "Axes | None" = None,
+    ) -> Self:
+        """Draw what a fitted classifier looks at.
+
+        Parameters
+        ----------
+        estimator : fitted classifier
+            With ``predict_proba``.
+        image, label, patch_size, image_shape
+            See :func:`~mnist_estimator.evaluation.occlusion_map`.
+        ax : matplotlib Axes, default=None
+            See :meth:`plot`.
+
+        Returns
+        -------
+        OcclusionDisplay
+        """
+        row: Any = image if hasattr(image, "iloc") else np.asarray(image)[np.newaxis]
+        title = label
+        if label is None:
+            predictions = predict(estimator, row)
+            title = label = predictions.labels[0]
+            if predictions.rejected is not None and predictions.rejected[0]:
+                title = f"{label} (rejected)"
+        importance = occlusion_map(
+            estimator, image, label=label, patch_size=patch_size, image_shape=image_shape
+        )
+        values = np.asarray(row)
+        if image_shape is None and values.ndim == 2:
+            image_shape = find_image_shape(estimator, math.prod(values.shape[1:]))
+        return cls(as_images(values, image_shape)[0], importance, label=title).plot(ax)
+
+    def plot(self, ax: "Axes | None" = None, *, im_kw: Mapping[str, Any] | None = None) -> Self:
+        """Draw the image and the map over it.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a new figure.
+        im_kw : mapping, default=None
+            Keywords for the map's `Axes.imshow`, over the defaults.
+
+        Returns
+        -------
+        OcclusionDisplay
+            Itself, with the handles set.
+
+        Raises
+        ------
+        ValueError
+            If image and importance differ in height or width.
+        """
+        importance = np.asarray(self.importance, dtype=float)
+        picture = np.asarray(self.image)
+        if importance.shape != picture.shape[:2]:
+            raise ValueError(
+                f"importance must have one value for each of the {picture.shape[:2]} pixels; "
+                f"got the shape {importance.shape}."
+            )
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            _, ax = plt.subplots(figsize=(3.2, 3.4), layout="constrained")
+        ax.set_axis_off()
+        self.image_ = ax.imshow(scale_to_unit(picture[np.newaxis])[0], cmap="gray", vmin=0, vmax=1)
+        largest = float(np.abs(importance).max()) or 1.0
+        style: dict[str, Any] = {
+            "cmap": "RdBu_r",
+            "vmin": -largest,
+            "vmax": largest,
+            "alpha": 0.85 * np.abs(importance) / largest,
+        }
+        self.map_ = ax.imshow(importance, **{**style, **(im_kw or {})})
+        if self.label is not None:
+            ax.set_title(f"what speaks for {self.label}", fontsize=9, parse_math=False)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def overlay(image: NDArray[Any], importance: NDArray[Any]) -> NDArray[np.float64]:
+    """Return an image of the grey picture with the map over it, as the Display shows it.
+
+    Parameters
+    ----------
+    image : ndarray of shape (height, width) or (height, width, channels)
+        Values in [0, 1].
+    importance : ndarray of shape (height, width)
+        From :func:`occlusion_map`.
+
+    Returns
+    -------
+    ndarray of float of shape (height, width, 3)
+        RGB in [0, 1].
+    """
+    from matplotlib import colormaps
+
+    grey = image if image.ndim == 2 else image[..., :3].mean(axis=2)
+    largest = float(np.abs(importance).max()) or 1.0
+    share = 0.85 * np.abs(importance)[..., np.newaxis] / largest
+    colour = colormaps["RdBu_r"](0.5 + importance / (2 * largest))[..., :3]
+    return share * colour + (1 - share) * grey[..., np.newaxis]

@@ -1,0 +1,657 @@
+"""What a fitted classifier is worth on test data: numbers, tables and a page to show.
+
+Any fitted scikit-learn classifier or pipeline will do.
+"""
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
+from scipy.stats import binomtest
+from sklearn.metrics import classification_report, precision_recall_fscore_support
+
+from ..utils._fitted import (
+    as_images,
+    check_count,
+    check_labels,
+    check_same_kind,
+    final_estimator,
+    find_history,
+    find_image_shape,
+    most_confident_first,
+    predict,
+    take_rows,
+)
+from ..utils._validation import check_targets
+from ._calibration import calibration_table, coverage_table
+from ._label_errors import suspect_labels
+from ._occlusion import occlusion_map
+
+_KEPT_IMAGES = 100
+_SHOWN_PAIRS, _IMAGES_A_PAIR = 10, 8
+_SHOWN_LABEL_ERRORS = 12
+_SHOWN_REJECTIONS = 24
+_MOST_MAPS = 40
+_SMALLEST_SIDE = 8  # pixels: below it, square flat rows are more likely a table than an image
+
+
+class Averages(NamedTuple):
+    """A metric over all classes."""
+
+    weighted: float
+    """Mean over the classes, weighted by the number of true samples of each."""
+    macro: float
+    """Plain mean over the classes."""
+
+
+def evaluate(
+    estimator: Any,
+    X: Any,
+    y: ArrayLike,
+    *,
+    image_shape: Sequence[int] | None = None,
+    n_occlusion_maps: int = 0,
+) -> "EvaluationReport":
+    """Evaluate a fitted classifier on data it has not seen.
+
+    Parameters
+    ----------
+    estimator : fitted classifier
+        Any classifier, pipeline or search. Without `predict_proba` the report
+        has no log loss, calibration error and confidence. Samples that a
+        :class:`~mnist_estimator.RejectingClassifier` rejects are counted as such, and are
+        no mistakes.
+    X : array-like or DataFrame of shape (n_samples, ...)
+        Samples in the form that `estimator` takes.
+    y : array-like of shape (n_samples,)
+        True labels, of the kind `estimator` was fitted on. Labels it has never
+        seen are allowed, and count as mistakes.
+    image_shape : sequence of int, default=None
+        (height, width) or (height, width, channels) of flat rows, for showing
+        mistakes. None takes the estimator's `image_shape_` if it has one, else
+        takes rows of at least 8 × 8 pixels as square; if they cannot be, the
+        report has no images.
+    n_occlusion_maps : int, default=0
+        For so many of the most confident mistakes, at most 40, the report has a map of
+        what the classifier looks at. Each takes about as long as to predict 1,000 images.
+
+    Returns
+    -------
+    EvaluationReport
+
+    Raises
+    ------
+    NotFittedError
+        If `estimator` is not fitted.
+    TypeError
+        If `estimator` is no classifier.
+    ValueError
+        If `X` is empty, `y` has another length than `X`, missing labels, or
+        labels of another kind than the estimator's; if `image_shape` does
+        not fit `X`; or if `n_occlusion_maps` is out of range.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from mnist_estimator import evaluate
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = LogisticRegression(max_iter=1000).fit(X[:1000] / 16, y[:1000])
+    >>> report = evaluate(model, X[1000:] / 16, y[1000:])
+    >>> report
+    EvaluationReport(accuracy=0.9322, n_samples=797)
+    >>> report.top_confusions[["true", "predicted"]].iloc[0].tolist()
+    [1, 9]
+    """
+    check_count(n_occlusion_maps, "n_occlusion_maps", 0, _MOST_MAPS)
+    y_true = check_labels(X, y)
+    y_pred, labels, proba, seen, confidence, rejected = predict(estimator, X)
+    check_same_kind(y_true, labels if seen is None else seen)
+    check_targets(y_true)
+    classes = np.unique(np.concatenate([y_true, labels] + ([] if seen is None else [seen])))
+    aligned = None
+    if proba is not None and seen is not None:  # a class never seen in training has probability 0
+        aligned = np.zeros((len(y_true), len(classes)), dtype=np.result_type(proba, np.float32))
+        aligned[:, np.searchsorted(classes, seen)] = proba
+    wrong = y_true != labels if rejected is None else (y_true != labels) & ~rejected
+    mistakes = most_confident_first(np.flatnonzero(wrong), confidence)
+    history, best_epoch = find_history(estimator) or (None, None)
+    report = EvaluationReport(
+        y_true=y_true,
+        y_pred=y_pred,
+        classes=classes,
+        rejected=rejected,
+        proba=aligned,
+        images=_images_of(estimator, X, mistakes[:_KEPT_IMAGES], image_shape),
+        history=history,
+        best_epoch=best_epoch,
+        model_name=type(final_estimator(estimator)).__name__,
+        model_description=repr(estimator),
+    )
+    if report.images is None:
+        return report
+    shown = _shown_rows(report)
+    examples = _images_of(estimator, X, shown, image_shape)
+    maps = {}
+    if proba is not None:
+        for row in mistakes[:n_occlusion_maps].tolist():
+            sample = take_rows(X, np.array([row]))
+            sample = sample.toarray() if issparse(sample) else sample
+            sample = sample if hasattr(sample, "iloc") else sample[0]
+            maps[row] = occlusion_map(estimator, sample, image_shape=image_shape)
+    return replace(
+        report,
+        examples={} if examples is None else dict(zip(shown.tolist(), examples, strict=True)),
+        occlusion_maps=maps,
+    )
+
+
+def _shown_rows(report: "EvaluationReport") -> NDArray[np.intp]:
+    """Return the rows whose images a page shows beside the most confident mistakes."""
+    rows = [report.examples_of(*pair) for pair in report._shown_pairs()]
+    rows.append(report._shown_label_errors()["row"].to_numpy())
+    rows.append(report.rejections[:_SHOWN_REJECTIONS])
+    return np.unique(np.concatenate([*rows, np.empty(0, dtype=np.intp)]))
+
+
+def _images_of(
+    estimator: Any, X: Any, indices: NDArray[Any], image_shape: Sequence[int] | None
+) -> NDArray[Any] | None:
+    """Return the rows as images, None if they are none; what the user asked for must work."""
+    rows = take_rows(X, indices)
+    if image_shape is not None:
+        return as_images(rows, image_shape)
+    shape = np.shape(rows)
+    flat = len(shape) == 2
+    image_shape = find_image_shape(estimator, int(np.prod(shape[1:]))) if flat else None
+    try:
+        images = as_images(rows, image_shape)
+    except (TypeError, ValueError):
+        return None
+    smallest = _SMALLEST_SIDE if flat and image_shape is None else 2
+    return images if min(images.shape[1:3]) >= smallest else None
+
+
+def expected_calibration_error(
+    correct: ArrayLike, confidence: ArrayLike, *, n_bins: int = 15
+) -> float:
+    r"""Compute by how much confidence and accuracy differ on average.
+
+    The samples are put into bins :math:`B_m` of equal width by confidence;
+    the result is :math:`\sum_m \frac{|B_m|}{n} |acc(B_m) - conf(B_m)|`.
+
+    Parameters
+    ----------
+    correct : array-like of bool of shape (n_samples,)
+        Whether each prediction is right.
+    confidence : array-like of float of shape (n_samples,)
+        Probability of each predicted label, in [0, 1].
+    n_bins : int, default=15
+        Number of bins; each holds its upper edge.
+
+    Returns
+    -------
+    float
+        In [0, 1]; 0 for perfect calibration.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ or are 0, a confidence lies outside [0, 1], or
+        `n_bins` is below 1.
+
+    References
+    ----------
+    C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger: On Calibration of Modern
+    Neural Networks. ICML 2017.
+
+    Examples
+    --------
+    >>> round(expected_calibration_error([True, True, False, True], [0.9, 0.9, 0.9, 0.9]), 3)
+    0.15
+    """
+    table = calibration_table(correct, confidence, n_bins=n_bins)
+    filled = table[table["count"] > 0]
+    gaps = (filled["accuracy"] - filled["confidence"]).abs()
+    return float((gaps * filled["count"]).sum() / filled["count"].sum())
+
+
+def _pick(rows: NDArray[Any], columns: NDArray[np.intp]) -> NDArray[Any]:
+    """Return one value of each row."""
+    return rows[np.arange(len(rows)), columns]
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class EvaluationReport:
+    """What a classifier made of some test data; made by :func:`evaluate`.
+
+    `print(report)` shows the main numbers, `report.to_html(path)` writes them
+    all, with pictures, on a page. Each number and table is a property.
+
+    Where the classifier has a reject option, accuracy, precision, recall, F1, mistakes and
+    confusions are those of the samples that it answered. Log loss, calibration, coverage
+    and label errors judge its probabilities, of all samples.
+
+    Attributes
+    ----------
+    y_true, y_pred : ndarray of shape (n_samples,)
+        True labels, and what `predict` gives; rejected samples have the reject label.
+    rejected : ndarray of bool of shape (n_samples,) or None
+        Which samples are rejected. None without a reject option.
+    classes : ndarray of shape (n_classes,)
+        The labels that the estimator knows or that occur, sorted.
+    proba : ndarray of float of shape (n_samples, n_classes) or None
+        Probabilities, columns as in `classes`; 0 for labels that the estimator
+        does not know. None without `predict_proba`.
+    images : ndarray of shape (n_images, height, width[, channels]) or None
+        The first 100 of `mistakes` as images. None if the samples are no images.
+    examples : dict of int to ndarray of shape (height, width[, channels])
+        By their row in `X`, images of the most confused pairs, of samples with suspected
+        labels and of 24 rejected ones; empty if the samples are no images.
+    occlusion_maps : dict of int to ndarray of shape (height, width)
+        By their row in `X`, what counts for the predicted label of the most confident
+        mistakes, from :func:`~mnist_estimator.evaluation.occlusion_map`; empty unless asked for.
+    history : dict of str to list of float, or None
+        The estimator's `history_`, if it has one.
+    best_epoch : int or None
+        The estimator's `best_epoch_`, counted from 1, if it has one.
+    model_name, model_description : str
+        Class of the classifier, and what the estimator prints as.
+    """
+
+    __module__ = "mnist_estimator.evaluation"  # pickles name it
+
+    y_true: NDArray[Any]
+    y_pred: NDArray[Any]
+    classes: NDArray[Any]
+    rejected: NDArray[np.bool_] | None = None
+    proba: NDArray[Any] | None = None
+    images: NDArray[Any] | None = None
+    history: dict[str, list[float]] | None = None
+    best_epoch: int | None = None
+    model_name: str = "Classifier"
+    model_description: str = ""
+    examples: dict[int, NDArray[Any]] = field(default_factory=dict)
+    occlusion_maps: dict[int, NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples."""
+        return len(self.y_true)
+
+    @cached_property
+    def n_rejected(self) -> int:
+        """Number of samples that are rejected; 0 without a reject option."""
+        return 0 if self.rejected is None else int(self.rejected.sum())
+
+    @property
+    def n_answered(self) -> int:
+        """Number of samples that are not rejected."""
+        return self.n_samples - self.n_rejected
+
+    @cached_property
+    def rejections(self) -> NDArray[np.intp]:
+        """Rows of `X` that are rejected, the least confident first."""
+        rows = np.empty(0, np.intp) if self.rejected is None else np.flatnonzero(self.rejected)
+        return most_confident_first(rows, None if self.confidence is None else -self.confidence)
+
+    @cached_property
+    def _answered(self) -> NDArray[np.bool_]:
+        return np.ones(self.n_samples, bool) if self.rejected is None else ~self.rejected
+
+    @cached_property
+    def _labels(self) -> NDArray[Any]:
+        """Predicted labels, of rejected samples the most probable ones."""
+        if self.rejected is None:
+            return self.y_pred
+        labels = np.full(self.n_samples, self.classes[0], dtype=self.classes.dtype)
+        if self.proba is not None:
+            labels = self.classes[self.proba.argmax(axis=1)]
+        labels[self._answered] = self.y_pred[self._answered]
+        return labels
+
+    @cached_property
+    def accuracy(self) -> float:
+        """Share of correct predictions among the answered samples, in [0, 1]; NaN without any."""
+        if self.n_answered == 0:
+            return math.nan
+        return float(np.mean((self.y_true == self._labels)[self._answered]))
+
+    @cached_property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """Confidence interval of the accuracy at 95 %, as (low, high).
+
+        By E. B. Wilson: Probable Inference, the Law of Succession, and Statistical
+        Inference. Journal of the American Statistical Association 22, 1927.
+        """
+        if self.n_answered == 0:  # nothing is known
+            return 0.0, 1.0
+        n_correct = int(np.sum((self.y_true == self._labels)[self._answered]))
+        interval = binomtest(n_correct, self.n_answered).proportion_ci(0.95, method="wilson")
+        return float(interval.low), float(interval.high)
+
+    @property
+    def precision(self) -> Averages:
+        """Precision, weighted and macro, in [0, 1].
+
+        Over the classes that occur in `y_true` or `y_pred`, 0 where it is undefined,
+        as scikit-learn's `precision_score` with `zero_division=0`. So are recall and F1.
+        """
+        return self._average("precision")
+
+    @property
+    def recall(self) -> Averages:
+        """Recall, weighted and macro, in [0, 1]."""
+        return self._average("recall")
+
+    @property
+    def f1(self) -> Averages:
+        """F1, weighted and macro, in [0, 1]."""
+        return self._average("f1")
+
+    def _average(self, metric: str) -> Averages:
+        if self.n_answered == 0:
+            return Averages(weighted=math.nan, macro=math.nan)
+        values, support = self.per_class[metric], self.per_class["support"]
+        weighted = float((values * support).sum() / support.sum())
+        return Averages(weighted=weighted, macro=float(values.mean()))  # both skip NaN
+
+    @cached_property
+    def confidence(self) -> NDArray[Any] | None:
+        """Probability of each predicted label, of shape (n_samples,); None without `proba`.
+
+        Of rejected samples that of the most probable label.
+        """
+        if self.proba is None:
+            return None
+        return _pick(self.proba, np.searchsorted(self.classes, self._labels))
+
+    @cached_property
+    def log_loss(self) -> float | None:
+        """Mean negative logarithm of the true label's probability, in nats; None without `proba`.
+
+        As in scikit-learn, a probability of 0 counts as the resolution of its dtype.
+        """
+        if self.proba is None:
+            return None
+        eps = np.finfo(self.proba.dtype).eps
+        likelihood = np.clip(_pick(self.proba, np.searchsorted(self.classes, self.y_true)), eps, 1)
+        return float(-np.mean(np.log(likelihood, dtype=float)))
+
+    @cached_property
+    def ece(self) -> float | None:
+        """Expected calibration error over 15 bins, in [0, 1]; None without `proba`.
+
+        See :func:`expected_calibration_error`.
+        """
+        if self.confidence is None:
+            return None
+        return expected_calibration_error(self.y_true == self._labels, self.confidence)
+
+    @cached_property
+    def per_class(self) -> pd.DataFrame:
+        """Precision, recall, f1 and support (number of true samples) by class.
+
+        NaN for a class that neither occurs nor is predicted. With a reject option all of them
+        are over the answered samples, and the column `rejected` has the number of the others.
+        """
+        y_true, y_pred = self.y_true[self._answered], self._labels[self._answered]
+        if len(y_true):
+            precision, recall, f1, support = precision_recall_fscore_support(
+                y_true, y_pred, labels=self.classes, zero_division=0
+            )
+        else:
+            precision = recall = f1 = np.full(len(self.classes), np.nan)
+            support = np.zeros(len(self.classes), dtype=int)
+        table = pd.DataFrame(
+            {"precision": precision, "recall": recall, "f1": f1, "support": support},
+            index=pd.Index(self.classes, name="class"),
+        )
+        absent = (support == 0) & ~np.isin(self.classes, y_pred)
+        table.loc[absent, ["precision", "recall", "f1"]] = np.nan
+        if self.rejected is not None:
+            table["rejected"] = self._rejected_by_class
+        return table
+
+    @cached_property
+    def _rejected_by_class(self) -> NDArray[np.intp]:
+        true = np.searchsorted(self.classes, self.y_true[~self._answered])
+        return np.bincount(true, minlength=len(self.classes))
+
+    @cached_property
+    def _counts(self) -> NDArray[np.intp]:
+        """Counts of answered samples by true and predicted label, of shape (n_classes,) * 2."""
+        n_classes = len(self.classes)
+        true, predicted = (
+            np.searchsorted(self.classes, labels[self._answered])
+            for labels in (self.y_true, self._labels)
+        )
+        counts = np.bincount(true * n_classes + predicted, minlength=n_classes**2)
+        return counts.reshape(n_classes, n_classes)
+
+    @cached_property
+    def confusion(self) -> pd.DataFrame:
+        """Counts of samples; rows are true labels, columns predicted ones.
+
+        With a reject option there is a last column, `"rejected"`.
+        """
+        table = pd.DataFrame(
+            self._counts,
+            index=pd.Index(self.classes, name="true"),
+            columns=pd.Index(self.classes, name="predicted"),
+        )
+        if self.rejected is not None:
+            table.columns = table.columns.astype(object)
+            table.insert(len(self.classes), "rejected", self._rejected_by_class, True)
+        return table
+
+    @cached_property
+    def top_confusions(self) -> pd.DataFrame:
+        """Pairs of labels by falling number of mistakes.
+
+        The columns: true, predicted, count, and share of the true label's samples in [0, 1];
+        with a reject option, of those answered.
+        """
+        counts = self._counts
+        true, predicted = np.nonzero(counts * (1 - np.eye(len(counts), dtype=int)))
+        pairs = pd.DataFrame(
+            {
+                "true": self.classes[true],
+                "predicted": self.classes[predicted],
+                "count": counts[true, predicted],
+                "share": counts[true, predicted] / counts.sum(axis=1)[true],
+            }
+        )
+        order = ["count", "share"]
+        return pairs.sort_values(order, ascending=False, kind="stable", ignore_index=True)
+
+    @cached_property
+    def mistakes(self) -> NDArray[np.intp]:
+        """Rows of `X` with a wrong prediction, the most confident first."""
+        wrong = (self.y_true != self._labels) & self._answered
+        return most_confident_first(np.flatnonzero(wrong), self.confidence)
+
+    @cached_property
+    def calibration(self) -> pd.DataFrame | None:
+        """Confidence and accuracy over 15 bins of confidence; None without `proba`.
+
+        The columns: low, high, count, confidence, accuracy. See
+        :func:`~mnist_estimator.evaluation.calibration_table`.
+        """
+        if self.confidence is None:
+            return None
+        return calibration_table(self.y_true == self._labels, self.confidence)
+
+    @cached_property
+    def coverage(self) -> pd.DataFrame | None:
+        """Accuracy among the samples that each threshold accepts; None without `proba`.
+
+        The columns: threshold, coverage, accuracy. See
+        :func:`~mnist_estimator.evaluation.coverage_table`.
+        """
+        if self.confidence is None:
+            return None
+        return coverage_table(self.y_true == self._labels, self.confidence)
+
+    @cached_property
+    def label_errors(self) -> pd.DataFrame | None:
+        """Samples whose true label is suspected to be wrong; None without `proba`.
+
+        The most suspicious first. The columns: row, label, suggested, label_probability,
+        suggested_probability, confident; see :func:`~mnist_estimator.find_label_errors`.
+        It takes for granted that the estimator has not learned from these samples.
+        """
+        if self.proba is None:
+            return None
+        return suspect_labels(self.y_true, self.proba, self.classes)
+
+    def _shown_pairs(self) -> list[tuple[Any, Any]]:
+        """Return the most confused pairs of labels, (true, predicted), at most 10."""
+        pairs = self.top_confusions[["true", "predicted"]].head(_SHOWN_PAIRS)
+        return list(pairs.itertuples(index=False, name=None))
+
+    def _shown_label_errors(self) -> pd.DataFrame:
+        """Return the rows of `label_errors` that a page shows."""
+        if self.label_errors is None:
+            return pd.DataFrame({"row": np.empty(0, dtype=np.intp)})
+        return self.label_errors.head(_SHOWN_LABEL_ERRORS)
+
+    def examples_of(self, true: Any, predicted: Any) -> NDArray[np.intp]:
+        """Return the rows of `X` that show a confused pair best, at most 8.
+
+        Parameters
+        ----------
+        true, predicted : object
+            Two labels.
+
+        Returns
+        -------
+        ndarray of int
+            Rows with this true and this predicted label, the most confident first.
+        """
+        of_pair = (self.y_true == true) & (self._labels == predicted) & self._answered
+        return most_confident_first(np.flatnonzero(of_pair), self.confidence)[:_IMAGES_A_PAIR]
+
+    def __repr__(self) -> str:
+        rejected = "" if self.rejected is None else f", n_rejected={self.n_rejected}"
+        return (
+            f"EvaluationReport(accuracy={self.accuracy:.4f}, n_samples={self.n_samples}{rejected})"
+        )
+
+    def __str__(self) -> str:
+        lines = self._headline()
+        if self.n_answered:
+            y_true, y_pred = self.y_true[self._answered], self._labels[self._answered]
+            table = classification_report(y_true, y_pred, digits=4, zero_division=0)
+            lines += ["", table.rstrip()]
+        if self.log_loss is not None and self.ece is not None:
+            over = "" if self.rejected is None else f", over all {self.n_samples:,} samples"
+            lines += [
+                "",
+                f"Log loss {self.log_loss:.4f}, calibration error {100 * self.ece:.2f} %{over}",
+            ]
+        return "\n".join(lines)
+
+    def _headline(self) -> list[str]:
+        if self.n_answered == 0:
+            return [f"All {self.n_samples:,} samples rejected: there is no accuracy"]
+        low, high = self.accuracy_interval
+        accuracy = (
+            f"Accuracy {100 * self.accuracy:.2f} % "
+            f"(95 % interval {100 * low:.2f} to {100 * high:.2f} %), "
+            f"{len(self.mistakes):,} mistakes"
+        )
+        if self.rejected is None:
+            return [f"{accuracy} in {self.n_samples:,} samples"]
+        share = 100 * self.n_rejected / self.n_samples
+        return [
+            f"{accuracy} in {self.n_answered:,} answered samples",
+            f"Rejected {self.n_rejected:,} of {self.n_samples:,} samples ({share:.2f} %)",
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the metrics as plain Python values, ready for `json.dump`.
+
+        Returns
+        -------
+        dict
+            "n_samples", "n_rejected", "n_mistakes", "accuracy", "accuracy_interval",
+            "precision_weighted", "precision_macro" and so on for recall and
+            f1, "log_loss", "ece", "per_class" (by label as str), "confusion"
+            ("labels", "counts" with true labels as rows, and with a reject option
+            "rejected") and "top_confusions". What is not known is None.
+        """
+        averages = {
+            f"{metric}_{kind}": value
+            for metric in ("precision", "recall", "f1")
+            for kind, value in getattr(self, metric)._asdict().items()
+        }
+        # Object columns hold Python's numbers, and can hold None where a float has NaN.
+        per_class = self.per_class.astype(object).where(self.per_class.notna(), None)
+        confusion = {"labels": self.classes.tolist(), "counts": self._counts.tolist()}
+        if self.rejected is not None:
+            confusion["rejected"] = self._rejected_by_class.tolist()
+        rates = {"accuracy": self.accuracy, **averages}
+        return {
+            "n_samples": self.n_samples,
+            "n_rejected": self.n_rejected,
+            "n_mistakes": len(self.mistakes),
+            "accuracy_interval": list(self.accuracy_interval),
+            **{name: None if math.isnan(value) else value for name, value in rates.items()},
+            "log_loss": self.log_loss,
+            "ece": self.ece,
+            "per_class": {str(label): row.to_dict() for label, row in per_class.iterrows()},
+            "confusion": confusion,
+            "top_confusions": self.top_confusions.to_dict("records"),
+        }
+
+    def to_html(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        title: str = "Evaluation report",
+        n_images: int = 40,
+    ) -> Path:
+        """Write the report as one page that needs nothing beside it.
+
+        The page holds the numbers, the table of classes, the learning curves
+        if the estimator has a history, how far its confidence can be trusted, the
+        confusion matrix, the most confused pairs with examples, the most confident
+        mistakes, what the classifier looked at in some, and suspected label errors.
+        The file appears whole or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+            The file to write; one that is there is replaced.
+        title : str, default="Evaluation report"
+            The page's heading.
+        n_images : int, default=40
+            At most so many mistakes are shown, from 0 to 100.
+
+        Returns
+        -------
+        Path
+            `path`.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder of `path` does not exist.
+        IsADirectoryError
+            If `path` is a folder.
+        TypeError, ValueError
+            If `n_images` is no whole number or out of range.
+        """
+        from ._html import render, write_atomically
+
+        check_count(n_images, "n_images", 0, _KEPT_IMAGES)
+        return write_atomically(path, lambda: render(self, title=title, n_images=n_images))

@@ -1,0 +1,1 @@
+from ._onnx import to_onnx as to_onnx

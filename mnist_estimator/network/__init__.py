@@ -1,0 +1,1 @@
+"""The network: architecture, augmentation, optimizers, the functions that TensorFlow runs."""

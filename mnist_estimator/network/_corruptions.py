@@ -1,0 +1,180 @@
+"""Random disturbances of a share of a batch of images, inside the TensorFlow graph.
+
+Digits of other pens, papers, cameras and lights look as none of the training images do. Each
+disturbance takes one thing away that a network could lean on: the black background, clean edges,
+filled strokes, the empty margin, the usual size and slant.
+"""
+
+import math
+from collections.abc import Callable
+
+from ..utils._quiet_tensorflow import tf
+from ._augmentation import dilate, random_affine
+
+Disturbance = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+"""Takes images (n, height, width, channels) in [0, 1], n from 0 up, and a seed."""
+
+
+def random_disturbance(images: tf.Tensor, seed: tf.Tensor, share: float | tf.Tensor) -> tf.Tensor:
+    """Disturb a share of the images, each in one of seven ways.
+
+    Every image has the same chance, and each way of :data:`DISTURBANCES` has.
+
+    Parameters
+    ----------
+    images : tensor of shape (n, height, width, channels), float32 or float64
+        The smallest and the largest value of them all count as black and white; what
+        comes out is in that range.
+    seed : tensor of shape (2,), int32
+        The same seed gives the same changes.
+    share : float or scalar tensor, float32, in [0, 1]
+        The chance of an image to be disturbed.
+
+    Returns
+    -------
+    tensor of shape (n, height, width, channels), of the dtype of ``images``
+
+    Notes
+    -----
+    Chains of simple changes for robustness: D. Hendrycks and others, "AugMix" (2020).
+    Random filters: Z. Xu and others, "Robust and generalizable visual representation
+    learning via random convolutions" (2021).
+    """
+    images = tf.convert_to_tensor(images)
+    n, ways = tf.shape(images)[0], len(DISTURBANCES)
+    low, high = tf.reduce_min(images), tf.reduce_max(images)
+    span = high - low
+    divisor = tf.where(span > 0, span, tf.ones_like(span))
+    first, *seeds = _split(seed, 1 + ways)
+    draws = tf.random.stateless_uniform([n], first)
+    way = tf.minimum(tf.cast(draws * (ways / tf.maximum(share, 1e-9)), tf.int32), ways)
+    way = tf.where(draws < share, way, ways)
+    *parts, rest = tf.dynamic_partition(images, way, ways + 1)
+    for i, disturb in enumerate(DISTURBANCES):
+        changed = disturb((parts[i] - low) / divisor, seeds[i])
+        parts[i] = tf.clip_by_value(changed, 0.0, 1.0) * span + low
+    places = tf.dynamic_partition(tf.range(n), way, ways + 1)
+    disturbed = tf.dynamic_stitch(places, [*parts, rest])
+    disturbed.set_shape(images.shape)
+    return disturbed
+
+
+def light(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Change contrast and background, add clouds; turn one in four into its negative."""
+    seed, other = _split(seed, 2)
+    contrast, background, density, turn = _draws(images, seed, 4)
+    shape = tf.shape(images)
+    coarse = tf.random.stateless_uniform((shape[0], 3, 3, 1), other)
+    clouds = tf.cast(tf.image.resize(coarse, shape[1:3], method="bicubic"), images.dtype)
+    changed = 0.7 * background + (0.2 + 0.8 * contrast) * images + 0.5 * density * (clouds - 0.5)
+    changed = tf.clip_by_value(changed, 0.0, 1.0)
+    return tf.where(turn < 0.25, 1.0 - changed, changed)
+
+
+def noise(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Add grain, or turn pixels black or white."""
+    seed, second, third = _split(seed, 3)
+    strength, kind = _draws(images, seed, 2)
+    shape = tf.shape(images)
+    grain = tf.random.stateless_normal(shape, second, dtype=images.dtype)
+    draws = tf.random.stateless_uniform(shape, third, dtype=images.dtype)
+    flipped = tf.where(draws < 0.15 * strength, tf.ones_like(images), images)
+    flipped = tf.where(draws > 1.0 - 0.15 * strength, tf.zeros_like(images), flipped)
+    return tf.where(kind < 0.5, images + 0.5 * strength * grain, flipped)
+
+
+def random_filter(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Filter with a random 5×5 kernel, of these images: a blur, or what finds edges.
+
+    The weights of a blur are positive, those of the other sum to zero, and its absolute
+    values count.
+    """
+    seed, other = _split(seed, 2)
+    normal = tf.random.stateless_normal([25], seed, dtype=images.dtype)
+    blurs = tf.random.stateless_uniform([], other) < 0.5
+    weights = tf.where(blurs, tf.nn.softmax(1.5 * normal), normal - tf.reduce_mean(normal))
+    shape = tf.shape(images)
+    padded = tf.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)))
+    # A convolution of TensorFlow's takes twice the time for one channel.
+    filtered = tf.add_n(
+        [
+            weights[5 * y + x] * padded[:, y : y + shape[1], x : x + shape[2]]
+            for y in range(5)
+            for x in range(5)
+        ]
+    )
+    largest = tf.reduce_max(tf.abs(filtered), axis=(1, 2, 3), keepdims=True)
+    return tf.abs(filtered) / tf.maximum(largest, 1e-3)
+
+
+def outline(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Leave the outlines: outside of the strokes, inside of them, or both."""
+    kind, gain = _draws(images, seed, 2)
+    grown, shrunk = dilate(images), -dilate(-images)
+    outside, inside = grown - images, images - shrunk
+    edges = tf.where(kind < 0.4, outside, tf.where(kind < 0.7, inside, outside + inside))
+    return edges * (1.0 + 2.0 * gain)
+
+
+def patches(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Turn a half, a stripe or a block into its negative, or all the rest."""
+    seed, other = _split(seed, 2)
+    kind, width, rest = _draws(images, seed, 3)
+    across, along = _from_a_line(images, other)
+    width = 0.2 + 0.6 * width
+    stripe = tf.abs(across) < width
+    inside = tf.where(kind < 0.3, across > 0.0, stripe & ((kind < 0.7) | (tf.abs(along) < width)))
+    return tf.where(inside == (rest < 0.5), 1.0 - images, images)
+
+
+def lines(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Draw a line across, straight or zigzag, whole or dashed."""
+    seed, other = _split(seed, 2)
+    wiggle, pace, dash = _draws(images, seed, 3)
+    across, along = _from_a_line(images, other)
+    phase = (3.0 + 9.0 * pace) * along
+    zigzag = 4.0 * tf.abs(phase - tf.floor(phase + 0.5)) - 1.0
+    distance = tf.abs(across + 0.3 * tf.maximum(wiggle - 0.4, 0.0) * zigzag)
+    pixels = tf.cast(tf.shape(images)[1], images.dtype) / 2.0
+    ink = tf.clip_by_value(1.7 - distance * pixels, 0.0, 1.0)
+    drawn = (dash < 0.5) | (phase - tf.floor(phase) < 0.5)
+    return images + tf.where(drawn, ink, tf.zeros_like(ink))
+
+
+def distortion(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Rotate, zoom, shear and shift far more than the handwriting at hand varies."""
+    return random_affine(images, seed, rotation=30.0, zoom=0.45, shear=0.5, shift=0.15)
+
+
+DISTURBANCES: tuple[Disturbance, ...] = (
+    light,
+    noise,
+    random_filter,
+    outline,
+    patches,
+    lines,
+    distortion,
+)
+"""Each as likely as the others."""
+
+
+def _split(seed: tf.Tensor, number: int) -> list[tf.Tensor]:
+    """Make several seeds of one."""
+    return tf.unstack(tf.random.split(seed, number))
+
+
+def _draws(images: tf.Tensor, seed: tf.Tensor, number: int) -> list[tf.Tensor]:
+    """Draw numbers from 0 to 1 for each image, of shape (n, 1, 1, 1)."""
+    shape = (number, tf.shape(images)[0], 1, 1, 1)
+    return tf.unstack(tf.random.stateless_uniform(shape, seed, dtype=images.dtype))
+
+
+def _from_a_line(images: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Measure each pixel's way from a random line, and along it, in halves of the side."""
+    turn, offset = _draws(images, seed, 2)
+    shape = tf.shape(images)
+    dtype = images.dtype
+    y = tf.reshape(tf.linspace(tf.constant(-1.0, dtype), 1.0, shape[1]), (1, -1, 1, 1))
+    x = tf.reshape(tf.linspace(tf.constant(-1.0, dtype), 1.0, shape[2]), (1, 1, -1, 1))
+    cos, sin = tf.cos(2 * math.pi * turn), tf.sin(2 * math.pi * turn)
+    return y * cos + x * sin - (1.6 * offset - 0.8), x * cos - y * sin

@@ -1,0 +1,229 @@
+"""``save`` and ``load``: a fitted pipeline as one file that holds no code."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from ..utils._output_files import PIPELINE_FILE, pipeline_file, whole_file
+from ..utils._wording import shown
+from ._archive import LARGEST_FILE, foreign_types, pack, unpack
+
+
+def save(pipe: BaseEstimator, path: str | os.PathLike[str]) -> None:
+    """Save a fitted pipeline to one file.
+
+    The file holds arrays and the names of types, and no code; :func:`load` reads it, in
+    this version and in later ones. It is written beside its place and then moved there: a
+    file that was there stays as it was until the new one is whole, and if anything fails.
+
+    The state of the optimizer is saved where training is to go on: after ``partial_fit``,
+    and after ``fit`` with ``warm_start=True``. Else the file has the size of the weights,
+    and a fifth more at the most.
+
+    No folder is named in it: ``memory`` and ``checkpoint_dir`` come back as None, and a
+    :class:`~mnist_estimator.CachedClassifier` as the estimator that it wraps.
+
+    Parameters
+    ----------
+    pipe : estimator
+        A fitted pipeline, another estimator of this package, or one of scikit-learn with
+        one in it, such as a ``CalibratedClassifierCV`` or a ``VotingClassifier``. Of the
+        rest of scikit-learn all is saved that skops trusts: no trees, and of functions only
+        ufuncs of NumPy and SciPy.
+    path : str or path-like
+        The file to write, such as "digits.pipeline". Its folder must be there.
+
+    Raises
+    ------
+    TypeError
+        If ``pipe`` is no estimator, or holds an object of a type that is not saved, such as
+        a callback, a function or a tree. Nothing is written.
+    NotFittedError
+        If ``pipe`` is not fitted.
+    OSError
+        If the file cannot be written: ``FileNotFoundError`` without a folder,
+        ``IsADirectoryError`` if ``path`` is one, ``PermissionError``, a full disk.
+
+    See Also
+    --------
+    mnist_estimator.load : Read the file.
+
+    Notes
+    -----
+    skops writes the objects; ``docs/persistence.md`` says what is in the file.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from sklearn.datasets import load_digits
+    >>> from mnist_estimator import load, make_pipeline, save
+    >>> X, y = load_digits(return_X_y=True)
+    >>> pipe = make_pipeline(filters=(8,), epochs=1, random_state=0).fit(X[:300], y[:300])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(pipe, os.path.join(folder, "digits.pipeline"))
+    ...     again = load(os.path.join(folder, "digits.pipeline"))
+    >>> bool((again.predict_proba(X) == pipe.predict_proba(X)).all())
+    True
+    """
+    target = _target(path)
+    if not isinstance(pipe, BaseEstimator):
+        raise TypeError(
+            "pipe must be a fitted pipeline or another estimator of scikit-learn; got "
+            f"{pipe!r:.200}. Save the pipeline, and other data apart."
+        )
+    check_is_fitted(pipe, msg="pipe is not fitted, so there is nothing to save. Call fit first.")
+    _replace(target, _packed(pipe))
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Load a pipeline that :func:`save` has written.
+
+    Nothing that a file names is run, whoever wrote it: size, checksum, members, kinds of
+    objects, their types and the shapes of all arrays are checked before anything is
+    built, and what is built is no larger than what the file holds.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file, or the folder that ``mnist-estimator train`` wrote to, with digits.pipeline in it.
+
+    Returns
+    -------
+    estimator
+        As it was saved: it predicts the same to the bit on the same versions and the same
+        kind of processor.
+
+    Raises
+    ------
+    ValueError
+        If the file is none of ``save``'s, is changed or cut off, is of a newer format, or
+        holds what ``save`` would not write.
+    OSError
+        If it cannot be read: ``FileNotFoundError``, ``IsADirectoryError``,
+        ``PermissionError``.
+
+    See Also
+    --------
+    mnist_estimator.save : Write the file.
+
+    Notes
+    -----
+    If another version of scikit-learn wrote the file, scikit-learn warns of it, as with pickles
+    (``InconsistentVersionWarning``). That loading is safe does not make a stranger's model
+    right: it may answer what it likes.
+    """
+    source = pipeline_file(_as_path(path))
+    data = _read(source)
+    try:
+        pipe = unpack(data)
+        if not isinstance(pipe, BaseEstimator):
+            raise ValueError(f"it holds an object of type {_type_name(pipe)}, and no estimator.")
+    except ValueError as error:
+        raise ValueError(
+            f"{source} cannot be loaded: {error} Nothing in it was run. Take a copy that save has "
+            "written, or fit again."
+        ) from error
+    return pipe
+
+
+def _packed(pipe: BaseEstimator) -> bytes:
+    """Return the content of the file; refuse what :func:`load` would refuse."""
+    try:
+        data = pack(pipe)
+        foreign = foreign_types(data)
+    except Exception as error:
+        reason = str(error)
+        if isinstance(error, RecursionError):
+            reason = "it holds objects that hold each other, as requests for metadata do."
+        raise TypeError(
+            f"pipe cannot be saved: {reason} Nothing was written. Leave that part out of the "
+            "pipeline, or use joblib, whose files only those may load who trust their writer."
+        ) from error
+    if foreign:
+        raise TypeError(
+            f"pipe holds objects of types that are not saved: {', '.join(foreign)}"
+            f"{_places(pipe, foreign)}. Nothing was written. Only arrays, plain values, estimators "
+            "of scikit-learn and this package's are saved. Leave the others out; callbacks of a "
+            "fitted pipeline can go: pipe.set_params(cnn__callbacks=None)."
+        )
+    return data
+
+
+def _places(pipe: BaseEstimator, names: list[str]) -> str:
+    """Say which parameters hold objects of these types."""
+    found = [
+        parameter
+        for parameter, value in pipe.get_params().items()
+        for item in (value if isinstance(value, list | tuple) else [value])
+        if _type_name(item) in names
+    ]
+    return f" (in {', '.join(dict.fromkeys(found))})" if found else ""
+
+
+def _type_name(value: Any) -> str:
+    """Return the full name of a type or function, or of the type of another value."""
+    named = value if hasattr(value, "__qualname__") else type(value)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def _as_path(path: Any) -> Path:
+    if not isinstance(path, str | os.PathLike) or isinstance(os.fspath(path), bytes):
+        raise TypeError(
+            f'path must be a str or a path, such as "digits.pipeline"; got {shown(path)}.'
+        )
+    return Path(path)
+
+
+def _target(path: Any) -> Path:
+    """Return where to write, links followed, if a file can be there."""
+    target = _as_path(path).resolve()
+    if target.is_dir():
+        raise IsADirectoryError(
+            f'path is the folder {target}. Name a file in it, such as "digits.pipeline".'
+        )
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"path is in the folder {target.parent}, which is not there. Create it first."
+        )
+    if target.exists() and not target.is_file():
+        raise OSError(f"path is {target}, which is a device or pipe and no file. Name a file.")
+    return target
+
+
+def _replace(target: Path, data: bytes) -> None:
+    """Write a file whole, or leave the one that was there."""
+    if len(data) > LARGEST_FILE:
+        raise OSError(f"pipe takes {len(data)} bytes; a file has {LARGEST_FILE} at the most.")
+    try:
+        with whole_file(target) as draft:
+            draft.write_bytes(data)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{error.strerror}. Nothing was written, and a file that was there is as before. "
+            "Check the space on the disk and the rights of the folder",
+            str(target),
+        ) from error
+
+
+def _read(source: Path) -> bytes:
+    """Return the content of a file that is not too large to be one of ours."""
+    if source.is_dir():
+        raise IsADirectoryError(
+            f"path is the folder {source}, which holds no {PIPELINE_FILE}. Name the file in it."
+        )
+    if not source.exists():
+        raise FileNotFoundError(f"path is {source}, which is not there. Check its name.")
+    # A pipe without a writer would keep ``open`` waiting.
+    size = source.stat().st_size
+    if not stat.S_ISREG(source.stat().st_mode) or size > LARGEST_FILE:
+        raise ValueError(
+            f"{source} cannot be loaded: it is no file, or has {size} bytes, and {LARGEST_FILE} "
+            "are the most. Nothing in it was run. Name a file that save has written."
+        )
+    with open(source, "rb") as file:
+        return file.read(size)

@@ -1,0 +1,130 @@
+"""Digits found in photos and scans."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..preprocessing._digit_normalizer import SIDE, as_bytes
+from ._binarization import find_ink
+from ._open_image import open_page, require_imaging, to_grey
+from ._ruled_lines import remove_ruled_lines
+from ._segmentation import Scorer, draw, find_digits
+
+
+@dataclass(eq=False)
+class DigitReading:
+    """The digits found in a picture, in reading order.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, 28, 28), uint8
+        Each digit in MNIST's format, light on dark.
+    boxes : ndarray of shape (n, 4), int64
+        Where each is in the picture, turned as EXIF says: the first row and column,
+        and those after the last, as in ``skimage.measure.regionprops``.
+    lines : ndarray of shape (n,), int64
+        Which line of text each is in, counted from 0 at the top.
+
+    See Also
+    --------
+    mnist_estimator.read_digits : Finds them.
+    """
+
+    images: NDArray[np.uint8]
+    boxes: NDArray[np.int64]
+    lines: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def read_digits(image: Any, *, page: int | None = None) -> DigitReading:
+    """Find the digits in a photo or scan, and bring them to MNIST's format.
+
+    Uneven light, shadows, texture of the paper and ruled lines are taken out, broken
+    strokes joined, specks dropped, and digits that touch cut apart. What is written
+    there but is no digit is returned like one: this function looks for ink, and
+    leaves it to the classifier to read it.
+
+    Parameters
+    ----------
+    image : str, path, file object, PIL image or array-like
+        A file in any format that Pillow reads; or numbers of shape (height, width) or
+        (height, width, channels), with one channel, three (RGB) or four (RGB and
+        alpha). Whole numbers are out of 255, or 65535 if one is larger; floats out of
+        1 (if one is larger, as whole numbers; if one is negative, from the smallest
+        to the largest). Dark on light or light on dark, of at most 50 million pixels.
+        Digits 20 pixels high or more are read best.
+    page : int, default=None
+        Which picture of a file with several pages or frames, such as a TIFF, from 0.
+        None: the first of a file, with a warning if there are more; of a PIL image the
+        one that it is at.
+
+    Returns
+    -------
+    DigitReading
+        With no digits in it if none were found, or if the picture has more than 10,000 separate
+        marks, as textures and halftone prints have, of which a ``UserWarning`` tells.
+
+    Raises
+    ------
+    ImportError
+        If scikit-image or Pillow is not installed (the extra ``images``).
+    OSError
+        If a file cannot be found or read.
+    ValueError
+        If a file is no picture or is cut off, or the picture is too large, has no
+        pixel, a wrong number of channels, or values that are not finite, or there is
+        no such page.
+    TypeError
+        If `image` is none of these kinds, or `page` is no whole number.
+
+    See Also
+    --------
+    mnist_estimator.recognize : Finds the digits and reads them.
+    mnist_estimator.DigitNormalizer : For digits that are cut out already.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnist_estimator import read_digits
+    >>> page = np.full((100, 200), 255, dtype=np.uint8)  # white, with two black bars
+    >>> page[30:70, 50:55] = page[30:70, 120:125] = 0
+    >>> digits = read_digits(page)
+    >>> digits.boxes.tolist()
+    [[30, 50, 70, 55], [30, 120, 70, 125]]
+    >>> digits.images.shape
+    (2, 28, 28)
+    """
+    require_imaging("read_digits")
+    return find_in(open_page(image, page).pixels)
+
+
+def find_in(picture: NDArray[Any], score: Scorer | None = None) -> DigitReading:
+    """Find the digits in a picture from :func:`~mnist_estimator.recognition._open_image.open_page`.
+
+    Parameters
+    ----------
+    picture : ndarray of shape (height, width) or (height, width, 3)
+        Where to look.
+    score : callable, default=None
+        See :func:`~mnist_estimator.recognition._segmentation.find_digits`.
+
+    Returns
+    -------
+    DigitReading
+    """
+    ink = find_ink(to_grey(picture))
+    ink.mask, removed = remove_ruled_lines(ink.mask, ink.stroke)
+    ink.amount[removed] = 0.0
+    lines = find_digits(ink, score)
+    found = [(blot, row) for row, line in enumerate(lines) for blot in line]
+    boxes = [(blot.top, blot.left, blot.bottom, blot.right) for blot, _ in found]
+    images = [as_bytes(draw(blot, ink)) for blot, _ in found]
+    return DigitReading(
+        np.array(images, dtype=np.uint8).reshape(-1, SIDE, SIDE),
+        np.rint(np.array(boxes).reshape(-1, 4) * ink.scale).astype(np.int64),
+        np.array([row for _, row in found], dtype=np.int64),
+    )

@@ -1,0 +1,128 @@
+"""Ruled lines on paper: found, and taken out without what is written over them."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ._binarization import usual_height
+
+SHORTEST = 0.25
+"""A ruled line spans at least this share of the page's width."""
+LENGTH = 2.5
+"""In heights of a digit, at least."""
+LENGTH_TO_WIDTH = 25
+"""A ruled line is that many times as long as it is thick, at least."""
+COVERED = 0.6
+"""Share of a line's columns, at least, in which it is seen."""
+
+
+def remove_ruled_lines(
+    mask: NDArray[np.bool_], stroke: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Take lines across the page, and down the page, out of what is ink.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (height, width), bool
+        Where ink is.
+    stroke : float
+        Usual width of a stroke, in pixels.
+
+    Returns
+    -------
+    mask : ndarray of shape (height, width), bool
+        The ink without the lines; what crosses them is kept.
+    removed : ndarray of shape (height, width), bool
+        What was taken out.
+
+    Notes
+    -----
+    As staff lines are removed from music: along the line, ink goes where its vertical
+    run is no longer than the line is thick (C. Dalitz et al., "A comparative
+    study of staff removal algorithms", 2008).
+    """
+    removed = _lines(mask, stroke, 0.0)
+    if removed.any():
+        # A stroke of a large digit is as long as that digit is high, or not much longer.
+        height = usual_height(mask & ~removed)
+        removed = _lines(mask, stroke, LENGTH * height) if height else np.zeros_like(mask)
+    left = mask & ~removed
+    if removed.any():
+        # What crosses a line at a low angle has a gap there now.
+        gap = round(stroke) + 3
+        closed = ndimage.binary_closing(np.pad(left, gap), np.ones((gap, gap)))
+        left |= closed[gap:-gap, gap:-gap] & removed
+    return left, removed & ~left
+
+
+def _lines(mask: NDArray[np.bool_], stroke: float, shortest: float) -> NDArray[np.bool_]:
+    """Return the pixels of lines, across and down, that are not shorter than `shortest`."""
+    return _lines_across(mask, stroke, shortest) | _lines_across(mask.T, stroke, shortest).T
+
+
+def _lines_across(mask: NDArray[np.bool_], stroke: float, shortest: float) -> NDArray[np.bool_]:
+    """Return the pixels of lines that go from left to right."""
+    height, width = mask.shape
+    removed = np.zeros(mask.shape, dtype=bool)
+    length = max(24, width // 30)
+    if width < 4 * length or height < 8:
+        return removed
+    thick = ndimage.maximum_filter1d(mask, 3, axis=0)
+    opened = ndimage.minimum_filter1d(thick, length, axis=1)
+    opened = ndimage.maximum_filter1d(opened, length, axis=1, origin=-1 if length % 2 == 0 else 0)
+    opened &= mask
+    linked = ndimage.maximum_filter1d(opened, 2 * length + 1, axis=1)
+    linked = ndimage.maximum_filter1d(linked, 3, axis=0)
+    labels, n_labels = ndimage.label(linked, structure=np.ones((3, 3)))
+    if not n_labels:
+        return removed
+    runs = _vertical_runs(mask)
+    shortest = max(shortest, SHORTEST * width)
+    for label, place in enumerate(ndimage.find_objects(labels), start=1):
+        if place[1].stop - place[1].start < shortest:
+            continue
+        rows, columns = np.nonzero(opened[place] & (labels[place] == label))
+        rows, columns = rows + place[0].start, columns + place[1].start
+        seen = np.unique(columns)
+        span = columns.max() - columns.min() + 1
+        if span < shortest or len(seen) < COVERED * span:
+            continue
+        curve = np.polynomial.Polynomial.fit(columns, rows, 3 if span > width / 2 else 1)
+        if np.median(np.abs(rows - curve(columns))) > max(2.0, stroke):
+            continue
+        thickness = float(np.median(runs[rows, columns]))
+        if thickness > min(max(3.0, 1.5 * stroke), span / LENGTH_TO_WIDTH):
+            continue
+        _take_out(removed, mask, runs, curve, (columns.min(), columns.max()), thickness)
+    return removed
+
+
+def _take_out(
+    removed: NDArray[np.bool_],
+    mask: NDArray[np.bool_],
+    runs: NDArray[np.int32],
+    curve: np.polynomial.Polynomial,
+    ends: tuple[int, int],
+    thickness: float,
+) -> None:
+    """Mark what belongs to one line, a little beyond its ends."""
+    height, width = mask.shape
+    columns = np.arange(max(0, ends[0] - 4), min(width, ends[1] + 5))
+    middle = np.rint(curve(columns)).astype(int)
+    reach = round(thickness / 2) + 2
+    for offset in range(-reach, reach + 1):
+        rows = middle + offset
+        inside = (rows >= 0) & (rows < height)
+        at = rows[inside], columns[inside]
+        removed[at] |= mask[at] & (runs[at] <= 1.4 * thickness + 1.0)
+
+
+def _vertical_runs(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return for each pixel of ink how many there are in one go, up and down from it."""
+    above = np.zeros(mask.shape, dtype=np.int32)
+    below = np.zeros(mask.shape, dtype=np.int32)
+    for row in range(len(mask)):
+        above[row] = mask[row] * ((above[row - 1] if row else 0) + 1)
+    for row in range(len(mask) - 1, -1, -1):
+        below[row] = mask[row] * ((below[row + 1] if row + 1 < len(mask) else 0) + 1)
+    return np.maximum(above + below - 1, 0)

@@ -1,0 +1,1 @@
+"""Training: data, sampling, the loop over epochs, early stopping, checkpoints."""

@@ -1,0 +1,239 @@
+"""Who is told of a fit while it runs: Keras's callbacks, scikit-learn's, and the terminal."""
+
+import copy
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from sklearn.base import clone
+
+from ..utils._quiet_tensorflow import keras
+from ..utils._sklearn_compat import cloudpickle
+from ..utils._wording import shown
+
+
+def own_callback(callback: Any) -> keras.callbacks.Callback:
+    """Return a callback that a fit may use up: an instance of the class, or a copy.
+
+    Parameters
+    ----------
+    callback : keras.callbacks.Callback or subclass of it
+        What the user gave.
+
+    Returns
+    -------
+    keras.callbacks.Callback
+        It shares with the given one what cannot be copied, such as a stream or a lock.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    """
+    own = callback() if isinstance(callback, type) else _copied(callback)[0]
+    if not isinstance(own, keras.callbacks.Callback):
+        raise TypeError(
+            "callbacks must hold instances or subclasses of keras.callbacks.Callback; "
+            f"got {shown(callback)}. Derive it from keras.callbacks.Callback; callbacks of "
+            "scikit-learn's go to set_callbacks."
+        )
+    return own
+
+
+def cloned_callbacks(callbacks: Any) -> Any:
+    """Return what ``sklearn.base.clone`` makes of callbacks, whether they can be copied or not.
+
+    Parameters
+    ----------
+    callbacks : sequence of keras.callbacks.Callback
+        The parameter. Anything else is left to scikit-learn.
+
+    Returns
+    -------
+    sequence of keras.callbacks.Callback
+        Those that cannot be copied as a whole share with the given ones what cannot; a warning
+        says so.
+    """
+    if not isinstance(callbacks, list | tuple):
+        return clone(callbacks, safe=False)
+    clones = []
+    for place, callback in enumerate(callbacks):
+        own, shared = (callback, {}) if isinstance(callback, type) else _copied(callback)
+        clones.append(own)
+        for name, error in shared.items():
+            kind = type(callback).__name__
+            warnings.warn(
+                f"callbacks[{place}], of {kind}, cannot be copied as a whole ({error}): all clones "
+                f"share its {name!r}, and in a search all fits do. To give each fit one of its "
+                f"own, pass a class in place of the instance, such as callbacks=[{kind}].",
+                UserWarning,
+                stacklevel=2,
+            )
+            break
+    return type(callbacks)(clones)
+
+
+def pickled_callbacks(callbacks: Any, *, is_fitted: bool) -> Any:
+    """Return the callbacks that a pickle of a classifier gets.
+
+    Parameters
+    ----------
+    callbacks : sequence of keras.callbacks.Callback or None
+        The parameter.
+    is_fitted : bool
+        Whether the classifier is fitted: its callbacks have then done their work, and those that
+        cannot be pickled are left out, with a warning.
+
+    Returns
+    -------
+    sequence of keras.callbacks.Callback or None
+
+    Raises
+    ------
+    TypeError
+        If one cannot be pickled, and the classifier is not fitted.
+    """
+    if not isinstance(callbacks, list | tuple):
+        return callbacks
+    kept = []
+    for place, callback in enumerate(callbacks):
+        try:
+            # There and back; by what joblib pickles with, as it takes more than pickle does.
+            cloudpickle.loads(cloudpickle.dumps(callback))
+        except Exception as error:  # whatever the callback holds may raise anything
+            kind = type(callback).__name__
+            words = (
+                f"callbacks[{place}], of {kind}, cannot be pickled ({error}). A process of its "
+                f"own, as with n_jobs=2, needs a class in place of the instance, such as "
+                f"callbacks=[{kind}]."
+            )
+            if not is_fitted:
+                raise TypeError(words) from error
+            warnings.warn(f"{words} The copy is without it.", UserWarning, stacklevel=3)
+        else:
+            kept.append(callback)
+    return type(callbacks)(kept)
+
+
+def _copied(callback: Any) -> tuple[Any, dict[str, Exception]]:
+    """Copy a callback; return the copy, and by name what it shares and why.
+
+    A copy always shares what is Optuna's: a copied trial would report to a copy of its study,
+    and never hear that it is to be pruned.
+    """
+    parts = getattr(callback, "__dict__", {})
+    memo = {id(part): part for part in parts.values() if _is_of_optuna(part)}
+    try:
+        return copy.deepcopy(callback, memo.copy()), {}
+    except Exception as error:  # whatever the callback holds may raise anything
+        reason = error
+    try:
+        own = copy.copy(callback)
+    except Exception:
+        return callback, dict.fromkeys(parts, reason)
+    shared = {}
+    memo[id(callback)] = own
+    for name, part in parts.items():
+        try:
+            setattr(own, name, copy.deepcopy(part, memo))
+        except Exception as error:
+            shared[name] = error
+    return own, shared
+
+
+def _is_of_optuna(part: Any) -> bool:
+    return type(part).__module__.startswith("optuna.")
+
+
+class EpochTasks(keras.callbacks.Callback):
+    """Make each epoch a task that scikit-learn's callbacks follow.
+
+    Parameters
+    ----------
+    context : sklearn.callback.CallbackContext
+        The task of the whole fit.
+    call : dict
+        What the hooks are called with: ``estimator``, ``X``, ``y``, ``metadata``.
+    learned : callable
+        Takes the history so far; returns the attributes that a copy of the
+        estimator needs for it to be fitted as of now.
+    """
+
+    def __init__(
+        self,
+        context: Any,
+        call: dict[str, Any],
+        learned: Callable[[dict[str, list[float]]], dict[str, Any]],
+    ) -> None:
+        super().__init__()
+        self.context, self.call, self.learned = context, call, learned
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Begin a task."""
+        self.task = self.context.subcontext(task_name=f"epoch {epoch + 1}")
+        self.task.call_on_fit_task_begin(**self.call)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """End the task; stop if a callback asks for it."""
+        if self.task.call_on_fit_task_end(
+            **self.call, reconstruction_attributes=lambda: self.learned(self.params["history"])
+        ):
+            self.model.stop_training = True
+
+
+class ProgressReporter(keras.callbacks.Callback):
+    """Print a line for each epoch and, in a terminal, a bar that moves with the steps."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        super().__init__()
+        self.console = console or Console()
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f} %"),
+            TimeRemainingColumn(compact=True),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self.task: TaskID | None = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Start the clock and the bar."""
+        total, done = self.params["total_steps"], self.params["steps_done"]
+        self.started = time.perf_counter()
+        self.task = self.bar.add_task(self._label(1), total=total, completed=done)
+        self.bar.start()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Name the epoch under way."""
+        if self.task is not None:
+            self.bar.update(self.task, description=self._label(epoch + 1))
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Move the bar on by a step."""
+        if self.task is not None:
+            self.bar.advance(self.task)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Print the figures of the epoch."""
+        logs = logs or {}
+        names = {
+            "loss": "loss", "accuracy": "accuracy",
+            "val_loss": "val. loss", "val_accuracy": "val. accuracy",
+        }  # fmt: skip
+        figures = [f"{names[name]} {logs[name]:.4f}" for name in names if name in logs]
+        seconds = time.perf_counter() - self.started
+        line = f"{self._label(epoch + 1)}  {'  '.join(figures)}  {seconds:.0f} s"
+        self.console.print(line, highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Take the bar away, however the training ended."""
+        self.bar.stop()
+
+    def _label(self, epoch: int) -> str:
+        total = self.params["epochs"]
+        return f"Epoch {epoch:{len(str(total))}d}/{total}"

@@ -1,0 +1,384 @@
+"""What a fit keeps on disk from epoch to epoch, so that a crash loses nothing."""
+
+import contextlib
+import hashlib
+import io
+import json
+import math
+import os
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from .._version import __version__
+from ..network._functions import freeze, resolve_precision
+from ..utils._quiet_tensorflow import keras, tf
+from ..utils._wording import counted
+
+try:
+    import fcntl
+except ImportError:  # Windows, which opens no folders: there is no lock there
+    fcntl = None  # type: ignore[assignment]
+
+NAME = "checkpoint.npz"
+UNINVOLVED = {
+    "checkpoint_dir", "random_state", "test_time_shift", "verbose", "warm_start",
+}  # fmt: skip
+"""Parameters that leave the weights as they are, or act by something else that is compared."""
+SEED = "the seed drawn from random_state"
+BLOCK = 2**24
+"""Bytes, about, that are hashed at once."""
+
+Arrays = dict[str, NDArray[Any]]
+Identity = dict[str, Any]
+
+
+class Checkpoint:
+    """The state of one fit, in a folder that no other fit uses meanwhile.
+
+    The file is replaced, never changed: whenever the process dies, the old one or the
+    new one is there in full.
+
+    Parameters
+    ----------
+    folder : str or os.PathLike
+        Must exist.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The file.
+    n_epochs : int or None
+        Epochs that the state in the file has behind it; None without a file.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        If there is no such folder.
+    BlockingIOError
+        If another fit uses the folder.
+    ValueError
+        If the file is damaged, or no checkpoint.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.path = Path(folder) / NAME
+        self.n_epochs: int | None = None
+        self._beside = self.path.with_suffix(".new")
+        self._identity: Identity = {}
+        self._warned = False
+        self._handle = _lock(Path(folder))
+        try:
+            self._found = self._read() if self.path.exists() else None
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the fit under way in the file; None if there is none."""
+        return None if self._found is None else self._identity["parameters"][SEED]
+
+    def identify(self, identity: Identity) -> None:
+        """Say which fit this is.
+
+        Parameters
+        ----------
+        identity : dict
+            From :func:`identity_of`.
+
+        Raises
+        ------
+        ValueError
+            If the file is another fit's; the words tell what differs.
+        """
+        if self._found is None:
+            self._identity = identity
+            return
+        was, now = self._identity, identity
+        names = [*now["parameters"], *(was["parameters"].keys() - now["parameters"].keys())]
+        differences = [
+            f"{name} was {was['parameters'].get(name)} and is {now['parameters'].get(name)} now"
+            for name in names
+            if was["parameters"].get(name) != now["parameters"].get(name)
+        ]
+        differences += [
+            f"{name} holds other data"
+            for name, value in now["data"].items()
+            if was["data"].get(name) != value
+        ]
+        if not differences and was["start"] != now["start"]:
+            differences.append("the network to start from has other weights")
+        if differences:
+            raise ValueError(
+                f"checkpoint_dir={str(self.path.parent)!r} holds the checkpoint of another fit, "
+                f"which was not finished ({counted(self.n_epochs or 0, 'epoch')} done): "
+                f"{'; '.join(differences)}. "
+                f"To go on with that fit, repeat it as it was. To begin this one, delete "
+                f"{str(self.path)!r} or pass another folder."
+            )
+
+    def begin(self, state: Arrays) -> Arrays | None:
+        """Write a first file, and a second one beside it, so that lack of room shows at once.
+
+        Parameters
+        ----------
+        state : dict of arrays
+            The state before the first epoch, as :meth:`save` takes it.
+
+        Returns
+        -------
+        dict of arrays or None
+            The state to go on from, if there was a file.
+
+        Raises
+        ------
+        OSError
+            If the folder cannot be written to, or is full.
+        ValueError
+            If the file does not hold the same arrays.
+        """
+        found = self._found
+        if found is not None and _shapes(found) != _shapes(state):
+            raise self._unreadable("its arrays are not those of this network and these data")
+        try:
+            if found is None:
+                self._write(state)
+            self._write(state if found is None else found)
+        except OSError as error:
+            if found is None:
+                self.path.unlink(missing_ok=True)
+            raise OSError(
+                error.errno,
+                f"checkpoint_dir={str(self.path.parent)!r} cannot take a checkpoint: "
+                f"{error.strerror}. It must be writable and have room for two files of "
+                f"{_size(state)}. See to that, or pass another folder.",
+            ) from error
+        return found
+
+    def save(self, state: Arrays) -> None:
+        """Write the state after an epoch; where that fails, warn once and keep the last one.
+
+        Parameters
+        ----------
+        state : dict of arrays
+            Without objects. ``n_epochs`` is the number of epochs done.
+        """
+        try:
+            self._write(state)
+        except OSError as error:
+            if not self._warned:
+                warnings.warn(
+                    f"The checkpoint after epoch {state['n_epochs']} could not be written to "
+                    f"{str(self.path.parent)!r}: {error.strerror}. Training goes on, and each "
+                    f"epoch tries again; until then, {NAME!r} stays as of "
+                    f"{counted(self.n_epochs or 0, 'epoch')}. "
+                    "See to room and rights there.",
+                    UserWarning,
+                    stacklevel=2,
+                )
+            self._warned = True
+
+    def remove(self) -> None:
+        """Delete the file: the fit is done."""
+        self.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let other fits use the folder."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+    def _read(self) -> Arrays:
+        """Return the state in the file."""
+        content = io.BytesIO(self.path.read_bytes())
+        try:
+            with zipfile.ZipFile(content):
+                content.seek(0)  # it is a zip file, not another of the kinds that NumPy reads
+            with np.load(content, allow_pickle=False) as archive:
+                state = dict(archive)
+            self._identity = json.loads(str(state.pop("identity")))
+            self.n_epochs = int(state["n_epochs"])
+        except Exception as error:  # NumPy and zipfile have many for what is no such file
+            raise self._unreadable(str(error)) from error
+        return state
+
+    def _unreadable(self, reason: str) -> ValueError:
+        return ValueError(
+            f"checkpoint_dir={str(self.path.parent)!r} holds a file {NAME!r} that is damaged or no "
+            f"checkpoint ({reason}). Delete it to begin anew, or pass another folder."
+        )
+
+    def _write(self, state: Arrays) -> None:
+        """Put a file in the place of the old one, in one step."""
+        content = io.BytesIO()
+        arrays: dict[str, Any] = {"identity": np.array(json.dumps(self._identity)), **state}
+        np.savez(content, **arrays)
+        try:
+            with self._beside.open("wb") as file:
+                file.write(content.getbuffer())
+                file.flush()
+                os.fsync(file.fileno())
+            self._beside.replace(self.path)
+        except BaseException:
+            self._beside.unlink(missing_ok=True)
+            raise
+        if self._handle is not None:
+            os.fsync(self._handle)  # the new name, too, outlives a power cut
+        self.n_epochs = int(state["n_epochs"])
+
+
+@contextlib.contextmanager
+def open_checkpoint(folder: str | os.PathLike[str] | None) -> Iterator[Checkpoint | None]:
+    """Hold the checkpoint of a fit while the block runs.
+
+    Parameters
+    ----------
+    folder : str, os.PathLike or None
+        The parameter ``checkpoint_dir``; None gives None.
+    """
+    if folder is None:
+        yield None
+        return
+    checkpoint = Checkpoint(folder)
+    try:
+        yield checkpoint
+    except FloatingPointError:
+        checkpoint.remove()  # the same fit would only diverge again
+        raise
+    finally:
+        checkpoint.close()
+
+
+def identity_of(
+    estimator: BaseEstimator,
+    seed: int,
+    data: Mapping[str, Sequence[NDArray[Any]]],
+    start: list[tf.Variable],
+    found: Mapping[str, Any],
+) -> Identity:
+    """Return what decides the weights that come of a fit.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose parameters count, but for ``UNINVOLVED``.
+    seed : int
+        Drawn from ``random_state``.
+    data : dict of sequences of arrays
+        What was given to ``fit``, by the names of the arguments; empty for None.
+    start : list of tf.Variable
+        The network and what belongs to it, before the first step.
+    found : dict
+        What else decides how its training goes on, by names that a message may use.
+
+    Returns
+    -------
+    dict
+        ``parameters``, with seed and versions; ``data`` and ``start`` as hashes.
+    """
+    given = estimator.get_params(deep=False)
+    kinds = [callback if isinstance(callback, type) else type(callback)
+             for callback in given["callbacks"] or ()]  # fmt: skip
+    dtype, bfloat16 = resolve_precision(given["precision"])
+    resolved = {
+        "callbacks": [kind.__name__ for kind in kinds],
+        "precision": "bfloat16" if bfloat16 else dtype,
+    }
+    involved = {name: value for name, value in given.items() if name not in UNINVOLVED} | resolved
+    plain = {
+        name: dict(value) if isinstance(value, Mapping) else value
+        for name, value in involved.items()
+    }
+    return {
+        "parameters": {
+            **{name: repr(value) for name, value in freeze(plain)},
+            SEED: seed,
+            **{name: repr(value) for name, value in found.items()},
+            "the version of mnist_estimator": __version__,
+            "the version of TensorFlow": tf.__version__,
+            "the version of Keras": keras.__version__,
+            "the version of NumPy": np.__version__,
+        },
+        "data": {name: digest(*values) for name, values in data.items()},
+        "start": digest(*(variable.numpy() for variable in start)),
+    }
+
+
+def digest(*arrays: NDArray[Any]) -> str:
+    """Return a hash of arrays: of their types, shapes and values.
+
+    Parameters
+    ----------
+    *arrays : ndarray
+        Without objects. They are read block by block, so they may be memory-mapped.
+
+    Returns
+    -------
+    str
+        SHA-256, hexadecimal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnist_estimator.training._checkpoint import digest
+    >>> digest(np.arange(6)) == digest(np.arange(12)[:6])
+    True
+    >>> digest(np.arange(6)) == digest(np.arange(6).reshape(2, 3))
+    False
+    """
+    sink = hashlib.sha256()
+    for array in arrays:
+        sink.update(f"{array.dtype.str} {array.shape}".encode())
+        rows = array if array.ndim else array[np.newaxis]
+        size = max(1, BLOCK // max(1, rows.dtype.itemsize * math.prod(rows.shape[1:])))
+        for start in range(0, len(rows), size):
+            sink.update(rows[start : start + size].tobytes())
+    return sink.hexdigest()
+
+
+def _lock(folder: Path) -> int | None:
+    """Open a folder and lock it, as long as it is open and the process lives."""
+    if not folder.exists():
+        raise FileNotFoundError(
+            f"checkpoint_dir={str(folder)!r} does not exist. Create the folder first, or pass "
+            "another one."
+        )
+    if not folder.is_dir():
+        raise NotADirectoryError(
+            f"checkpoint_dir={str(folder)!r} is no folder. Pass a folder; the file in it is "
+            f"{NAME!r}."
+        )
+    if fcntl is None:
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise BlockingIOError(
+            f"checkpoint_dir={str(folder)!r} is in use by another fit. Give each of the fits that "
+            "run at the same time a folder of its own."
+        ) from error
+    except OSError:
+        pass  # a file system without locks
+    return handle
+
+
+def _shapes(state: Arrays) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return dtypes and shapes of the arrays, but those of the history, which grows."""
+    return {
+        name: (array.dtype.str, array.shape)
+        for name, array in state.items()
+        if not name.startswith("history_")
+    }
+
+
+def _size(state: Arrays) -> str:
+    return f"{sum(array.nbytes for array in state.values()) / 1024:,.0f} KiB"

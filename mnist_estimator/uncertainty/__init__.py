@@ -1,0 +1,5 @@
+"""Classifiers that know when not to answer: reject option and novelty detection."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,493 @@
+"""A classifier that gives no label where it may be wrong, or where a sample is none of its kind.
+
+Any scikit-learn classifier with `predict_proba` will do.
+"""
+
+import warnings
+from numbers import Integral, Real
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import beta
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.model_selection import StratifiedShuffleSplit, check_cv
+from sklearn.utils import assert_all_finite, get_tags, indexable
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from ..utils._doc_link import DocumentationLink
+from ..utils._fitted import check_labels, predict, take_rows
+from ..utils._validation import check_targets, count_rows, refuse_streams
+from ..utils._wording import shown, suggest_names
+
+
+class Operating(NamedTuple):
+    """Where a classifier with a reject option works."""
+
+    threshold: float
+    """Smallest score that is accepted; infinite if nothing can be."""
+    coverage: float
+    """Share of the samples accepted, in [0, 1]."""
+    error_rate: float
+    """Share of mistakes among those, NaN if there are none."""
+    error_bound: float
+    """What the true error rate stays below, at the confidence level; NaN without samples."""
+
+
+def choose_threshold(
+    correct: ArrayLike,
+    score: ArrayLike,
+    *,
+    error_rate: float = 0.005,
+    confidence_level: float = 0.95,
+) -> Operating:
+    r"""Choose the lowest threshold whose error rate is bounded: selection with guaranteed risk.
+
+    Parameters
+    ----------
+    correct : array-like of bool of shape (n_samples,)
+        Whether each prediction is right, on samples that the classifier did not learn from.
+    score : array-like of float of shape (n_samples,)
+        How sure the classifier is of each, such as the largest probability. Samples of
+        score minus infinity are never accepted.
+    error_rate : float in (0, 1], default=0.005
+        Share of mistakes wanted among the accepted.
+    confidence_level : float in (0, 1), default=0.95
+        Chance, over the draw of the samples, that the bound holds.
+
+    Returns
+    -------
+    Operating
+        (threshold, coverage, error_rate, error_bound), the last three on these samples.
+        The threshold is infinite if no bound is low enough.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ or are 0, a score is NaN, or a number is out of range.
+
+    Notes
+    -----
+    Of the k samples with the highest scores, let e be mistaken. The bound is Clopper and
+    Pearson's upper limit for the share e / k at the level :math:`1 - \delta / m`. A binary
+    search over k looks at :math:`m = \lceil \log_2 n \rceil` thresholds; dividing
+    :math:`\delta = 1 -` ``confidence_level`` by m pays for the choice among them.
+
+    References
+    ----------
+    Y. Geifman, R. El-Yaniv: Selective Classification for Deep Neural Networks. NeurIPS 2017,
+    algorithm 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnist_estimator.uncertainty import choose_threshold
+    >>> score = np.linspace(0, 1, 2001)
+    >>> chosen = choose_threshold(score > 0.2, score, error_rate=0.01)
+    >>> round(chosen.threshold, 3), chosen.error_bound < 0.01
+    (0.198, True)
+    """
+    right, sure = np.asarray(correct, dtype=bool), np.asarray(score, dtype=float)
+    if right.shape != sure.shape or right.ndim != 1 or right.size == 0:
+        raise ValueError(
+            "correct and score must be one-dimensional, of one length, at least 1; "
+            f"got the shapes {right.shape} and {sure.shape}."
+        )
+    if np.isnan(sure).any():
+        raise ValueError("score must hold numbers; got NaN. Leave those samples out.")
+    for name, value, allowed in (
+        ("error_rate", error_rate, 0 < error_rate <= 1),
+        ("confidence_level", confidence_level, 0 < confidence_level < 1),
+    ):
+        if not allowed:
+            raise ValueError(f"{name} must be a share above 0 and at most 1; got {shown(value)}.")
+    sure_first = np.argsort(-sure, kind="stable")
+    falling = sure[sure_first]
+    n_wrong = np.cumsum(~right[sure_first])
+    # A threshold accepts all samples of equal score, so only the last of them can be the end.
+    ends = np.flatnonzero(np.append(falling[1:] < falling[:-1], True) & (falling > -np.inf))
+    found = Operating(np.inf, 0.0, np.nan, np.nan)
+    if error_rate == 1:  # nothing is asked, so nothing needs proof
+        return Operating(-np.inf, 1.0, float(n_wrong[-1] / len(sure)), 1.0)
+    n_tries = max(1, int(np.ceil(np.log2(len(ends) + 1))))
+    level = 1 - (1 - confidence_level) / n_tries
+    low, high = 0, len(ends) - 1
+    while low <= high:
+        middle = (low + high) // 2
+        end = ends[middle]
+        bound = _upper_limit(int(n_wrong[end]), int(end) + 1, level)
+        if bound <= error_rate:
+            kept = end + 1
+            found = Operating(
+                float(falling[end]), float(kept / len(sure)), float(n_wrong[end] / kept), bound
+            )
+            low = middle + 1
+        else:
+            high = middle - 1
+    return found
+
+
+def _upper_limit(n_wrong: int, n_samples: int, level: float) -> float:
+    """Return Clopper and Pearson's one-sided upper limit of a share."""
+    if n_wrong == n_samples:
+        return 1.0
+    return float(beta.ppf(level, n_wrong + 1, n_samples - n_wrong))
+
+
+NOT_PREFIT = (
+    'This %(name)s is not fitted, as cv="prefit" requires. Fit it first. Where copies are fitted, '
+    "as in searches and cross-validation, pass FrozenEstimator(...) around the fitted one with "
+    "another cv, such as 2: a copy of anything else is not fitted."
+)
+
+
+class RejectingClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """Classifier that rejects samples where its error rate would be too high.
+
+    A sample is accepted if the probability of its predicted label reaches a threshold,
+    and the outlier detector, if there is one, takes it for an inlier. The threshold is
+    the lowest at which the error rate among accepted samples is bounded, by
+    :func:`~mnist_estimator.uncertainty.choose_threshold` on samples held out from training.
+    The bound speaks of samples like those of ``fit``: of things of another kind only the
+    outlier detector knows.
+
+    Parameters
+    ----------
+    estimator : classifier
+        With ``predict_proba``; a pipeline or search will do.
+    error_rate : float in (0, 1], default=0.005
+        Share of mistakes wanted among accepted samples. 1 accepts all that are no outliers.
+    confidence_level : float in (0, 1), default=0.95
+        Chance that the true error rate is below ``error_rate``.
+    outlier_detector : outlier detector or None, default=None
+        With ``predict`` that gives -1 for outliers in new samples: for networks
+        ``NoveltyDetector()``, else such as ``LocalOutlierFactor(novelty=True)``. It takes
+        samples as ``estimator`` does. If it has a parameter ``classifier`` that is None, it
+        gets the fitted estimator there.
+    cv : int, float, cross-validation generator, iterable or "prefit", default=5
+        Where held-out samples come from. A float in (0, 1): that share of the samples,
+        drawn class by class; the estimator learns the others, once. An int or a splitter:
+        cross-validation; then the estimator learns all samples, and the bound is that of
+        the ones fitted in the folds, which have learned from fewer. "prefit": the estimator
+        and the detector are fitted, and all of X and y are held out.
+    reject_label : number, str, bool or None, default="auto"
+        What ``predict`` says of rejected samples. "auto": -1 among numbers, less where
+        there are labels below 0; "?" among strings; None among booleans.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the draw where ``cv`` is a float.
+
+    Attributes
+    ----------
+    estimator_ : classifier
+        The fitted one.
+    outlier_detector_ : outlier detector or None
+        The fitted one.
+    classes_ : ndarray of shape (n_classes,)
+        Class labels, without ``reject_label``.
+    threshold_ : float
+        Smallest probability accepted; infinite if none is.
+    coverage_ : float
+        Share of held-out samples that are accepted, in [0, 1].
+    error_rate_ : float
+        Share of mistakes among those; NaN if there are none.
+    error_bound_ : float
+        What the true error rate stays below, at ``confidence_level``; NaN if all are rejected.
+    reject_label_ : object
+        What ``predict`` says of rejected samples.
+
+    See Also
+    --------
+    mnist_estimator.CoverageAccuracyDisplay : What each threshold would give.
+    sklearn.model_selection.TunedThresholdClassifierCV : Thresholds between two classes.
+
+    Notes
+    -----
+    ``score`` counts rejected samples as mistakes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from mnist_estimator import RejectingClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> base = LogisticRegression(max_iter=1000)
+    >>> model = RejectingClassifier(base, error_rate=0.02).fit(X[:1400] / 16, y[:1400])
+    >>> y_pred = model.predict(X[1400:] / 16)
+    >>> accepted = y_pred != -1
+    >>> bool((y_pred == y[1400:])[accepted].mean() > 0.98)
+    True
+    """
+
+    __module__ = "mnist_estimator.uncertainty"  # files and pickles name it
+
+    _parameter_constraints: dict[str, list | str] = {  # noqa: RUF012  scikit-learn's own form
+        "estimator": [HasMethods(["fit", "predict", "predict_proba"])],
+        "error_rate": [Interval(Real, 0, 1, closed="right")],
+        "confidence_level": [Interval(Real, 0, 1, closed="neither")],
+        "outlier_detector": [HasMethods(["fit", "predict"]), None],
+        "cv": [
+            Interval(Integral, 2, None, closed="left"),
+            Interval(Real, 0, 1, closed="neither"),
+            StrOptions({"prefit"}),
+            "cv_object",
+        ],
+        "reject_label": "no_validation",
+        "random_state": ["random_state"],
+    }
+
+    @suggest_names
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        error_rate: float = 0.005,
+        confidence_level: float = 0.95,
+        outlier_detector: Any = None,
+        cv: Any = 5,
+        reject_label: Any = "auto",
+        random_state: Any = None,
+    ) -> None:
+        self.estimator = estimator
+        self.error_rate = error_rate
+        self.confidence_level = confidence_level
+        self.outlier_detector = outlier_detector
+        self.cv = cv
+        self.reject_label = reject_label
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: ArrayLike) -> Self:
+        """Fit the estimator, and choose the threshold on samples it has not learned.
+
+        A ``UserWarning`` says so if no threshold keeps the error rate: then every sample is
+        rejected.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, ...)
+            Samples in the form that ``estimator`` takes.
+        y : array-like of shape (n_samples,)
+            Labels.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range, X and y do not fit together, or
+            ``reject_label`` is one of the labels.
+        NotFittedError
+            With ``cv="prefit"``, if the estimator or the detector is not fitted.
+        """
+        validate_parameter_constraints(
+            self._parameter_constraints, self.get_params(deep=False), type(self).__name__
+        )
+        count_rows(X)
+        refuse_streams(y, "y", "labels")
+        X, y = indexable(X, y)
+        labels = check_labels(X, column_or_1d(y, warn=True))
+        if labels.dtype.kind == "f":
+            assert_all_finite(labels, input_name="y")
+        check_targets(labels)
+        reject_label = _resolve_reject_label(self.reject_label, labels)
+        if isinstance(self.cv, str):
+            parts = (self.estimator, self.outlier_detector)
+            for part in parts:
+                if part is not None:
+                    check_is_fitted(part, msg=NOT_PREFIT)
+            correct, score = _judge(*parts, X, labels)
+        elif isinstance(self.cv, float):
+            splitter = StratifiedShuffleSplit(
+                n_splits=1, test_size=self.cv, random_state=self.random_state
+            )
+            kept, held_out = next(splitter.split(np.zeros(len(labels)), labels))
+            parts = self._fit_parts(take_rows(X, kept), labels[kept])
+            correct, score = _judge(*parts, take_rows(X, held_out), labels[held_out])
+        else:
+            judged = []
+            for kept, held_out in check_cv(self.cv, labels, classifier=True).split(X, labels):
+                parts = self._fit_parts(take_rows(X, kept), labels[kept])
+                judged.append(_judge(*parts, take_rows(X, held_out), labels[held_out]))
+            correct, score = (np.concatenate(column) for column in zip(*judged, strict=True))
+            parts = self._fit_parts(X, labels)
+        chosen = choose_threshold(
+            correct,
+            score,
+            error_rate=self.error_rate,
+            confidence_level=self.confidence_level,
+        )
+        if chosen.threshold == np.inf:
+            warnings.warn(
+                f"No threshold keeps the error rate below {self.error_rate:g} at a confidence "
+                f"level of {self.confidence_level:g}: of {len(correct):,} held-out samples "
+                f"{int((~correct).sum()):,} are mistaken. All samples will be rejected. Fit on "
+                "more samples, or accept a larger error_rate.",
+                stacklevel=2,
+            )
+        self.estimator_, self.outlier_detector_ = parts
+        self.threshold_, self.coverage_, self.error_rate_, self.error_bound_ = chosen
+        self.reject_label_ = reject_label
+        self.classes_ = self.estimator_.classes_
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self.estimator_, name):
+                setattr(self, name, getattr(self.estimator_, name))
+        return self
+
+    def _fit_parts(self, X: Any, y: NDArray[Any]) -> tuple[Any, Any]:
+        estimator = clone(self.estimator).fit(X, y)
+        if self.outlier_detector is None:
+            return estimator, None
+        detector = clone(self.outlier_detector)
+        if getattr(detector, "classifier", estimator) is None:
+            detector.set_params(classifier=estimator)
+        return estimator, detector.fit(X)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the labels, or ``reject_label_`` where a sample is rejected.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, ...)
+            Samples in the form that ``estimator`` takes.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        check_is_fitted(self)
+        labels, score = _score(self.estimator_, self.outlier_detector_, X)
+        return _mark(labels, ~(score >= self.threshold_), self.reject_label_)
+
+    def accepts(self, X: Any) -> NDArray[np.bool_]:
+        """Tell which samples are accepted.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, ...)
+            Samples in the form that ``estimator`` takes.
+
+        Returns
+        -------
+        ndarray of bool of shape (n_samples,)
+        """
+        return self.score_samples(X) >= self.threshold_
+
+    def score_samples(self, X: Any) -> NDArray[np.float64]:
+        """Return how sure the classifier is: what the threshold is held against.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, ...)
+            Samples in the form that ``estimator`` takes.
+
+        Returns
+        -------
+        ndarray of float of shape (n_samples,)
+            Probability of the predicted label; minus infinity for outliers.
+        """
+        check_is_fitted(self)
+        return _score(self.estimator_, self.outlier_detector_, X)[1]
+
+    def predict_proba(self, X: Any) -> NDArray[Any]:
+        """Return the estimator's probabilities, of rejected samples too.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, ...)
+            Samples in the form that ``estimator`` takes.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict_proba(X)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over a state; refuse one that no fit leaves.
+
+        Raises
+        ------
+        ValueError
+            If the threshold is no number, or the reject label no single value.
+        """
+        super().__setstate__(state)
+        if not hasattr(self, "threshold_"):
+            return
+        if not isinstance(self.threshold_, float) or np.isnan(self.threshold_):
+            raise ValueError(f"The threshold_ must be a number; got {self.threshold_!r:.100}.")
+        _check_reject_label(self.reject_label_, "reject_label_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        own = get_tags(self.estimator)
+        tags.input_tags = own.input_tags
+        tags.classifier_tags.multi_class = own.classifier_tags.multi_class
+        return tags
+
+
+def _score(estimator: Any, detector: Any, X: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Return the predicted labels and their probabilities, minus infinity for outliers."""
+    predictions = predict(estimator, X)
+    score = np.asarray(predictions.confidence, dtype=np.float64)
+    if predictions.rejected is not None:  # by a reject option further in
+        score = np.where(predictions.rejected, -np.inf, score)
+    if detector is not None:
+        score = np.where(np.asarray(detector.predict(X)) == -1, -np.inf, score)
+    return predictions.labels, score
+
+
+def _judge(
+    estimator: Any, detector: Any, X: Any, y: NDArray[Any]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return which predictions are right, and the scores."""
+    labels, score = _score(estimator, detector, X)
+    return labels == y, score
+
+
+def _resolve_reject_label(reject_label: Any, labels: NDArray[Any]) -> Any:
+    if isinstance(reject_label, str) and reject_label == "auto":
+        if labels.dtype.kind in "USb":
+            reject_label = {"U": "?", "S": b"?", "b": None}[labels.dtype.kind]
+        else:
+            reject_label = min(-1, int(labels.min()) - 1)
+    _check_reject_label(reject_label, "reject_label")
+    if reject_label in labels.tolist():
+        raise ValueError(
+            f"reject_label must be none of the labels in y; got {shown(reject_label)}. "
+            "Choose another, such as reject_label=None."
+        )
+    return reject_label
+
+
+def _check_reject_label(value: Any, name: str) -> None:
+    if value is not None and not isinstance(value, str | bytes | bool | Real | np.generic):
+        raise ValueError(
+            f"{name} must be a number, a string, a boolean or None; got {value!r:.100}. "
+            'Use "auto" to have one that fits the labels.'
+        )
+
+
+def _mark(labels: NDArray[Any], rejected: NDArray[np.bool_], reject_label: Any) -> NDArray[Any]:
+    """Return the labels with those rejected replaced, in a dtype that holds both."""
+    mark = np.asarray(reject_label)
+    alike = mark.ndim == 0 and (
+        mark.dtype.kind == labels.dtype.kind or {mark.dtype.kind, labels.dtype.kind} <= set("iuf")
+    )
+    if not alike:
+        dtype: Any = object
+    elif mark.dtype.kind in "iu":  # -1 asks for no more than the labels have, where they have it
+        dtype = np.result_type(labels.dtype, np.min_scalar_type(reject_label))
+    else:
+        dtype = np.result_type(labels.dtype, mark.dtype)
+    marked = labels.astype(dtype)
+    marked[rejected] = reject_label
+    return marked

@@ -1,0 +1,1 @@
+"""What all parts share: checks of input, words for errors, files, compatibility."""

@@ -1,0 +1,98 @@
+"""TensorFlow in processes that others start: no hang in forks, no more cores than are its share."""
+
+import contextlib
+import os
+
+from ._quiet_tensorflow import tf, without_greetings
+
+_runs_here = _ran_before_the_fork = False
+
+
+def _note_fork() -> None:
+    global _ran_before_the_fork
+    _ran_before_the_fork = _runs_here or _was_started_by_others()
+
+
+def _was_started_by_others() -> bool:
+    """Tell whether TensorFlow runs in this process, whoever started it.
+
+    Its public functions cannot be asked without starting it. Remove when one can; where
+    TensorFlow has renamed what is asked here, it is not known.
+    """
+    from tensorflow.python.eager import context
+
+    running = getattr(context, "_context", None)
+    return bool(getattr(running, "_initialized", False))
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+def is_cut_off() -> bool:
+    """Tell whether TensorFlow would hang here.
+
+    It does in a process that was forked from one in which it had run: a fork has none of the
+    threads that TensorFlow waits for.
+    """
+    return _ran_before_the_fork
+
+
+def check_process(purpose: str = "TensorFlow") -> None:
+    """Refuse to run TensorFlow where it would hang; else note that it runs here.
+
+    The first time it is started, and what it then says of missing GPUs is left out. If nobody
+    has set its number of threads, it is given as many as ``OMP_NUM_THREADS`` says. By this
+    variable joblib, Dask, Ray and batch systems tell a process its share of the cores; TensorFlow
+    does not look at it, and would use all cores in every process.
+
+    Parameters
+    ----------
+    purpose : str, default="TensorFlow"
+        What is to be done, for the error.
+
+    Raises
+    ------
+    RuntimeError
+        If :func:`is_cut_off`.
+    """
+    global _runs_here
+    if _ran_before_the_fork:
+        raise RuntimeError(
+            f"{purpose} cannot run in this process: it was forked from one in which TensorFlow had "
+            "run, and TensorFlow hangs in such a process. (Predictions work here, training does "
+            'not.) Start it with multiprocessing.get_context("spawn"), or let joblib do so: its '
+            'default backend, "loky", does not fork.'
+        )
+    if not _runs_here:
+        with without_greetings():
+            _limit_threads()
+            tf.config.list_physical_devices()
+    _runs_here = True
+
+
+def n_threads() -> int:
+    """Return how many threads TensorFlow uses for an operation in this process."""
+    return _threads_told() or os.cpu_count() or 1
+
+
+def _limit_threads() -> None:
+    """Give TensorFlow its share of the cores, unless it was told otherwise or runs already."""
+    share, threading = _number("OMP_NUM_THREADS"), tf.config.threading
+    if share is None or _threads_told():
+        return
+    with contextlib.suppress(RuntimeError):  # if it runs already
+        threading.set_intra_op_parallelism_threads(share)
+        threading.set_inter_op_parallelism_threads(share)
+
+
+def _threads_told() -> int | None:
+    """Return how many threads TensorFlow was told to use for an operation, if it was."""
+    told = tf.config.threading.get_intra_op_parallelism_threads()
+    return told or _number("TF_NUM_INTRAOP_THREADS")
+
+
+def _number(variable: str) -> int | None:
+    """Return the number above 0 that an environment variable has, or None."""
+    value = os.environ.get(variable, "").split(",")[0].strip()  # OpenMP: a number for each level
+    return int(value) if value.isascii() and value.isdigit() and int(value) > 0 else None

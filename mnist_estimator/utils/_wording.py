@@ -1,0 +1,110 @@
+"""Words of errors: values as one would type them, numbers with their nouns, the nearest name."""
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+LONGEST = 200
+"""Characters of a value in an error."""
+
+_Self = TypeVar("_Self")
+_Given = ParamSpec("_Given")
+
+
+def shown(value: Any) -> str:
+    """Return a value as it would be typed, on one line and cut to a bearable length.
+
+    Parameters
+    ----------
+    value : object
+        NumPy's numbers, strings and booleans are shown as Python's, also inside
+        containers; of long arrays only the ends are.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnist_estimator.utils._wording import shown
+    >>> shown(np.float64("nan")), shown([np.int64(3), np.str_("a")])
+    ('nan', "[3, 'a']")
+    >>> shown(np.arange(1000))
+    'array([ 0, 1, 2, ..., 997, 998, 999])'
+    """
+    import numpy as np  # here, as the command's start is to be quick
+
+    # NumPy 2 names the type of each number unless it is to print as 1.25 did.
+    typed = np.lib.NumpyVersion(np.__version__) >= "2.0.0"
+    with np.printoptions(threshold=20, linewidth=10**6, legacy="1.25" if typed else False):
+        text = " ".join(repr(value).split())
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is one.
+
+    Examples
+    --------
+    >>> from mnist_estimator.utils._wording import counted
+    >>> counted(1, "epoch"), counted(60_000, "image"), counted(0, "class")
+    ('1 epoch', '60,000 images', '0 classes')
+    """
+    ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{ending}"
+
+
+def unknown_parameter(name: str, owner: str, names: Iterable[str]) -> str:
+    """Return what to say of a name that is not a parameter's; the nearest one is suggested.
+
+    Parameters
+    ----------
+    name : str
+        What came.
+    owner : str
+        The class whose parameters are meant.
+    names : iterable of str
+        The names of its parameters.
+
+    Returns
+    -------
+    str
+    """
+    known = list(names)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return (
+        f"Invalid parameter {name!r} for estimator {owner}.{hint} Valid parameters are: {known!r}."
+    )
+
+
+def suggest_names(
+    init: Callable[Concatenate[_Self, _Given], None],
+) -> Callable[Concatenate[_Self, _Given], None]:
+    """Decorate the constructor of an estimator to suggest the nearest name for a misspelt one.
+
+    Its signature, from which scikit-learn takes the names of the parameters, stays.
+
+    Parameters
+    ----------
+    init : callable
+        ``__init__``.
+
+    Returns
+    -------
+    callable
+        Raises TypeError for an argument that has no parameter, as Python does.
+    """
+    names = list(inspect.signature(init).parameters)[1:]
+
+    @functools.wraps(init)
+    def checked(self: _Self, *args: _Given.args, **given: _Given.kwargs) -> None:
+        for name in given:
+            if name not in names:
+                raise TypeError(unknown_parameter(name, type(self).__name__, names))
+        init(self, *args, **given)
+
+    return checked

@@ -1,0 +1,138 @@
+"""Random changes of images in training."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.ndimage import grey_dilation, grey_erosion
+
+from mnist_estimator import CNNClassifier
+from mnist_estimator.network._augmentation import dilate, harder, random_thickness
+
+SEED = tf.constant([1, 2])
+
+
+def made(n, channels=2, dtype=np.float32):
+    """Return random images with values on both sides of 0."""
+    return np.random.default_rng(0).normal(size=(n, 5, 7, channels)).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test__dilate__gives_what_scipy_gives(dtype):
+    images = made(4, dtype=dtype)
+    expected = grey_dilation(images, size=(1, 3, 3, 1), mode="nearest")
+    assert_array_equal(dilate(tf.constant(images)), expected, strict=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test__thickness__goes_part_of_the_way_to_dilation_or_erosion(dtype):
+    images = made(300, dtype=dtype)
+    after = random_thickness(tf.constant(images), SEED, 0.6).numpy()
+    assert (after.shape, after.dtype) == (images.shape, images.dtype)
+    thickest = grey_dilation(images, size=(1, 3, 3, 1), mode="nearest")
+    thinnest = grey_erosion(images, size=(1, 3, 3, 1), mode="nearest")
+    change = after - images
+    thicker = change.sum(axis=(1, 2, 3)) > 0
+    whole = np.where(thicker[:, None, None, None], thickest - images, thinnest - images)
+    amounts = change.sum(axis=(1, 2, 3)) / whole.sum(axis=(1, 2, 3))
+    assert_allclose(change, amounts[:, None, None, None] * whole, atol=1e-5)
+    # Uniform between minus and plus the amount given.
+    signed = np.where(thicker, amounts, -amounts)
+    assert -0.6 <= signed.min() < -0.55
+    assert 0.55 < signed.max() <= 0.6
+    assert abs(np.mean(signed)) < 0.08
+    assert np.std(signed) == pytest.approx(0.6 / np.sqrt(3), rel=0.1)
+
+
+def test__thickness__repeats_with_its_seed():
+    images = tf.constant(made(3))
+    once, again = (random_thickness(images, SEED, 1.0).numpy() for _ in range(2))
+    other = random_thickness(images, tf.constant([1, 3]), 1.0).numpy()
+    assert_array_equal(once, again)
+    assert not np.allclose(once, other)
+
+
+def test__thickness__of_nothing__changes_nothing():
+    images = made(3)
+    assert_array_equal(random_thickness(tf.constant(images), SEED, 0.0), images)
+
+
+def test__fit__thickness__tells_thin_lines_by_place_after_thick_ones():
+    """The images that a step sees are changed: nothing else shows it lines so thin."""
+    generator = np.random.default_rng(0)
+
+    def lines(n, width):
+        X, y = np.zeros((n, 12, 12), np.float32), generator.integers(2, size=n)
+        for image, label, start in zip(X, y, generator.integers(1, 8, size=n), strict=True):
+            turned = image.T if label else image
+            turned[start : start + width] = 1.0
+        return X, y
+
+    losses = {}
+    for thickness in (0.0, 1.0):
+        clf = CNNClassifier(
+            filters=(4, 8), kernel_size=3, epochs=8, batch_size=32, early_stopping=False,
+            augmentation={"thickness": thickness}, random_state=0,
+        )  # fmt: skip
+        X, y = lines(400, 3)
+        X_thin, y_thin = lines(200, 1)
+        proba = clf.fit(X, y).predict_proba(X_thin)
+        losses[thickness] = -np.log(proba[np.arange(200), y_thin]).mean()
+    assert losses[1.0] < losses[0.0]
+
+
+def all_right(n):
+    return tf.ones(n, tf.bool)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test__harder__goes_up_the_gradient_by_shares_of_the_contrast(dtype):
+    images = 3.0 + 5.0 * made(300, dtype=dtype)
+    gradient = 1e-6 * np.random.default_rng(1).normal(size=images.shape).astype(dtype)
+    after = harder(tf.constant(images), tf.constant(gradient), all_right(300), SEED, 0.5).numpy()
+    assert (after.shape, after.dtype) == (images.shape, images.dtype)
+    change = after - images
+    length = np.sqrt((change**2).mean(axis=(1, 2, 3)))
+    unit = gradient / np.sqrt((gradient**2).mean(axis=(1, 2, 3), keepdims=True))
+    assert_allclose(change, length[:, None, None, None] * unit, atol=1e-5)
+    amounts = length / images.std(axis=(1, 2, 3))
+    assert 0 <= amounts.min() < 0.02
+    assert 0.48 < amounts.max() <= 0.5 + 1e-6
+    assert np.mean(amounts) == pytest.approx(0.25, abs=0.03)
+
+
+def test__harder__leaves_images_without_gradient_or_contrast():
+    images, zeros = made(3), np.zeros((3, 5, 7, 2), np.float32)
+    right = all_right(3)
+    assert_array_equal(harder(tf.constant(images), tf.constant(zeros), right, SEED, 1.0), images)
+    assert_array_equal(harder(tf.constant(zeros), tf.constant(images), right, SEED, 1.0), zeros)
+
+
+def test__harder__leaves_images_that_are_misread():
+    images, gradient = tf.constant(made(4)), tf.constant(made(4) - 0.5)
+    after = harder(images, gradient, tf.constant([True, False, True, False]), SEED, 1.0)
+    same = np.all(after.numpy() == images.numpy(), axis=(1, 2, 3))
+    assert_array_equal(same, [False, True, False, True])
+
+
+def test__fit__adversarial__withstands_what_is_made_to_mislead():
+    generator = np.random.default_rng(0)
+    y = generator.integers(2, size=600)
+    X = generator.normal(scale=0.3, size=(600, 12, 12, 1)).astype(np.float32)
+    X[y == 1, 3:9, 3:9] += 0.5
+
+    losses = {}
+    for adversarial in (0.0, 0.5):
+        clf = CNNClassifier(
+            filters=(4, 8), kernel_size=3, epochs=8, batch_size=32, early_stopping=False,
+            augmentation={"adversarial": adversarial}, random_state=0,
+        ).fit(X[:400], y[:400])  # fmt: skip
+        images, labels = tf.constant(X[400:]), tf.constant(y[400:])
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, clf.model_(images))
+        slope = tape.gradient(loss, images)
+        misleading = harder(images, slope, all_right(200), SEED, 1.0)
+        proba = clf.predict_proba(misleading.numpy())
+        losses[adversarial] = -np.log(proba[np.arange(200), y[400:]]).mean()
+    assert losses[0.5] < 0.9 * losses[0.0]
