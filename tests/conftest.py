@@ -11,8 +11,14 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 # Before TensorFlow is: its fast kernels, as the command has them, on every processor.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
+# Likewise: where each core has a test process, more threads than one only wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+
 import numpy as np
 import pytest
+from common import SMALL
 from sklearn.datasets import load_digits
 
 from mnist_estimator import CNNClassifier, make_pipeline
@@ -20,18 +26,6 @@ from mnist_estimator import CNNClassifier, make_pipeline
 # A shell that starts the tests in the background has them, and what they start, ignore Ctrl-C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-SMALL = {
-    "filters": (8, 16),
-    "kernel_size": 3,
-    "epochs": 8,
-    "learning_rate": 0.01,
-    "random_state": 0,
-}
-"""One architecture for all tests, so that it is traced once."""
-
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-"""What tells TensorFlow how many threads to have, here or by this package."""
 
 
 @pytest.fixture(autouse=True)

@@ -101,7 +101,7 @@ def test_results_agree_with_each_other_and_with_the_pipeline(run):
 
 
 def test_ctrl_c_keeps_what_was_learned(tmp_path, process):
-    process = process("--train-size", "8000", "--epochs", "200", "--output", tmp_path)
+    process = process("--train-size", "3000", "--epochs", "200", "--output", tmp_path)
     for line in process.stdout:
         if line.startswith("Epoch"):
             break

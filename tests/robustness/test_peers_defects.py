@@ -60,7 +60,8 @@ import pandas as pd
 import pytest
 import skops.io
 import tensorflow as tf
-from conftest import THREAD_VARIABLES
+from common import THREAD_VARIABLES
+from joblib.externals.loky import get_reusable_executor
 from numpy.testing import assert_array_equal
 from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay, recall_score
 from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
@@ -76,7 +77,7 @@ import hashlib, json, multiprocessing, os, random, sys
 import keras, numpy as np, tensorflow as tf
 from sklearn.datasets import load_digits
 from tensorflow.python.framework.config import is_op_determinism_enabled
-from conftest import SMALL
+from common import SMALL
 from mnist_estimator import CNNClassifier
 
 X, y = load_digits(return_X_y=True)
@@ -416,8 +417,11 @@ def threads_in_a_worker():
 
 
 @pytest.mark.parametrize(("n_jobs", "share"), [(2, None), (3, 5)])
-def test_each_worker_takes_its_share_of_the_cores(n_jobs, share):
+def test_each_worker_takes_its_share_of_the_cores(n_jobs, share, monkeypatch):
     """Of many: with ``n_jobs``, TensorFlow uses all cores in every process."""
+    for name in THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    get_reusable_executor().shutdown()  # whose processes may have the variables
     backend = joblib.parallel_config("loky", inner_max_num_threads=share)
     with backend, joblib.Parallel(n_jobs) as parallel:
         told = parallel(joblib.delayed(threads_in_a_worker)() for _ in range(n_jobs))

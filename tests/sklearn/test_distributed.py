@@ -21,7 +21,7 @@ import joblib.pool
 import keras
 import numpy as np
 import pytest
-from conftest import THREAD_VARIABLES
+from common import THREAD_VARIABLES
 from joblib import parallel_config
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin

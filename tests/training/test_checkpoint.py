@@ -97,7 +97,7 @@ def n_epochs_in(folder):
         return int(archive["n_epochs"])
 
 
-# Ten real processes, killed
+# Real processes, killed
 
 
 def fit_and_tell(folder):
@@ -112,14 +112,14 @@ def fit_and_tell(folder):
 
 
 @posix
-def test__fit__killed_ten_times__ends_with_the_bits_of_one_never_killed(tmp_path):
+def test__fit__killed_again_and_again__ends_with_the_bits_of_one_never_killed(tmp_path):
     generator, kills, n_written = np.random.default_rng(7), [], 0
     for name in ("whole", "killed"):
         (tmp_path / name / "runs").mkdir(parents=True)
     whole = STARTED.Process(target=fit_and_tell, args=(tmp_path / "whole",))
     whole.start()
     file = tmp_path / "killed" / "runs" / NAME
-    while len(kills) < 10:
+    while len(kills) < 5:
         process = STARTED.Process(target=fit_and_tell, args=(tmp_path / "killed",))
         before = _version(file)
         process.start()
@@ -134,7 +134,7 @@ def test__fit__killed_ten_times__ends_with_the_bits_of_one_never_killed(tmp_path
         assert process.exitcode == -signal.SIGKILL, "It ended before it was killed."
         kills.append(n_epochs_in(file.parent))
     assert kills == sorted(kills)
-    assert kills[-1] >= n_written - len(kills) - 1 > 5
+    assert kills[-1] >= n_written - len(kills) - 1 > 2
     for process, folder in ((whole, "whole"), (None, "killed")):
         if process is None:
             process = STARTED.Process(target=fit_and_tell, args=(tmp_path / folder,))
