@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from methods import Method
-from reporting import to_markdown
+from reporting import to_markdown, wrap
 
 from mnist_estimator.evaluation._plotting import BEST_EPOCH_COLOR, TRAINING_COLOR
 
@@ -104,7 +104,7 @@ def tables(summary: pd.DataFrame, labels: Mapping[str, str]) -> tuple[pd.DataFra
         "log loss": spread(summary, "log_loss", digits=4),
         "calibration error, %": spread(summary, "ece", 100),
         "fit, s": spread(summary, "fit_seconds", digits=1),
-        "share of Keras's example": write_shares(summary),
+        "fit ÷ Keras's": write_shares(summary),
         "images/s": write_mean(summary, "images_per_second"),
         "peak MB": write_mean(summary, "peak_mb"),
     }
@@ -132,19 +132,20 @@ def page(
     absent = [method.label for name, method in methods.items() if name not in summary.index]
     main, others = tables(summary, labels)
     parts = [
+        "# MNIST, compared with other methods",
         f"{description}.",
         f"Measured by `python examples/benchmarks/compare.py` on {n_train:,} training and "
-        f"{min(n_train, 10_000):,} test images of MNIST, on processors only. Each run has a "
-        "process of its own, and runs go seed by seed through the methods. "
-        "`examples/benchmarks/compare.csv` has each one.",
+        f"{min(n_train, 10_000):,} test images of MNIST, on the CPU. Each run has its own "
+        "process; the methods alternate, seed by seed. `examples/benchmarks/compare.csv` has "
+        "every run.",
         f"![Test accuracy against seconds of the fit]({picture})",
         to_markdown(main),
-        "Mean ± standard deviation over the seeds. The fit is all from bytes to the fitted "
-        "classifier, scaling and compiling included, imports and loading not. Share: seconds of "
-        "the fit over those of Keras's example. Images/s: `predict` on the test images, as it is "
-        "by default, once warm. Peak MB: the highest resident memory of the process, with "
-        "interpreter, packages and images; MB added: what of it came after the start of the fit. "
-        "Calibration error: expected, over 15 bins.",
+        "Mean ± standard deviation over the seeds. Fit: from bytes to the fitted classifier, "
+        'including scaling and compilation, excluding imports and loading; "fit ÷ Keras\'s" '
+        "divides it by the fit of Keras's example. Images/s: `predict` on the test images with "
+        "its defaults, once warm. Peak MB: the highest resident memory of the process, including "
+        "interpreter, packages and images; MB added: the part of it added since the start of the "
+        "fit. Calibration error: expected calibration error with 15 bins.",
         to_markdown(others),
         "\n".join(f"- {method.label}: {method.note}" for method in shown),
     ]
@@ -288,4 +289,4 @@ def write_page(
     labels = {name: method.label for name, method in methods.items()}
     draw(summary, labels).savefig(picture)
     text = page(summary, methods, n_train, description, f"images/{picture.name}")
-    path.write_text(text, encoding="utf-8")
+    path.write_text(wrap(text), encoding="utf-8")

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from mnist_c import CORRUPTIONS, corrupt
-from reporting import describe, to_markdown
+from reporting import describe, to_markdown, wrap
 from rich.console import Console
 
 from mnist_estimator import load_mnist, make_pipeline
@@ -140,24 +140,23 @@ def page(found: pd.DataFrame, picture: str) -> str:
         f"Measured by `python examples/benchmarks/corruptions.py` on {n_images:,} test images of "
         "MNIST under the fifteen corruptions of MNIST-C (N. Mu, J. Gilmer, "
         "[2019](https://arxiv.org/abs/1906.02337)), with the severities of the published data "
-        "set. They are written anew in `examples/benchmarks/mnist_c.py`, which says where they "
-        "differ. `examples/benchmarks/corruptions.csv` has each run.",
+        "set. `examples/benchmarks/mnist_c.py` reimplements them and says where they differ. "
+        "`examples/benchmarks/corruptions.csv` has every run.",
         f"![Test images, clean and under each corruption]({picture})",
         "Accuracy in percent; with several seeds, mean ± standard deviation.",
         to_markdown(table(found)),
-        f"Seeds: {n_seeds}. Of these, {best} reads corrupted digits best.",
+        f"Seeds: {n_seeds}. Most accurate on corrupted digits: {best}.",
         NOTE,
     ]
-    return "\n\n".join(parts) + "\n"
+    return wrap("\n\n".join(parts) + "\n")
 
 
 NOTE = """\
-"Robust" is `make_pipeline(augmentation="robust")`: beside the small affine changes of the
-default, a share of the images is disturbed until the last fifth of the training, in one of
-seven ways: light, noise, random filters, outlines alone, inverted patches, lines, strong affine
-changes. None is a corruption of MNIST-C, but some are of the same kind (light and fog, patches and
-stripes, outlines and Canny's edges), so these figures say less about corruptions that nobody has
-thought of."""
+The default is `augmentation="robust"`: in addition to small affine changes ("affine only" stops
+there), 6 % of the images are corrupted, except in the last fifth of the training steps, in one of
+seven ways: brightness, noise, random filters, outlines alone, inverted patches, lines, strong
+affine changes. None is a corruption of MNIST-C, but some are similar (brightness and fog, patches
+and stripes, outlines and Canny edges), so these figures say less about unforeseen corruptions."""
 
 
 def draw(n_images: int = 10) -> "Figure":

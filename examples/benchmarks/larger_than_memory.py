@@ -184,11 +184,11 @@ PARTS: Parts = dict.fromkeys(SETTINGS, measure) | {IN_TURN: compare}
 FIELDS = ["images", "seconds", "images_per_second", "added_mb", "added_anonymous_mb", "share"]
 
 NOTE = """\
-Memory added: the highest resident memory over that before; anonymous: without the pages of the
-file, which the system takes back when it needs room. "Not cached": no page of the file was in
-memory at the start. Fewer images held in memory stand for as many, which would fill it. Each line
-is one run, which other work of the machine may have slowed; only predictions, which take a fifth
-of the time, are the median of five."""
+MB added: the increase of the peak resident memory; anonymous: the same without the pages of the
+file, which the system reclaims when it needs room. "Not cached": no page of the file was in memory
+at the start. The arrays hold fewer images, since two million would fill the memory. Each row is one
+run, which other work of the machine may have slowed; only predictions, which take a fifth of the
+time, are the median of five."""
 
 
 def shares(rows: pd.DataFrame) -> pd.DataFrame:
@@ -212,17 +212,17 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def page(rows: pd.DataFrame, described: str) -> str:
     """Return the tables as Markdown."""
-    parts = [f"{described}.", "# More images than memory"]
+    parts = ["# More images than memory", f"{described}."]
     parts.append(
         "Written by `examples/benchmarks/larger_than_memory.py`: one epoch of a network of 8 and "
-        "16 filters, random images of 28×28 bytes."
+        "16 filters on random images of 28×28 bytes."
     )
     compared = rows_of(rows, IN_TURN)
     if len(compared):
         parts += [
-            "## Speed from a file, of that from memory",
-            "Images of a file that is not in memory, in turn with as many that are, "
-            f"{compared['held'].max():,} each: the median of {compared['rounds'].max()} rounds.",
+            "## Speed from a file relative to memory",
+            f"{compared['held'].max():,} images of a file that is not cached, alternating with as "
+            f"many in memory: the median of {compared['rounds'].max()} rounds.",
             to_markdown(shares(compared)),
         ]
     for what in SETTINGS:

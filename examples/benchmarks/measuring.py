@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from reporting import describe, is_comparable, read_description
+from reporting import describe, is_comparable, read_description, wrap
 from rich.console import Console
 from rich.progress import track
 from workers import RunError, ask_worker, tell
@@ -76,8 +76,9 @@ def run(
     known = [key_of(job) for job in jobs_of(of_all) if key_of(job) in rows.index]
     rows = rows.loc[known].reset_index()
     if len(rows):
-        options.page.write_text(page(rows, read_description(path)), encoding="utf-8")
-        tell(console, options.page.read_text("utf-8"))
+        text = wrap(page(rows, read_description(path)))
+        options.page.write_text(text, encoding="utf-8")
+        tell(console, text)
     return int(failures > 0)
 
 

@@ -335,8 +335,8 @@ LIST = (
         TorchExample,
         ("torch",),
         "the network and the training of pytorch/examples/mnist, stopped after the epochs stated "
-        "(`--epochs-torch`). Its images are decoded beforehand, and shuffled, which it does on a "
-        "GPU only.",
+        "(`--epochs-torch`). Its images are decoded in advance, and shuffled, which the example "
+        "does on a GPU only.",
         190,
         settings=TORCH,
         epochs=3,
@@ -368,7 +368,7 @@ LIST = (
         "HistGradientBoostingClassifier",
         make_boosting,
         ("sklearn.ensemble",),
-        "scikit-learn's, with its defaults; its epochs are rounds of ten trees.",
+        "scikit-learn's, with its defaults; an epoch is a round of ten trees.",
         100,
         epochs=100,
         published=100,

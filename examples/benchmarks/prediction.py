@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from reporting import describe, memory, to_markdown
+from reporting import describe, memory, to_markdown, wrap
 from rich.console import Console
 from rich.progress import track
 from workers import RunError, ask_worker
@@ -194,8 +194,9 @@ def page(rows: pd.DataFrame, described: str) -> str:
             {
                 "milliseconds": [f"{times[name]:,.2f}" if size == 1 else f"{times[name]:,.0f}"
                                  for name in times.index],
-                "model.predict takes": [f"{times['keras'] / value:.2f} ×" for value in times],
-                "of a bare tf.function": [f"{value / times['bare']:.2f} ×" for value in times],
+                "speed-up over model.predict": [f"{times['keras'] / value:.2f} ×"
+                                                for value in times],
+                "time ÷ bare tf.function": [f"{value / times['bare']:.2f} ×" for value in times],
             },
             index=pd.Index([TITLES[name] for name in times.index], name=""),
         )  # fmt: skip
@@ -204,8 +205,8 @@ def page(rows: pd.DataFrame, described: str) -> str:
     share = rows.loc[rows["what"] == "doubtful", "share"].iloc[0]
     grown = rows.loc[rows["what"] == "memory"].iloc[0]
     parts += [
-        f"{share:.1%} of the test images have a largest probability below 0.9, and are looked at "
-        f"again. Over {grown['images']:,} calls with one image the memory grew by "
+        f"{share:.1%} of the test images have a largest probability below 0.9, and get test-time "
+        f"augmentation. Over {grown['images']:,} calls with one image, memory grew by "
         f"{max(grown['mb'], 0.0):.1f} MB.",
         "## Start-up: a new process",
     ]
@@ -223,7 +224,7 @@ def page(rows: pd.DataFrame, described: str) -> str:
     shown = shown.loc[[name for name in STARTS if name in shown.index]]
     parts.append(to_markdown(shown))
     title, source = "# Prediction and start-up", "Written by `examples/benchmarks/prediction.py`."
-    return "\n\n".join([title, described, source, *parts])
+    return wrap("\n\n".join([title, f"{described}.", source, *parts]))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

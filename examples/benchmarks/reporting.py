@@ -2,6 +2,7 @@
 
 import os
 import platform
+import textwrap
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -97,6 +98,24 @@ def memory() -> tuple[float, float]:
         return np.nan, np.nan
     highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes under macOS
     return highest, highest
+
+
+def wrap(page: str, width: int = 120) -> str:
+    """Break the long lines of text of a page of Markdown; headings, tables and pictures stay."""
+    lines = []
+    for line in page.split("\n"):
+        if len(line) <= width or line.startswith(("#", "|", "![")):
+            lines.append(line)
+        else:
+            indent = "  " if line.startswith("- ") else ""
+            lines += textwrap.wrap(
+                line,
+                width,
+                subsequent_indent=indent,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+    return "\n".join(lines)
 
 
 def to_markdown(table: pd.DataFrame) -> str:

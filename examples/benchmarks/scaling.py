@@ -91,15 +91,14 @@ FIELDS = ["compile_seconds", "seconds", "peak_mb", "added_mb"]
 # The page.
 
 NOTE = """\
-To be expected are seconds that grow with the images, with the pixels (the square of the side), and
-with the first to second power of the filters, and that hardly change with the classes. Where they
-do not:
+The time should grow linearly with the images and the pixels (the square of the side), with the
+first to second power of the filters, and hardly with the classes. Deviations:
 
-- Few images: an epoch has 32 steps at the least, and small batches take longer for an image.
-- Small sides: a step has a fixed cost, and convolutions of small images keep the cores less busy.
-- Large sides: batches no longer fit into the processor's caches. Memory grows with the batch, 512
-  images; `batch_size` makes it smaller.
-- Few filters: TensorFlow's convolutions take 16 channels at a time, so fewer cost as much.
+- Few images: an epoch has at least 32 steps, and small batches take longer per image.
+- Small sides: a step has a fixed cost, and convolutions of small images use the cores less.
+- Large sides: batches exceed the processor's caches. Memory grows with the batch of 512 images;
+  a smaller `batch_size` reduces it.
+- Few filters: TensorFlow's convolutions process 16 channels at a time; fewer cost as much.
 """
 
 
@@ -177,12 +176,12 @@ def page(rows: pd.DataFrame, described: str, base: Row, picture: Path) -> str:
     draw(fits).savefig(picture)
     said_first = (
         f"Written by `examples/benchmarks/scaling.py`. One epoch of `CNNClassifier()` without "
-        f"hold-out, on {base['images']:,} random images of {base['side']}×{base['side']} pixels "
-        f"and {base['classes']} classes, and one of these numbers changed. The network was "
-        "compiled before, which is timed by itself. Of short fits the quickest of three counts. "
-        "Memory added: the highest over that before the fit."
+        f"validation data, on {base['images']:,} random images of {base['side']}×{base['side']} "
+        f"pixels and {base['classes']} classes; each table varies one of these numbers. "
+        "Compilation is timed separately. Short fits: the fastest of three. MB added: peak memory "
+        "minus memory before the fit."
     )
-    parts = [f"{described}.", "# Scaling", said_first]
+    parts = ["# Scaling", f"{described}.", said_first]
     parts.append(f"![Seconds and memory against each number](images/{picture.name})")
     parts += [to_markdown(table(fits, axis)) for axis in AXES]
     return "\n\n".join([*parts, NOTE])

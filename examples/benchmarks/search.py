@@ -211,21 +211,22 @@ FIELDS += ["mb_early", "mb_late"]
 # The page.
 
 NOTE = """\
-The same work: the network of Keras's example, 3×3 convolutions without batch normalization, Adam
-at a constant rate, batches of 128, all images in each epoch, none disturbed, held out or looked at
-twice. It is `precision="auto"`, bfloat16 where the processor has it. scikeras gets its images
-scaled beforehand, and no `random_state`, which would slow it down. Here candidates of one
-architecture share what TensorFlow compiles for it, and that is most of what is saved: the
-convolutions are TensorFlow's in both, so with more epochs the times draw nearer."""
+"The same work" is the network of Keras's example: 3×3 convolutions without batch normalization,
+Adam at a constant learning rate, batches of 128, all images in every epoch, no corruption, no
+validation data and no test-time augmentation. It uses `precision="auto"`: bfloat16 where the
+processor has it. scikeras gets images that are already scaled, and no `random_state`, which would
+slow it down. In this package, candidates of the same architecture share one compiled function,
+which is most of the gain: the convolutions are TensorFlow's in both, so with more epochs the times
+converge."""
 TEXTS = {
     "grid": "## A grid\n\n`GridSearchCV` of {candidates} candidates in three folds, on "
     "{n_images:,} images of MNIST, without `refit`: learning rates, dropouts, "
     "filters.",
-    "halving": "## Successive halving\n\n`HalvingRandomSearchCV`, from {candidates} candidates on, "
-    "in three folds, on the same images: over 1 to {most_epochs} epochs, or over images, {epochs} "
-    "epochs.",
-    "memory": "## Memory\n\nFits of the pipeline one after the other, each with other parameters, "
-    "on {n_images:,} images, one epoch; {n_fits} fits a process. Of several processes the one that "
+    "halving": "## Successive halving\n\n`HalvingRandomSearchCV`, starting from {candidates} "
+    "candidates, in three folds, on the same images. The resource is the number of epochs, 1 to "
+    "{most_epochs}, or the number of images, with {epochs} epochs.",
+    "memory": "## Memory\n\nConsecutive fits of the pipeline, each with other parameters, on "
+    "{n_images:,} images, one epoch; {n_fits} fits a process. With several processes, the one that "
     "grew most.",
 }
 
@@ -259,7 +260,7 @@ def table(part: str, rows: pd.DataFrame) -> pd.DataFrame:
 
 def page(rows: pd.DataFrame, described: str) -> str:
     """Return the tables as Markdown."""
-    parts = [f"{described}.", "# Searches", "Written by `examples/benchmarks/search.py`."]
+    parts = ["# Speed of searches", f"{described}.", "Written by `examples/benchmarks/search.py`."]
     for part, text in TEXTS.items():
         of_part = rows_of(rows, part)
         if of_part.empty:

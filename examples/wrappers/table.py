@@ -2,6 +2,7 @@
 
 import json
 import platform
+import textwrap
 from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -101,7 +102,7 @@ def notes(results: Results) -> list[str]:
             lines.append(f"Failed by {title}: {shown}.")
         if checks and result["features"].get(CLASSIFIER, {}).get("answer") == "no":
             lines.append(
-                f"{title} is no classifier to scikit-learn: the checks of classifiers are left out."
+                f"{title} is not a classifier to scikit-learn, which runs fewer checks on it."
             )
         lines += [
             f"scikit-learn runs `{line['check']}` on `{line['instead']}` in place of the one given."
@@ -113,8 +114,8 @@ def notes(results: Results) -> list[str]:
         lines += [f"The checks of {title} did not end: {end}." for end in ends]
     if EQUIVALENCE in failures:
         lines.append(
-            f"`{EQUIVALENCE}` wants weights to equal repeated rows to seven digits, which they do "
-            "not where batches, dropout, augmentation or a hold-out are random."
+            f"`{EQUIVALENCE}` requires weights to equal repeated rows to seven digits, which is "
+            "impossible where batches, dropout, augmentation or validation data are random."
         )
     return lines
 
@@ -122,21 +123,32 @@ def notes(results: Results) -> list[str]:
 def to_markdown(results: Results) -> str:
     """Write the results as a page of Markdown."""
     table = cells(results)
+    packages, classes = zip(*(title.split() for title in table.columns), strict=True)
     rows = [
-        ["", *table.columns],
+        ["", *packages],
         ["---", *[":---:"] * len(table.columns)],
+        ["Class", *[f"`{class_}`" for class_ in classes]],
         *([label, *row] for label, row in zip(table.index, table.to_numpy(), strict=True)),
     ]
-    parts = [
+    before = [
         f"{versions()}.",
-        "Found by running `python examples/compare_wrappers.py --output docs/wrappers.md`. "
-        "✓ yes, – no or an error, ? not tried. All have a small network: the wrappers the same "
-        f"one with {UNITS} hidden units. Only for the estimator checks CNNClassifier and "
+        "Written by `python examples/compare_wrappers.py --output docs/wrappers.md`. "
+        "✓ yes, – no or an error, ? not tried. All estimators have a small network, the wrappers "
+        f"the same one with {UNITS} hidden units; for the estimator checks, CNNClassifier and "
         "MLPClassifier have their defaults.",
+    ]
+    parts = [
+        "# Compared with other wrappers of networks",
+        *map(wrap, before),
         "\n".join(f"| {' | '.join(row)} |" for row in rows),
-        *notes(results),
+        *map(wrap, notes(results)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def wrap(paragraph: str) -> str:
+    """Break a paragraph of the page into lines."""
+    return textwrap.fill(paragraph, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def to_json(results: Results) -> str:

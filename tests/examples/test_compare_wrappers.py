@@ -57,7 +57,8 @@ def test__our_column__every_feature__is_there(ours):
 
 def test__our_column__all_outputs__hold_the_same_cells(ours):
     done, folder = ours
-    first, _, page = (folder / f"{OURS}.md").read_text("utf-8").partition("\n")
+    page = (folder / f"{OURS}.md").read_text("utf-8")
+    first = " ".join(page.split("\n\n")[1].split())
     assert first.startswith("Python 3.")
     assert "scikit-learn 1." in first
     assert done.stdout.startswith(first.removesuffix("."))
@@ -176,8 +177,8 @@ def test__notes__what_the_numbers_hide__is_said():
     notes = table.notes({"scikeras": column})
     assert notes[:2] == [
         f"Failed by scikeras KerasClassifier: `{table.EQUIVALENCE}`.",
-        "scikeras KerasClassifier is no classifier to scikit-learn: the checks of classifiers "
-        "are left out.",
+        "scikeras KerasClassifier is not a classifier to scikit-learn, which runs fewer checks on "
+        "it.",
     ]
     assert notes[2] == "scikit-learn runs `b` on `Other(a=1)` in place of the one given."
     assert notes[3] == "The checks of scikeras KerasClassifier did not end: it hung."
