@@ -169,9 +169,11 @@ def test_search(script, files, monkeypatch):
     in_this_process(script("measuring"), monkeypatch, lambda _: search.PARTS)
     grid = {"learning_rate": [0.01], "dropout": [0.1], "filters": [(3, 4)]}
     monkeypatch.setattr(search, "GRID", grid)
-    monkeypatch.setattr(search, "HALVED", 3)
+    two = ("scikeras", "this package, the same work")
+    monkeypatch.setattr(search, "WHO", {who: search.WHO[who] for who in two})
+    command = ["--only", "grid", "memory", "--images", "120", "--epochs", "1", "--fits", "2"]
     monkeypatch.setattr(search, "STAGES", [(3, 4)])
-    assert search.main(["--images", "120", "--epochs", "1", "--fits", "2", *options]) == 0
+    assert search.main([*command, *options]) == 0
     assert rows()["best_score"].dropna().between(0, 1).all()
     assert "| scikeras | " in page()
 

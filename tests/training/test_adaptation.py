@@ -191,14 +191,13 @@ def test_the_benchmark_measures_and_lays_out(tmp_path, monkeypatch, capsys):
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "SIZES", (10,))
     monkeypatch.setattr(module, "TIMES", (1, 2))
-    monkeypatch.setattr(module, "WARM_SIZES", (100,))
     monkeypatch.setattr(module, "CALLS", 1)
     sizes = ["--train-size", "1000", "--test-size", "200", "--models", str(tmp_path / "models")]
     output = tmp_path / "rows.csv"
     module.main(["--presets", "fast", "--held-out", "--output", str(output), *sizes])
     rows = pd.read_csv(output, comment="#")
     assert rows["what"].tolist() == [
-        "partial_fit", "partial_fit", "partial_fit, hardest", "warm fit",
+        "partial_fit", "partial_fit", "partial_fit, hardest", "warm fit", "warm fit",
         "digits of 8×8 pixels", "MNIST inverted",
     ]  # fmt: skip
     assert (
