@@ -6,7 +6,8 @@ A sheet of paper is written on by four hands and photographed, all by a program:
 comes from elsewhere. The digits are found, read, and drawn over the picture.
 
 Run time: about 1 minute on 2 cores. `MNIST_EXAMPLE_SIZE` in the environment sets a smaller
-number of training images than all 60,000. Needs the extra: `pip install "mnist_estimator[images]"`.
+number of training images than all 60,000. The paper is drawn with
+scikit-image: `pip install scikit-image`.
 """
 
 # %%

@@ -162,11 +162,9 @@ def draw(options: argparse.Namespace) -> int:
     int
         Exit code: 0.
     """
-    from ..recognition._open_image import require_imaging
     from .draw._page import drawing_server
 
     model_path = find_model(options.model)
-    require_imaging("draw")
     with progress_bar(shown=True) as bar:
         bar.add_task("Loading the model", total=None)
         model = load_model(model_path)

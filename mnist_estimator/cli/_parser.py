@@ -220,8 +220,7 @@ def _describe_export(parser: argparse.ArgumentParser) -> None:
 
 def _describe_draw(parser: argparse.ArgumentParser) -> None:
     parser.epilog = """\
-The page can be opened on this computer only, and needs no network. Ctrl-C ends it.
-Needs the extra "images": pip install "mnist_estimator[images]"."""
+The page can be opened on this computer only, and needs no network. Ctrl-C ends it."""
     add = parser.add_argument
     _add_model(parser)
     add("--port", type=_port, metavar="N", default=DRAWING_PORT,

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ._filters import hysteresis_threshold, local_median
+
 WORKING_PIXELS = 4_000_000
 """Larger pictures are scaled down to that many pixels: digits on a page keep 30 rows or more."""
 COARSE_SIDE = 512
@@ -87,8 +89,6 @@ def find_ink(grey: NDArray[np.float32]) -> Ink:
 
 def _darker_than(paper: NDArray[np.floating], work: NDArray[np.floating], scale: float) -> Ink:
     """Return what is clearly darker than the paper."""
-    from skimage.filters import apply_hysteresis_threshold
-
     amount = (paper - work) / np.maximum(paper, DARKEST)
     level = float(np.median(amount))
     noise = 1.4826 * float(np.median(np.abs(amount - level)))
@@ -101,14 +101,12 @@ def _darker_than(paper: NDArray[np.floating], work: NDArray[np.floating], scale:
     high = max(6.0 * noise, 0.3 * usual, FAINTEST)
     reach = max(3, round(min(work.shape) / 100))
     nearby = ndimage.maximum_filter(amount, 2 * reach + 1)
-    mask = apply_hysteresis_threshold(np.where(amount > EDGE * nearby, amount, 0.0), low, high)
+    mask = hysteresis_threshold(np.where(amount > EDGE * nearby, amount, 0.0), low, high)
     return Ink(amount, mask, noise, stroke_width(mask), scale)
 
 
 def is_light_on_dark(grey: NDArray[np.floating]) -> bool:
     """Tell whether the ink is lighter than what it is on."""
-    from skimage.filters import rank
-
     low, high = float(grey.min()), float(grey.max())
     if high <= low:
         return False
@@ -116,7 +114,7 @@ def is_light_on_dark(grey: NDArray[np.floating]) -> bool:
     levels = np.clip(np.rint(coarse * 255.0), 0, 255).astype(np.uint8)
     side = min(levels.shape)
     window = min(max(51, side // 5), side) | 1
-    median = rank.median(levels, np.ones((window, window), dtype=np.uint8))
+    median = local_median(levels, window)
     return float(np.mean((levels - median.astype(np.float64)) ** 3)) > 0.0
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..preprocessing._digit_normalizer import SIDE, as_bytes
 from ._binarization import find_ink
-from ._open_image import open_page, require_imaging, to_grey
+from ._open_image import open_page, to_grey
 from ._ruled_lines import remove_ruled_lines
 from ._segmentation import Scorer, draw, find_digits
 
@@ -70,8 +70,6 @@ def read_digits(image: Any, *, page: int | None = None) -> DigitReading:
 
     Raises
     ------
-    ImportError
-        If scikit-image or Pillow is not installed (the extra ``images``).
     OSError
         If a file cannot be found or read.
     ValueError
@@ -98,7 +96,6 @@ def read_digits(image: Any, *, page: int | None = None) -> DigitReading:
     >>> digits.images.shape
     (2, 28, 28)
     """
-    require_imaging("read_digits")
     return find_in(open_page(image, page).pixels)
 
 

@@ -23,26 +23,6 @@ MOST_PIXELS = 50_000_000
 PAGED = ("TIFF", "GIF", "WEBP", "PNG")
 """Formats whose further pictures are pages or frames. A phone's JPEG may hold a preview beside."""
 
-REMEDY_FOR_EXTRA = (
-    "{purpose} needs scikit-image and Pillow. "
-    'Install them with: pip install "mnist_estimator[images]"'
-)
-
-
-def require_imaging(purpose: str) -> None:
-    """Raise the error with the remedy if the extra ``images`` is not installed.
-
-    Raises
-    ------
-    ImportError
-        If scikit-image or Pillow cannot be imported.
-    """
-    try:
-        import PIL.Image  # noqa: F401
-        import skimage  # noqa: F401
-    except ImportError as error:
-        raise ImportError(REMEDY_FOR_EXTRA.format(purpose=purpose)) from error
-
 
 class Page(NamedTuple):
     """A picture, and which one of its file it is."""

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..preprocessing._digit_normalizer import SIDE, as_bytes
 from ..utils._fitted import find_rejecting, fitted_parts, predict
 from ._find_digits import find_in
-from ._open_image import open_page, require_imaging
+from ._open_image import open_page
 from ._segmentation import Scorer
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def recognize(estimator: Any, image: Any, *, page: int | None = None) -> Recogni
     ------
     NotFittedError
         If the classifier is not fitted.
-    ImportError, OSError, TypeError, ValueError
+    OSError, TypeError, ValueError
         As :func:`~mnist_estimator.read_digits` does; ValueError, too, if the
         classifier was fitted on images of another size than 28×28.
 
@@ -215,7 +215,6 @@ def recognize(estimator: Any, image: Any, *, page: int | None = None) -> Recogni
     >>> recognize(KNeighborsClassifier(1).fit(X[:500], y[:500]), page).texts
     ['504']
     """
-    require_imaging("recognize")
     check_is_fitted(estimator)
     _check_size(estimator)
     opened = open_page(image, page)

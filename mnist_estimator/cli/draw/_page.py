@@ -33,8 +33,6 @@ def drawing_server(pipe: Any, *, port: int = 0, name: str = "") -> LoopbackServe
 
     Raises
     ------
-    ImportError
-        If scikit-image is missing (the extra ``images``).
     OSError
         If the port is in use or not allowed.
     """
