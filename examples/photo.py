@@ -18,7 +18,7 @@ import numpy as np
 from handwriting.paper import as_jpeg, lay_out, photograph, tilt
 from handwriting.strokes import Writer
 
-from mnist_estimator import load_mnist, make_pipeline, read_digits, recognize
+from mnist_estimator import find_digits, load_mnist, make_pipeline, recognize
 
 SIZE = int(os.environ.get("MNIST_EXAMPLE_SIZE", 60_000))
 
@@ -45,11 +45,11 @@ with open("photo.jpg", "wb") as file:
 # %% [markdown]
 # ## Found
 #
-# `read_digits` needs no classifier: it gives each digit in MNIST's format, with its box and
+# `find_digits` needs no classifier: it gives each digit in MNIST's format, with its box and
 # its line.
 
 # %%
-found = read_digits("photo.jpg")
+found = find_digits("photo.jpg")
 print(f"{len(found)} digits found of {len(boxes)}, in {len(set(found.lines))} lines")
 
 # %% [markdown]

@@ -6,8 +6,9 @@ from its module when it is first used (PEP 562, SPEC 1).
 
 import lazy_loader
 
-from .utils import _moved_modules
+from .utils import _moved_modules, _renamed_names
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__ = _renamed_names.with_old_names(__name__, __getattr__)
 
 _moved_modules.install()

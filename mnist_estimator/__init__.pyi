@@ -16,9 +16,9 @@ from .persistence import save as save
 from .pipeline import make_pipeline as make_pipeline
 from .preprocessing import DigitNormalizer as DigitNormalizer
 from .preprocessing import ImageScaler as ImageScaler
-from .recognition import DigitReading as DigitReading
+from .recognition import DetectedDigits as DetectedDigits
 from .recognition import Recognition as Recognition
-from .recognition import read_digits as read_digits
+from .recognition import find_digits as find_digits
 from .recognition import recognize as recognize
 from .uncertainty import NoveltyDetector as NoveltyDetector
 from .uncertainty import RejectingClassifier as RejectingClassifier

@@ -26,7 +26,7 @@ sys.path[:0] = [str(Path(__file__).parents[1])]
 
 from handwriting.printed import PAGES
 
-from mnist_estimator import load, load_mnist, make_pipeline, read_digits, save, to_onnx
+from mnist_estimator import find_digits, load, load_mnist, make_pipeline, save, to_onnx
 
 LIMITS = {"predict": 2.0, "onnx": 3.0, "pages": 6.0}
 """In sizes of the images, and in seconds a page."""
@@ -78,14 +78,14 @@ def onnx(folder: Path, n_images: int) -> dict[str, float]:
 
 
 def pages(folder: Path, n_images: int) -> dict[str, float]:
-    """Measure ``read_digits`` on drawn pages; the slowest counts."""
+    """Measure ``find_digits`` on drawn pages; the slowest counts."""
     seconds = {}
     for name, page_of in PAGES.items():
         page = page_of()
         start = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of too many marks
-            n_found = len(read_digits(page))
+            n_found = len(find_digits(page))
         seconds[name] = time.perf_counter() - start
         megapixels = page.size / 1e6
         print(

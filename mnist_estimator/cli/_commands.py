@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ..utils._output_files import check_writable, whole_file
+from ..utils._output_files import atomic_write, check_writable
 from ..utils._wording import counted
 from ._exit_codes import ExitCode
 from ._model import LoadedModel, find_model, load_model
@@ -20,10 +20,10 @@ from ._terminal import PlainConsole, progress_bar
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .inputs._base import Batch, ImageForm, Images
+    from .inputs._base import Batch, ImageSource, ImageSpec
 
 
-def predict(options: argparse.Namespace) -> int:
+def run_predict(options: argparse.Namespace) -> int:
     """Write a line of CSV for each image: source, index, label, confidence.
 
     Parameters
@@ -48,15 +48,15 @@ def predict(options: argparse.Namespace) -> int:
         model = load_model(model_path)
         skipped: list[str] | None = [] if options.skip_bad else None
         opened = list(_opened(options, model, skipped))
-        bar.update(task, description="Images", total=_total(opened))
+        bar.update(task, description="ImageSource", total=_total(opened))
         light = 0
         with _csv_writer(options.output) as writer:
             names = ["source", "index", "label", "confidence"]
             if options.probabilities:
                 names += [f"probability_{label}" for label in model.classes]
             for batches, images in _joined(_good_batches(opened, skipped)):
-                light += _count_light(images, model.form) if batches[0].picture else 0
-                labels, proba = model.answer(images, invert=options.invert)
+                light += _count_light(images, model.image_spec) if batches[0].picture else 0
+                labels, proba = model.classify(images, invert=options.invert)
                 if names:  # not before there is something to write
                     writer.writerow(names)
                     names = []
@@ -65,7 +65,7 @@ def predict(options: argparse.Namespace) -> int:
             if skipped and names:
                 raise ValueError(f"No file can be read. {skipped[0]}")
         n_images = int(bar.tasks[0].completed)
-    if light > n_images / 2 and model.reads_digits and not (options.invert or options.quiet):
+    if light > n_images / 2 and model.classifies_digits and not (options.invert or options.quiet):
         PlainConsole(stderr=True).print(
             f"Note: {light} of {n_images} pictures are dark on light; MNIST is light on dark. "
             "If the model learned from MNIST, add --invert."
@@ -76,7 +76,7 @@ def predict(options: argparse.Namespace) -> int:
     return _list_skipped(skipped)
 
 
-def evaluate(options: argparse.Namespace) -> int:
+def run_evaluate(options: argparse.Namespace) -> int:
     """Print how well a pipeline does on images with labels.
 
     Parameters
@@ -108,7 +108,7 @@ def evaluate(options: argparse.Namespace) -> int:
         report = model.evaluate(X, y, invert=options.invert)
     PlainConsole(quiet=options.quiet).print(str(report))
     if options.json is not None:
-        with whole_file(options.json) as path:
+        with atomic_write(options.json) as path:
             text = json.dumps(report.to_dict(), indent=2, allow_nan=False)
             path.write_text(text + "\n", encoding="utf-8")
     if options.html is not None:
@@ -123,7 +123,7 @@ def evaluate(options: argparse.Namespace) -> int:
     return code
 
 
-def export(options: argparse.Namespace) -> int:
+def run_export(options: argparse.Namespace) -> int:
     """Write a pipeline as an ONNX file.
 
     Parameters
@@ -149,7 +149,7 @@ def export(options: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-def draw(options: argparse.Namespace) -> int:
+def run_draw(options: argparse.Namespace) -> int:
     """Serve a page where a pipeline reads what is drawn, until Ctrl-C.
 
     Parameters
@@ -168,11 +168,11 @@ def draw(options: argparse.Namespace) -> int:
     with progress_bar(shown=True) as bar:
         bar.add_task("Loading the model", total=None)
         model = load_model(model_path)
-    if model.form.image_shape != (28, 28, 1) or model.form.value_range is None:
-        scale = "" if model.form.value_range is not None else ", without an ImageScaler"
+    if model.image_spec.image_shape != (28, 28, 1) or model.image_spec.value_range is None:
+        scale = "" if model.image_spec.value_range is not None else ", without an ImageScaler"
         raise ValueError(
             "draw needs a model with an ImageScaler that reads grey images of 28×28 pixels; "
-            f"{model_path} reads {model.form}{scale}. Train one on MNIST "
+            f"{model_path} reads {model.image_spec}{scale}. Train one on MNIST "
             "(mnist-estimator train), or on images that DigitNormalizer has normalized."
         )
     with warnings.catch_warnings():
@@ -204,19 +204,19 @@ def _labelled_data(
     if options.data is None:
         from ..datasets._mnist import load_mnist
 
-        if model.form.image_shape != (28, 28, 1):
+        if model.image_spec.image_shape != (28, 28, 1):
             raise ValueError(
-                f"The model reads images of {model.form}, and MNIST's have 28×28. Name the data."
+                f"The model takes images of {model.image_spec}, and MNIST's have 28×28. Pass DATA."
             )
         X, y = load_mnist("test", source=options.source or "bundled", return_X_y=True)
         return X.reshape(-1, 28, 28, 1), y
-    from .inputs._base import Wanted
+    from .inputs._base import InputSpec
     from .inputs._open import open_images
 
-    wanted = Wanted(
+    input_spec = InputSpec(
         options.key, True, options.labels, options.label_column, options.invert, skipped
     )
-    batches = list(open_images(options.data, model.form, wanted).batches)
+    batches = list(open_images(options.data, model.image_spec, input_spec).batches)
     if not batches:
         raise ValueError(f"No file in {options.data} can be read. {(skipped or [''])[0]}")
     return (
@@ -227,24 +227,24 @@ def _labelled_data(
 
 def _opened(
     options: argparse.Namespace, model: LoadedModel, skipped: list[str] | None
-) -> Iterator["Images"]:
+) -> Iterator["ImageSource"]:
     """Open the inputs; leave out those that cannot be if ``skipped`` takes them."""
-    from .inputs._base import InputError, Wanted
+    from .inputs._base import InputError, InputSpec
     from .inputs._open import open_images
 
-    wanted = Wanted(
+    input_spec = InputSpec(
         options.key, label_column=options.label_column, invert=options.invert, skipped=skipped
     )
     for name in options.inputs:
         try:
-            yield open_images(name, model.form, wanted)
+            yield open_images(name, model.image_spec, input_spec)
         except (InputError, OSError) as error:
             if skipped is None:
                 raise
             skipped.append(str(error))
 
 
-def _good_batches(opened: Iterable["Images"], skipped: list[str] | None) -> Iterator["Batch"]:
+def _good_batches(opened: Iterable["ImageSource"], skipped: list[str] | None) -> Iterator["Batch"]:
     """Yield batches; leave out what follows a fault in a file if ``skipped`` takes it."""
     from .inputs._base import InputError
 
@@ -268,7 +268,7 @@ def _list_skipped(skipped: list[str] | None) -> ExitCode:
     return ExitCode.SKIPPED
 
 
-def _total(opened: Iterable["Images"]) -> int | None:
+def _total(opened: Iterable["ImageSource"]) -> int | None:
     counts = [images.n_images for images in opened]
     return None if None in counts else sum(count or 0 for count in counts)
 
@@ -277,7 +277,7 @@ def _joined(batches: Iterable["Batch"]) -> Iterator[tuple[list["Batch"], "NDArra
     """Yield batches of one kind together, up to some thousand images, with all their images."""
     import numpy as np
 
-    from .inputs._base import ROWS
+    from .inputs._base import BATCH_SIZE
 
     waiting: list[Batch] = []
     for batch in batches:
@@ -286,20 +286,20 @@ def _joined(batches: Iterable["Batch"]) -> Iterator[tuple[list["Batch"], "NDArra
             yield waiting, np.concatenate([other.images for other in waiting])
             waiting = []
         waiting.append(batch)
-        if sum(len(other.images) for other in waiting) >= ROWS:
+        if sum(len(other.images) for other in waiting) >= BATCH_SIZE:
             yield waiting, np.concatenate([other.images for other in waiting])
             waiting = []
     if waiting:
         yield waiting, np.concatenate([other.images for other in waiting])
 
 
-def _count_light(images: "NDArray[Any]", form: "ImageForm") -> int:
+def _count_light(images: "NDArray[Any]", image_spec: "ImageSpec") -> int:
     """Count the images whose border is nearer to white than to black."""
     import numpy as np
 
     inner = np.zeros(images.shape[1:3], dtype=bool)
     inner[1:-1, 1:-1] = True
-    low, high = form.value_range or (0, 255)
+    low, high = image_spec.value_range or (0, 255)
     return int((images[:, ~inner].mean(axis=(1, 2)) > (low + high) / 2).sum())
 
 
@@ -312,7 +312,7 @@ def _csv_writer(output: Path | None) -> Iterator[Any]:
             sys.stdout.reconfigure(errors="surrogateescape")  # names of files may be any bytes
         yield _writer(sys.stdout)
         return
-    with whole_file(output) as path, path.open("w", **how) as file:
+    with atomic_write(output) as path, path.open("w", **how) as file:
         yield _writer(file)
 
 

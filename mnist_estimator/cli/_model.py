@@ -9,14 +9,14 @@ from ._terminal import import_tensorflow
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .inputs._base import ImageForm
+    from .inputs._base import ImageSpec
 
 
 class LoadedModel(NamedTuple):
     """A fitted pipeline, and what the files have to suit."""
 
     pipe: Any
-    form: "ImageForm"
+    image_spec: "ImageSpec"
 
     @property
     def classes(self) -> list[Any]:
@@ -24,11 +24,11 @@ class LoadedModel(NamedTuple):
         return self.pipe.classes_.tolist()
 
     @property
-    def reads_digits(self) -> bool:
-        """Whether it has the form of one that learned from MNIST."""
-        return self.classes == list(range(10)) and self.form.image_shape == (28, 28, 1)
+    def classifies_digits(self) -> bool:
+        """Whether it has the classes and the image shape of a model fitted on MNIST."""
+        return self.classes == list(range(10)) and self.image_spec.image_shape == (28, 28, 1)
 
-    def answer(
+    def classify(
         self, images: "NDArray[Any]", *, invert: bool
     ) -> tuple["NDArray[Any]", "NDArray[Any]"]:
         """Return labels, and probabilities in the order of the classes."""
@@ -42,21 +42,21 @@ class LoadedModel(NamedTuple):
 
         return evaluate(
             self.pipe, self._as_fitted(X, invert), KnownLabels(self.classes).convert(y),
-            image_shape=self.form.image_shape,
+            image_shape=self.image_spec.image_shape,
         )  # fmt: skip
 
     def _as_fitted(self, images: "NDArray[Any]", invert: bool) -> Any:
         """Return images inverted if need be, and as a frame if the pipeline knows columns."""
         if invert:
-            if self.form.value_range is None:
+            if self.image_spec.value_range is None:
                 raise ValueError("--invert needs a model with an ImageScaler. Invert the images.")
-            low, high = self.form.value_range
+            low, high = self.image_spec.value_range
             images = (low + high - images).astype(images.dtype)
-        if self.form.feature_names is None:
+        if self.image_spec.feature_names is None:
             return images
         import pandas as pd
 
-        return pd.DataFrame(images.reshape(len(images), -1), columns=self.form.feature_names)
+        return pd.DataFrame(images.reshape(len(images), -1), columns=self.image_spec.feature_names)
 
 
 def find_model(path: Path) -> Path:
@@ -87,7 +87,7 @@ def load_model(path: Path) -> LoadedModel:
     import_tensorflow()
     from ..persistence._save_load import load
     from ..utils._fitted import fitted_parts
-    from .inputs._base import ImageForm
+    from .inputs._base import ImageSpec
 
     pipe = load(path)
     learned: dict[str, Any] = {}
@@ -99,10 +99,10 @@ def load_model(path: Path) -> LoadedModel:
         raise ValueError(f"{path} holds no classifier of images, but {type(pipe).__name__}.")
     names = learned.get("feature_names_in_")
     value_range = learned.get("value_range_")
-    form = ImageForm(
+    image_spec = ImageSpec(
         tuple(learned["image_shape_"]),
         None if value_range is None else tuple(value_range),
         None if names is None else list(names),
         pipe.classes_.tolist(),
     )
-    return LoadedModel(pipe, form)
+    return LoadedModel(pipe, image_spec)

@@ -24,7 +24,7 @@ COMMANDS = {
     "predict": ("_commands", "read images from files, and write labels as CSV"),
     "evaluate": ("_commands", "report how well a model does on images with labels"),
     "export": ("_commands", "write a model as an ONNX file"),
-    "draw": ("_commands", "serve a page where a model reads what is drawn"),
+    "draw": ("_commands", "serve a page where a model takes what is drawn"),
 }
 """Where each command's function is, and what it does."""
 
@@ -85,7 +85,7 @@ def _run(arguments: list[str]) -> int:
     with warnings.catch_warnings():
         if hasattr(options, "force"):
             warnings.simplefilter("ignore" if options.force else "error", ValueRangeWarning)
-        code: int = getattr(module, options.command)(options)
+        code: int = getattr(module, f"run_{options.command}")(options)
     return code
 
 
@@ -167,7 +167,7 @@ def _add_train_options(parser: Any) -> None:
 def _describe_predict(parser: argparse.ArgumentParser) -> None:
     parser.epilog = """\
 The CSV has the columns source, index (of the image in its source, from 0), label and confidence
-(the probability of the label). A picture must have the size that the model reads; it is taken
+(the probability of the label). A picture must have the size that the model takes; it is taken
 as grey where the model is, and must look like the images that the model learned from: MNIST's are
 28×28, light on dark, and centred. Of a picture with several pages or frames each is read.
 A CSV or Parquet file has one image a row. Where it has names, they decide on the order of the

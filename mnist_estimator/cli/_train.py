@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..evaluation._report import EvaluationReport
 
 
-def train(options: argparse.Namespace) -> int:
+def run_train(options: argparse.Namespace) -> int:
     """Train on MNIST, evaluate, and write the results into a folder.
 
     Parameters

@@ -130,7 +130,7 @@ def _check_pairs(
     return right, sure
 
 
-def _judged(
+def _correct_and_confidence(
     y_true: ArrayLike, y_pred: ArrayLike, confidence: ArrayLike
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Return which predictions are right, and the confidence, after a check of all three."""
@@ -141,7 +141,7 @@ def _judged(
     return true == predicted, sure.astype(float)
 
 
-def _confident(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+def _labels_and_confidence(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the labels, of rejected samples the most probable ones, and the confidence."""
     predictions = predict(estimator, X)
     if predictions.confidence is None:
@@ -217,7 +217,7 @@ class ReliabilityDisplay:
         ReliabilityDisplay
         """
         y_true = check_labels(X, y)
-        y_pred, confidence = _confident(estimator, X)
+        y_pred, confidence = _labels_and_confidence(estimator, X)
         return cls.from_predictions(y_true, y_pred, confidence, n_bins=n_bins, ax=ax)
 
     @classmethod
@@ -248,7 +248,7 @@ class ReliabilityDisplay:
         ReliabilityDisplay
         """
         check_count(n_bins, "n_bins", 1)
-        correct, sure = _judged(y_true, y_pred, confidence)
+        correct, sure = _correct_and_confidence(y_true, y_pred, confidence)
         return cls(calibration_table(correct, sure, n_bins=n_bins)).plot(ax)
 
     def plot(self, ax: "Axes | None" = None, *, line_kw: Mapping[str, Any] | None = None) -> Self:
@@ -358,7 +358,7 @@ class CoverageAccuracyDisplay:
         CoverageAccuracyDisplay
         """
         y_true = check_labels(X, y)
-        y_pred, score = _confident(estimator, X)
+        y_pred, score = _labels_and_confidence(estimator, X)
         rejecting = find_rejecting(estimator)
         threshold = getattr(rejecting, "threshold_", None)
         if rejecting is not None and hasattr(estimator, "score_samples"):
@@ -392,7 +392,7 @@ class CoverageAccuracyDisplay:
         -------
         CoverageAccuracyDisplay
         """
-        correct, sure = _judged(y_true, y_pred, confidence)
+        correct, sure = _correct_and_confidence(y_true, y_pred, confidence)
         return cls(coverage_table(correct, sure), threshold=threshold).plot(ax)
 
     def plot(self, ax: "Axes | None" = None, *, line_kw: Mapping[str, Any] | None = None) -> Self:

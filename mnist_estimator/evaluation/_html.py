@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .._version import __version__
 from ..utils._fitted import scale_to_unit
-from ..utils._output_files import file_path, whole_file
+from ..utils._output_files import atomic_write, file_path
 from ._calibration import CoverageAccuracyDisplay, ReliabilityDisplay
 from ._occlusion import overlay
 from ._plotting import (
@@ -140,7 +140,7 @@ def write_atomically(path: str | os.PathLike[str], make_text: Callable[[], str])
     """
     path = file_path(path, example="report.html")
     text = make_text()
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")
     return path
 

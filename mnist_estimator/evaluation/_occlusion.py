@@ -21,7 +21,7 @@ from ..utils._wording import shown
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_BLOCK = 1024  # images judged at once
+_BATCH_SIZE = 1024  # images judged at once
 
 
 def occlusion_map(
@@ -109,8 +109,8 @@ def occlusion_map(
     fill = fill[0] if picture.ndim == 2 else fill
     column, at_first = _label_probability(estimator, row, label)
     fall = []
-    for start in range(0, len(corners), _BLOCK):
-        block = corners[start : start + _BLOCK]
+    for start in range(0, len(corners), _BATCH_SIZE):
+        block = corners[start : start + _BATCH_SIZE]
         covered = np.repeat(picture[np.newaxis], len(block), axis=0)
         for view, (top, left) in zip(covered, block, strict=True):
             view[max(0, top) : top + patch_size, max(0, left) : left + patch_size] = fill

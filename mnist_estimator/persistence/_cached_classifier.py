@@ -28,7 +28,7 @@ from ..utils._wording import shown, suggest_names
 
 PACKAGES = ("keras", "mnist_estimator", "numpy", "scikit-learn", "tensorflow")
 """Those whose versions a fit depends on."""
-INTERRUPTED = "Training was interrupted"
+INTERRUPTED_MESSAGE = "Training was interrupted"
 """How the warning begins with which ``CNNClassifier`` answers Ctrl-C."""
 
 
@@ -306,9 +306,9 @@ def _fit(key: dict[str, Any], estimator: Any, X: Any, y: Any, params: dict[str, 
         return estimator.fit(X, y, **params)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("error", INTERRUPTED, ConvergenceWarning)
+            warnings.filterwarnings("error", INTERRUPTED_MESSAGE, ConvergenceWarning)
             return estimator.fit(X, y, **params)
     except ConvergenceWarning as warning:
-        if str(warning).startswith(INTERRUPTED):
+        if str(warning).startswith(INTERRUPTED_MESSAGE):
             raise KeyboardInterrupt from warning
         raise

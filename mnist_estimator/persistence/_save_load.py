@@ -8,9 +8,9 @@ from typing import Any
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ..utils._output_files import PIPELINE_FILE, pipeline_file, whole_file
+from ..utils._output_files import PIPELINE_FILE, atomic_write, pipeline_file
 from ..utils._wording import shown
-from ._archive import LARGEST_FILE, foreign_types, pack, unpack
+from ._pipeline_file import LARGEST_FILE, foreign_types, pack, unpack
 
 
 def save(pipe: BaseEstimator, path: str | os.PathLike[str]) -> None:
@@ -199,7 +199,7 @@ def _replace(target: Path, data: bytes) -> None:
     if len(data) > LARGEST_FILE:
         raise OSError(f"pipe takes {len(data)} bytes; a file has {LARGEST_FILE} at the most.")
     try:
-        with whole_file(target) as draft:
+        with atomic_write(target) as draft:
             draft.write_bytes(data)
     except OSError as error:
         raise OSError(

@@ -11,9 +11,9 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 
 from ..utils._doc_link import DocumentationLink
 from ..utils._scaled_images import ScaledImages
-from ..utils._validation import check_image_shape, check_images, said_of, unchanged_on_failure
+from ..utils._validation import check_image_shape, check_images, prefix_errors, unchanged_on_failure
 from ..utils._wording import shown, suggest_names
-from ._digit_pictures import CHANNELS, separate_images, to_grey
+from ._digit_pictures import CHANNELS, image_to_grey, separate_images
 
 SIDE, BOX = 28, 20
 """MNIST's images, and the box that the stroke is scaled into, in pixels."""
@@ -30,9 +30,9 @@ FINE = 4
 THINNEST, THICKEST = 1.7, 4.7
 """Strokes are widened or narrowed to this width, in MNIST's pixels; 49 of 50 there lie between."""
 
-SPECK = 0.03
+SPECK_SHARE = 0.03
 """Share of the ink below which a part is a speck; one pixel of a thin 1 in MNIST is 0.023."""
-EDGE = 0.55
+EDGE_LEVEL = 0.55
 """Share of ink from which on a point of an enlarged image is in the stroke: its edge."""
 
 
@@ -92,7 +92,7 @@ class DigitNormalizer(
 
     See Also
     --------
-    mnist_estimator.read_digits : Finds the digits in a photo or scan first.
+    mnist_estimator.find_digits : Finds the digits in a photo or scan first.
 
     Notes
     -----
@@ -192,7 +192,7 @@ class DigitNormalizer(
         images = self._checked(X)
         rows = np.zeros((len(images), SIDE * SIDE), dtype=np.float32)
         for row, image in zip(rows, images, strict=True):
-            ink = extract_ink(to_grey(image, self.polarity), self.polarity)
+            ink = extract_ink(image_to_grey(image, self.polarity), self.polarity)
             row[:] = fit_box(ink, even_stroke=self.stroke_width == "auto").ravel()
         return as_bytes(rows) if self.dtype == "uint8" else rows
 
@@ -218,7 +218,7 @@ class DigitNormalizer(
         """Return images of different sizes, each checked by itself."""
         checked = []
         for position, image in enumerate(images):
-            with said_of(f"X[{position}]"):
+            with prefix_errors(f"X[{position}]"):
                 one = self._check_images(copy.copy(self), image[np.newaxis])
                 checked.append(_check_channels(one)[0])
         return checked
@@ -285,7 +285,7 @@ def extract_ink(image: NDArray[np.floating], polarity: str = "auto") -> NDArray[
     return without_specks(ink).astype(np.float32)
 
 
-def without_specks(ink: NDArray[np.floating], share: float = SPECK) -> NDArray[np.floating]:
+def without_specks(ink: NDArray[np.floating], share: float = SPECK_SHARE) -> NDArray[np.floating]:
     """Return ink without the parts that hold less than a share of it."""
     labels, n_parts = ndimage.label(ink > 0, structure=np.ones((3, 3)))
     if n_parts < 2:
@@ -390,7 +390,7 @@ def _enlarge(ink: NDArray[np.floating], factor: float) -> NDArray[np.float64]:
     large = ndimage.zoom(padded, factor, order=3, mode="grid-constant", grid_mode=True)
     # An edge that was one pixel wide is to be two pixels of MNIST wide.
     steepness = max(factor / (2 * FINE), 1.0)
-    return np.clip((large - EDGE) * steepness + 0.5, 0.0, 1.0)
+    return np.clip((large - EDGE_LEVEL) * steepness + 0.5, 0.0, 1.0)
 
 
 def _with_even_stroke(

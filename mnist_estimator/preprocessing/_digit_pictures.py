@@ -68,7 +68,7 @@ def _is_clear(image: Any) -> bool:
     return bool({"A", "a"} & set(image.getbands())) or "transparency" in image.info
 
 
-def to_grey(image: NDArray[Any], polarity: str = "auto") -> NDArray[np.float32]:
+def image_to_grey(image: NDArray[Any], polarity: str = "auto") -> NDArray[np.float32]:
     """Return one channel of an image: the only one, or the luminance, laid on paper.
 
     Parameters

@@ -23,7 +23,7 @@ WINDOW = 10
 """In strokes: what is dark and narrower is ink."""
 DARKEST = 0.02
 """Share of full light below which nothing can be told apart."""
-EDGE = 0.35
+MIN_RELATIVE_INK = 0.35
 """Share of the most ink nearby that a pixel has at least, if it is part of the stroke."""
 
 
@@ -101,7 +101,9 @@ def _darker_than(paper: NDArray[np.floating], work: NDArray[np.floating], scale:
     high = max(6.0 * noise, 0.3 * usual, FAINTEST)
     reach = max(3, round(min(work.shape) / 100))
     nearby = ndimage.maximum_filter(amount, 2 * reach + 1)
-    mask = hysteresis_threshold(np.where(amount > EDGE * nearby, amount, 0.0), low, high)
+    mask = hysteresis_threshold(
+        np.where(amount > MIN_RELATIVE_INK * nearby, amount, 0.0), low, high
+    )
     return Ink(amount, mask, noise, stroke_width(mask), scale)
 
 

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from ..preprocessing._digit_normalizer import SIDE, as_bytes
 from ._binarization import find_ink
-from ._open_image import open_page, to_grey
+from ._open_image import open_page, page_to_grey
 from ._ruled_lines import remove_ruled_lines
-from ._segmentation import Scorer, draw, find_digits
+from ._segmentation import Scorer, render_blob, segment_digits
 
 
 @dataclass(eq=False)
-class DigitReading:
+class DetectedDigits:
     """The digits found in a picture, in reading order.
 
     Parameters
@@ -29,8 +29,10 @@ class DigitReading:
 
     See Also
     --------
-    mnist_estimator.read_digits : Finds them.
+    mnist_estimator.find_digits : Make it from a picture.
     """
+
+    __module__ = "mnist_estimator.recognition"  # pickles name it
 
     images: NDArray[np.uint8]
     boxes: NDArray[np.int64]
@@ -40,13 +42,13 @@ class DigitReading:
         return len(self.images)
 
 
-def read_digits(image: Any, *, page: int | None = None) -> DigitReading:
+def find_digits(image: Any, *, page: int | None = None) -> DetectedDigits:
     """Find the digits in a photo or scan, and bring them to MNIST's format.
 
     Uneven light, shadows, texture of the paper and ruled lines are taken out, broken
     strokes joined, specks dropped, and digits that touch cut apart. What is written
     there but is no digit is returned like one: this function looks for ink, and
-    leaves it to the classifier to read it.
+    leaves classification to the classifier.
 
     Parameters
     ----------
@@ -56,7 +58,7 @@ def read_digits(image: Any, *, page: int | None = None) -> DigitReading:
         alpha). Whole numbers are out of 255, or 65535 if one is larger; floats out of
         1 (if one is larger, as whole numbers; if one is negative, from the smallest
         to the largest). Dark on light or light on dark, of at most 50 million pixels.
-        Digits 20 pixels high or more are read best.
+        Digits should be at least 20 pixels high.
     page : int, default=None
         Which picture of a file with several pages or frames, such as a TIFF, from 0.
         None: the first of a file, with a warning if there are more; of a PIL image the
@@ -64,7 +66,7 @@ def read_digits(image: Any, *, page: int | None = None) -> DigitReading:
 
     Returns
     -------
-    DigitReading
+    DetectedDigits
         With no digits in it if none were found, or if the picture has more than 10,000 separate
         marks, as textures and halftone prints have, of which a ``UserWarning`` tells.
 
@@ -81,25 +83,25 @@ def read_digits(image: Any, *, page: int | None = None) -> DigitReading:
 
     See Also
     --------
-    mnist_estimator.recognize : Finds the digits and reads them.
+    mnist_estimator.recognize : Find and classify the digits.
     mnist_estimator.DigitNormalizer : For digits that are cut out already.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from mnist_estimator import read_digits
+    >>> from mnist_estimator import find_digits
     >>> page = np.full((100, 200), 255, dtype=np.uint8)  # white, with two black bars
     >>> page[30:70, 50:55] = page[30:70, 120:125] = 0
-    >>> digits = read_digits(page)
+    >>> digits = find_digits(page)
     >>> digits.boxes.tolist()
     [[30, 50, 70, 55], [30, 120, 70, 125]]
     >>> digits.images.shape
     (2, 28, 28)
     """
-    return find_in(open_page(image, page).pixels)
+    return find_digits_in(open_page(image, page).pixels)
 
 
-def find_in(picture: NDArray[Any], score: Scorer | None = None) -> DigitReading:
+def find_digits_in(picture: NDArray[Any], score: Scorer | None = None) -> DetectedDigits:
     """Find the digits in a picture from :func:`~mnist_estimator.recognition._open_image.open_page`.
 
     Parameters
@@ -107,20 +109,20 @@ def find_in(picture: NDArray[Any], score: Scorer | None = None) -> DigitReading:
     picture : ndarray of shape (height, width) or (height, width, 3)
         Where to look.
     score : callable, default=None
-        See :func:`~mnist_estimator.recognition._segmentation.find_digits`.
+        See :func:`~mnist_estimator.recognition._segmentation.segment_digits`.
 
     Returns
     -------
-    DigitReading
+    DetectedDigits
     """
-    ink = find_ink(to_grey(picture))
+    ink = find_ink(page_to_grey(picture))
     ink.mask, removed = remove_ruled_lines(ink.mask, ink.stroke)
     ink.amount[removed] = 0.0
-    lines = find_digits(ink, score)
-    found = [(blot, row) for row, line in enumerate(lines) for blot in line]
-    boxes = [(blot.top, blot.left, blot.bottom, blot.right) for blot, _ in found]
-    images = [as_bytes(draw(blot, ink)) for blot, _ in found]
-    return DigitReading(
+    lines = segment_digits(ink, score)
+    found = [(blob, row) for row, line in enumerate(lines) for blob in line]
+    boxes = [(blob.top, blob.left, blob.bottom, blob.right) for blob, _ in found]
+    images = [as_bytes(render_blob(blob, ink)) for blob, _ in found]
+    return DetectedDigits(
         np.array(images, dtype=np.uint8).reshape(-1, SIDE, SIDE),
         np.rint(np.array(boxes).reshape(-1, 4) * ink.scale).astype(np.int64),
         np.array([row for _, row in found], dtype=np.int64),

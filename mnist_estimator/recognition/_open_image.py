@@ -42,9 +42,9 @@ def open_page(image: Any, page: int | None = None) -> Page:
     Parameters
     ----------
     image : str, path, file object, PIL image or array-like
-        See :func:`~mnist_estimator.read_digits`.
+        See :func:`~mnist_estimator.find_digits`.
     page : int, default=None
-        See :func:`~mnist_estimator.read_digits`.
+        See :func:`~mnist_estimator.find_digits`.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def open_page(image: Any, page: int | None = None) -> Page:
     return Page(_from_array(image))
 
 
-def to_grey(picture: NDArray[Any]) -> NDArray[np.float32]:
+def page_to_grey(picture: NDArray[Any]) -> NDArray[np.float32]:
     """Return the luminance of a picture from :func:`open_page`, from 0 to 1."""
     if picture.ndim == 2:
         return picture

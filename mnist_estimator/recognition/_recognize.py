@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..preprocessing._digit_normalizer import SIDE, as_bytes
 from ..utils._fitted import find_rejecting, fitted_parts, predict
-from ._find_digits import find_in
+from ._find_digits import find_digits_in
 from ._open_image import open_page
 from ._segmentation import Scorer
 
@@ -174,7 +174,7 @@ def recognize(estimator: Any, image: Any, *, page: int | None = None) -> Recogni
         :class:`~mnist_estimator.ImageScaler` or :class:`~mnist_estimator.CNNClassifier` that was
         fitted on another range than 0 to 255, the digits are brought to that range.
     image : str, path, file object, PIL image or array-like
-        See :func:`~mnist_estimator.read_digits`.
+        See :func:`~mnist_estimator.find_digits`.
     page : int, default=None
         Which picture of a file with several pages or frames, such as a TIFF, from 0.
         None: the first of a file, with a warning if there are more; of a PIL image the
@@ -190,12 +190,12 @@ def recognize(estimator: Any, image: Any, *, page: int | None = None) -> Recogni
     NotFittedError
         If the classifier is not fitted.
     OSError, TypeError, ValueError
-        As :func:`~mnist_estimator.read_digits` does; ValueError, too, if the
+        As :func:`~mnist_estimator.find_digits` does; ValueError, too, if the
         classifier was fitted on images of another size than 28×28.
 
     See Also
     --------
-    mnist_estimator.read_digits : Only finds them.
+    mnist_estimator.find_digits : Only finds them.
 
     Notes
     -----
@@ -218,7 +218,7 @@ def recognize(estimator: Any, image: Any, *, page: int | None = None) -> Recogni
     check_is_fitted(estimator)
     _check_size(estimator)
     opened = open_page(image, page)
-    found = find_in(opened.pixels, _scorer(estimator))
+    found = find_digits_in(opened.pixels, _scorer(estimator))
     if not len(found):
         classes = np.asarray(getattr(estimator, "classes_", np.arange(10)))
         labels, probabilities = classes[:0], None
@@ -270,7 +270,7 @@ def _value_range(estimator: Any) -> tuple[float, float]:
 
 
 def _scorer(estimator: Any) -> Scorer | None:
-    """Return what rates ways to cut a blot, or None without probabilities."""
+    """Return what rates ways to cut a blob, or None without probabilities."""
     if not hasattr(estimator, "predict_proba"):
         return None
 

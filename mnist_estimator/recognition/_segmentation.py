@@ -20,7 +20,7 @@ MOST_PARTS = 10_000
 """Connected parts of the ink of a page, at most: printed A4 text in 11 points has 4,500."""
 SMALLEST = 6
 """Pixels that a digit is high, at least."""
-SPECK = 0.4
+MIN_MARK_HEIGHT = 0.4
 """Of the usual height; what is lower is a dot, a comma or a dash if it belongs to nothing."""
 PART = 0.6
 """Of the usual height; what is smaller is joined to what it is near to."""
@@ -43,11 +43,11 @@ MOST_DISTANCES = 1_000_000
 """Between pixels of two outlines, computed one by one."""
 
 Scorer = Callable[[Sequence[Sequence[NDArray[np.float32]]]], list[float]]
-"""Takes ways to cut a blot into images, and tells how good each is, from 0 to 1."""
+"""Takes ways to cut a blob into images, and tells how good each is, from 0 to 1."""
 
 
 @dataclass
-class Blot:
+class Blob:
     """Ink that belongs together: a digit, or digits that touch.
 
     Parameters
@@ -103,7 +103,7 @@ class Blot:
         return np.argwhere(self.mask & ~inner) + np.array([self.top, self.left])
 
 
-def find_digits(ink: Ink, score: Scorer | None = None) -> list[list[Blot]]:
+def segment_digits(ink: Ink, score: Scorer | None = None) -> list[list[Blob]]:
     """Find the digits on a page.
 
     Parameters
@@ -111,44 +111,44 @@ def find_digits(ink: Ink, score: Scorer | None = None) -> list[list[Blot]]:
     ink : Ink
         Without ruled lines.
     score : callable, default=None
-        Tells how good each of several ways to cut a wide blot is. None goes by the
+        Tells how good each of several ways to cut a wide blob is. None goes by the
         width, and the ink that is cut through.
 
     Returns
     -------
-    list of list of Blot
+    list of list of Blob
         The lines from top to bottom, in each the digits from left to right.
     """
-    blots = _connected(ink.mask)
-    if len(blots) > MOST_PARTS:
+    blobs = _connected(ink.mask)
+    if len(blobs) > MOST_PARTS:
         warnings.warn(
-            f"The picture has {len(blots):,} separate marks, more than the {MOST_PARTS:,} that a "
+            f"The picture has {len(blobs):,} separate marks, more than the {MOST_PARTS:,} that a "
             "page of digits may have, so no digits are returned. It may be a texture, a halftone "
             "print or small text: cut out the part with the digits, or blur the picture.",
             UserWarning,
             stacklevel=4,
         )
         return []
-    blots = _without_stains(blots, ink.mask.shape)
-    if not blots:
+    blobs = _without_stains(blobs, ink.mask.shape)
+    if not blobs:
         return []
-    heights = np.array([blot.height for blot in blots])
-    usual = weighted_median(heights, np.array([blot.mask.sum() for blot in blots]))
-    blots = _joined(blots, usual)
-    blots = [blot for blot in blots if max(blot.height, blot.width) >= SPECK * usual]
-    blots = [part for blot in blots for part in _split_stacked(blot, usual, ink.stroke)]
-    blots = [blot for blot in blots if blot.height >= max(SPECK * usual, SMALLEST)]
-    blots = _drawn_like_the_rest(blots, ink)
-    lines = _in_lines(blots)
+    heights = np.array([blob.height for blob in blobs])
+    usual = weighted_median(heights, np.array([blob.mask.sum() for blob in blobs]))
+    blobs = _joined(blobs, usual)
+    blobs = [blob for blob in blobs if max(blob.height, blob.width) >= MIN_MARK_HEIGHT * usual]
+    blobs = [part for blob in blobs for part in _split_stacked(blob, usual, ink.stroke)]
+    blobs = [blob for blob in blobs if blob.height >= max(MIN_MARK_HEIGHT * usual, SMALLEST)]
+    blobs = _drawn_like_the_rest(blobs, ink)
+    lines = _in_lines(blobs)
     return [_split_touching(line, ink, score) for line in lines]
 
 
-def draw(blot: Blot, ink: Ink) -> NDArray[np.float32]:
-    """Draw a blot in MNIST's format.
+def render_blob(blob: Blob, ink: Ink) -> NDArray[np.float32]:
+    """Draw a blob in MNIST's format.
 
     Parameters
     ----------
-    blot : Blot
+    blob : Blob
         What to draw.
     ink : Ink
         Of its page.
@@ -159,93 +159,93 @@ def draw(blot: Blot, ink: Ink) -> NDArray[np.float32]:
         From 0 to 1.
     """
     room = 1 + round(ink.stroke / 3)
-    top, left = max(0, blot.top - room), max(0, blot.left - room)
-    amount = ink.amount[top : blot.bottom + room, left : blot.right + room]
+    top, left = max(0, blob.top - room), max(0, blob.left - room)
+    amount = ink.amount[top : blob.bottom + room, left : blob.right + room]
     own = np.zeros(amount.shape, dtype=bool)
-    own[blot.top - top :, blot.left - left :][: blot.height, : blot.width] = blot.mask
-    others = ink.mask[top : blot.bottom + room, left : blot.right + room] & ~own
+    own[blob.top - top :, blob.left - left :][: blob.height, : blob.width] = blob.mask
+    others = ink.mask[top : blob.bottom + room, left : blob.right + room] & ~own
     near = ndimage.maximum_filter(own, 2 * room + 1, mode="constant") & ~others
     full = float(np.percentile(amount[own], 75.0))
     floor = min(3.0 * ink.noise, 0.3 * full)
     return fit_box(np.where(near, np.clip((amount - floor) / (full - floor), 0.0, 1.0), 0.0))
 
 
-def _connected(mask: NDArray[np.bool_]) -> list[Blot]:
+def _connected(mask: NDArray[np.bool_]) -> list[Blob]:
     """Return the connected parts of the ink, without single pixels."""
     labels, n_labels = ndimage.label(mask, structure=np.ones((3, 3)))
     areas = np.bincount(labels.ravel(), minlength=n_labels + 1)
     return [
-        Blot(labels[place] == label, place[0].start, place[1].start)
+        Blob(labels[place] == label, place[0].start, place[1].start)
         for label, place in enumerate(ndimage.find_objects(labels), start=1)
         if areas[label] > 3
     ]
 
 
-def _without_stains(blots: list[Blot], shape: tuple[int, ...]) -> list[Blot]:
+def _without_stains(blobs: list[Blob], shape: tuple[int, ...]) -> list[Blob]:
     """Leave out what no pen draws: the table beside the page, a frame, a stain, a shadow."""
     height, width = shape
 
-    def at_edge(blot: Blot) -> bool:
-        return min(blot.top, blot.left, height - blot.bottom, width - blot.right) == 0
+    def at_edge(blob: Blob) -> bool:
+        return min(blob.top, blob.left, height - blob.bottom, width - blob.right) == 0
 
-    inner = [blot for blot in blots if not at_edge(blot)]
+    inner = [blob for blob in blobs if not at_edge(blob)]
     if not inner:
-        return blots
-    widths = np.array([blot.thickness for blot in inner])
-    areas = np.array([blot.mask.sum() for blot in inner])
+        return blobs
+    widths = np.array([blob.thickness for blob in inner])
+    areas = np.array([blob.mask.sum() for blob in inner])
     usual = weighted_median(widths, areas)
 
-    def is_stain(blot: Blot) -> bool:
-        long = blot.height > LONG * height or blot.width > LONG * width
-        if long and (at_edge(blot) or float(blot.mask.mean()) < 0.1):
+    def is_stain(blob: Blob) -> bool:
+        long = blob.height > LONG * height or blob.width > LONG * width
+        if long and (at_edge(blob) or float(blob.mask.mean()) < 0.1):
             return True
-        return blot.thickness > STAIN * usual
+        return blob.thickness > STAIN * usual
 
-    return [blot for blot in blots if not is_stain(blot)]
+    return [blob for blob in blobs if not is_stain(blob)]
 
 
-def _joined(blots: list[Blot], usual: float) -> list[Blot]:
+def _joined(blobs: list[Blob], usual: float) -> list[Blob]:
     """Join parts of broken strokes: small ones to what is next to them, the nearest first."""
-    blots = [blot for blot in blots if max(blot.height, blot.width) >= 0.1 * usual]
-    boxes = np.empty((2 * len(blots), 4))  # of unions, too, which come in at the end
-    boxes[: len(blots)] = [(b.top, b.left, b.bottom, b.right) for b in blots]
-    is_there = np.arange(len(boxes)) < len(blots)
-    order = sorted(range(len(blots)), key=lambda number: blots[number].left)
-    lefts = [blots[number].left for number in order]
+    blobs = [blob for blob in blobs if max(blob.height, blob.width) >= 0.1 * usual]
+    boxes = np.empty((2 * len(blobs), 4))  # of unions, too, which come in at the end
+    boxes[: len(blobs)] = [(b.top, b.left, b.bottom, b.right) for b in blobs]
+    is_there = np.arange(len(boxes)) < len(blobs)
+    order = sorted(range(len(blobs)), key=lambda number: blobs[number].left)
+    lefts = [blobs[number].left for number in order]
     reach = WIDEST * usual
     pairs: list[tuple[float, int, int]] = []
 
     def add_pairs(number: int) -> None:
-        """Note how near a blot is to those before it with which it may be joined."""
-        left = blots[number].left
+        """Note how near a blob is to those before it with which it may be joined."""
+        left = blobs[number].left
         near = slice(bisect_left(lefts, left - reach), bisect_right(lefts, left + reach))
         others = np.array(order[near])
         others = others[(others < number) & is_there[others]]
         for other in others[_may_join(boxes[number], boxes[others], usual)].tolist():
-            distance = _distance(blots[other], blots[number])
+            distance = _distance(blobs[other], blobs[number])
             if distance < NEAR * usual:
                 heapq.heappush(pairs, (distance, other, number))
 
-    for number in range(len(blots)):
+    for number in range(len(blobs)):
         add_pairs(number)
     while pairs:
         _, *pair = heapq.heappop(pairs)
         if is_there[pair].all():
-            number, union = len(blots), _union(*(blots[part] for part in pair))
-            blots.append(union)
+            number, union = len(blobs), _union(*(blobs[part] for part in pair))
+            blobs.append(union)
             boxes[number] = union.top, union.left, union.bottom, union.right
             is_there[pair], is_there[number] = False, True
             place = bisect_right(lefts, union.left)
             order.insert(place, number)
             lefts.insert(place, union.left)
             add_pairs(number)
-    return [blots[number] for number in np.flatnonzero(is_there)]
+    return [blobs[number] for number in np.flatnonzero(is_there)]
 
 
 def _may_join(
     box: NDArray[np.floating], others: NDArray[np.floating], usual: float
 ) -> NDArray[np.bool_]:
-    """Return which other blots may belong to one, by their boxes."""
+    """Return which other blobs may belong to one, by their boxes."""
     sizes, other_sizes = box[2:] - box[:2], others[:, 2:] - others[:, :2]
     high, wide = (np.maximum(others[:, 2:], box[2:]) - np.minimum(others[:, :2], box[:2])).T
     apart = np.maximum(others[:, :2], box[:2]) - np.minimum(others[:, 2:], box[2:])
@@ -256,53 +256,53 @@ def _may_join(
     return may & (apart.max(axis=1) <= NEAR * usual)
 
 
-def _distance(first: Blot, second: Blot) -> float:
-    """Return how many pixels are between the ink of two blots."""
+def _distance(first: Blob, second: Blob) -> float:
+    """Return how many pixels are between the ink of two blobs."""
     if len(first.outline) * len(second.outline) > MOST_DISTANCES:
         return float(KDTree(first.outline).query(second.outline)[0].min())
     return float(cdist(first.outline, second.outline).min())
 
 
-def _union(first: Blot, second: Blot) -> Blot:
-    """Return two blots as one."""
+def _union(first: Blob, second: Blob) -> Blob:
+    """Return two blobs as one."""
     top, left = min(first.top, second.top), min(first.left, second.left)
     bottom, right = max(first.bottom, second.bottom), max(first.right, second.right)
     mask = np.zeros((bottom - top, right - left), dtype=bool)
-    for blot in (first, second):
-        part = mask[blot.top - top :, blot.left - left :][: blot.height, : blot.width]
-        part |= blot.mask
-    return Blot(mask, top, left)
+    for blob in (first, second):
+        part = mask[blob.top - top :, blob.left - left :][: blob.height, : blob.width]
+        part |= blob.mask
+    return Blob(mask, top, left)
 
 
-def _drawn_like_the_rest(blots: list[Blot], ink: Ink) -> list[Blot]:
+def _drawn_like_the_rest(blobs: list[Blob], ink: Ink) -> list[Blob]:
     """Leave out what is much lighter than the rest, or lighter and thicker: shadows."""
-    if not blots:
+    if not blobs:
         return []
-    dark = np.array([np.percentile(_cut(ink.amount, blot)[blot.mask], 75.0) for blot in blots])
-    wide = np.array([blot.thickness for blot in blots])
+    dark = np.array([np.percentile(_cut(ink.amount, blob)[blob.mask], 75.0) for blob in blobs])
+    wide = np.array([blob.thickness for blob in blobs])
     faint = dark / np.median(dark)
     shadow = (faint < 0.6) & (wide > 2.0 * np.median(wide))
-    return [blot for blot, out in zip(blots, (faint < FAINT) | shadow, strict=True) if not out]
+    return [blob for blob, out in zip(blobs, (faint < FAINT) | shadow, strict=True) if not out]
 
 
-def _cut(image: NDArray[np.floating], blot: Blot) -> NDArray[np.floating]:
-    """Return the part of a page where a blot lies."""
-    return image[blot.top : blot.bottom, blot.left : blot.right]
+def _cut(image: NDArray[np.floating], blob: Blob) -> NDArray[np.floating]:
+    """Return the part of a page where a blob lies."""
+    return image[blob.top : blob.bottom, blob.left : blob.right]
 
 
-def _in_lines(blots: list[Blot]) -> list[list[Blot]]:
-    """Group blots into lines of text, which may go up or down a little."""
-    lines: list[list[Blot]] = []
-    limits = np.empty((2, len(blots)))  # of the last blots of each line
-    for blot in sorted(blots, key=lambda blot: blot.middle[1]):
+def _in_lines(blobs: list[Blob]) -> list[list[Blob]]:
+    """Group blobs into lines of text, which may go up or down a little."""
+    lines: list[list[Blob]] = []
+    limits = np.empty((2, len(blobs)))  # of the last blobs of each line
+    for blob in sorted(blobs, key=lambda blob: blob.middle[1]):
         tops, bottoms = limits[:, : len(lines)]
-        common = np.minimum(bottoms, blot.bottom) - np.maximum(tops, blot.top)
-        share = common / np.minimum(bottoms - tops, blot.height)
+        common = np.minimum(bottoms, blob.bottom) - np.maximum(tops, blob.top)
+        share = common / np.minimum(bottoms - tops, blob.height)
         number = int(share.argmax()) if len(lines) else 0
         if number == len(lines) or share[number] <= 0.4:
             number = len(lines)
             lines.append([])
-        lines[number].append(blot)
+        lines[number].append(blob)
         # The neighbours to the left say where the line goes.
         last = lines[number][-3:]
         limits[:, number] = np.median([(other.top, other.bottom) for other in last], axis=0)
@@ -313,64 +313,64 @@ def _in_lines(blots: list[Blot]) -> list[list[Blot]]:
     )
 
 
-def _slope(line: list[Blot]) -> float:
+def _slope(line: list[Blob]) -> float:
     """Return how many rows a line goes down from one column to the next."""
-    rows, columns = np.array([blot.middle for blot in line]).T
+    rows, columns = np.array([blob.middle for blob in line]).T
     return float(np.polynomial.Polynomial.fit(columns, rows, 1).deriv()(0.0))
 
 
-def _split_stacked(blot: Blot, usual: float, stroke: float) -> list[Blot]:
+def _split_stacked(blob: Blob, usual: float, stroke: float) -> list[Blob]:
     """Cut digits apart that touch the ones of the line below."""
-    if blot.height < 1.7 * usual or blot.height > 6 * usual:
-        return [blot]
-    turned = Blot(blot.mask.T, blot.left, blot.top)
-    parts = _cut_into(turned, round(blot.height / usual), 2.5 * stroke)
-    return [Blot(part.mask.T, part.left, part.top) for part in parts]
+    if blob.height < 1.7 * usual or blob.height > 6 * usual:
+        return [blob]
+    turned = Blob(blob.mask.T, blob.left, blob.top)
+    parts = _cut_into(turned, round(blob.height / usual), 2.5 * stroke)
+    return [Blob(part.mask.T, part.left, part.top) for part in parts]
 
 
-def _split_touching(line: list[Blot], ink: Ink, score: Scorer | None) -> list[Blot]:
+def _split_touching(line: list[Blob], ink: Ink, score: Scorer | None) -> list[Blob]:
     """Cut digits apart that touch each other."""
-    height = float(np.median([blot.height for blot in line]))
+    height = float(np.median([blob.height for blob in line]))
     digits = []
-    for blot in line:
-        wide = blot.width > WIDE * min(height, WIDE * blot.height)
-        if wide or (score is not None and blot.width > PERHAPS_WIDE * height):
-            digits.extend(_best_cut(blot, height, ink, score, wide))
+    for blob in line:
+        wide = blob.width > WIDE * min(height, WIDE * blob.height)
+        if wide or (score is not None and blob.width > PERHAPS_WIDE * height):
+            digits.extend(_best_cut(blob, height, ink, score, wide))
         else:
-            digits.append(blot)
+            digits.append(blob)
     return digits
 
 
-def _best_cut(blot: Blot, height: float, ink: Ink, score: Scorer | None, wide: bool) -> list[Blot]:
-    """Return a blot in parts, or whole if that is better."""
-    likely = max(2, round(blot.width / (USUAL_WIDTH * height)))
+def _best_cut(blob: Blob, height: float, ink: Ink, score: Scorer | None, wide: bool) -> list[Blob]:
+    """Return a blob in parts, or whole if that is better."""
+    likely = max(2, round(blob.width / (USUAL_WIDTH * height)))
     most_ink = MOST_CUT * ink.stroke if score is None else np.inf
     numbers = {2} if not wide else {likely} if score is None else {2, likely, likely + 1}
-    ways = [[blot]]
+    ways = [[blob]]
     for n_parts in sorted(numbers):
-        parts = _cut_into(blot, n_parts, most_ink)
-        if len(parts) > 1 and min(part.height for part in parts) >= PART * blot.height:
+        parts = _cut_into(blob, n_parts, most_ink)
+        if len(parts) > 1 and min(part.height for part in parts) >= PART * blob.height:
             ways.append(parts)
     if score is None or len(ways) == 1:
         return ways[-1]
-    scores = score([[draw(part, ink) for part in parts] for parts in ways])
+    scores = score([[render_blob(part, ink) for part in parts] for parts in ways])
     scores[0] += 0.02 if wide else 0.3  # a digit of usual width is seldom two
     return ways[int(np.argmax(scores))]
 
 
-def _cut_into(blot: Blot, n_parts: int, most_ink: float) -> list[Blot]:
-    """Cut a blot from top to bottom where there is least ink; not through too much of it."""
+def _cut_into(blob: Blob, n_parts: int, most_ink: float) -> list[Blob]:
+    """Cut a blob from top to bottom where there is least ink; not through too much of it."""
     limits = []
-    rows = np.arange(blot.height)
+    rows = np.arange(blob.height)
     for i in range(1, n_parts):
-        seam, crossed = _seam(blot.mask, blot.width * i / n_parts, 0.3 * blot.width / n_parts)
+        seam, crossed = _seam(blob.mask, blob.width * i / n_parts, 0.3 * blob.width / n_parts)
         if crossed <= most_ink:
             limits.append(seam)
-    columns = np.arange(blot.width)
+    columns = np.arange(blob.width)
     sections = sum((columns >= seam[rows, np.newaxis] for seam in limits), np.zeros(1, dtype=int))
     parts = []
     for section in range(len(limits) + 1):
-        part = _trimmed(blot.mask & (sections == section), blot.top, blot.left)
+        part = _trimmed(blob.mask & (sections == section), blob.top, blob.left)
         if part is not None:
             parts.append(part)
     return parts
@@ -406,10 +406,10 @@ def _seam(mask: NDArray[np.bool_], middle: float, reach: float) -> tuple[NDArray
     return seam, int(mask[np.arange(len(mask)), seam].sum())
 
 
-def _trimmed(mask: NDArray[np.bool_], top: int, left: int) -> Blot | None:
+def _trimmed(mask: NDArray[np.bool_], top: int, left: int) -> Blob | None:
     """Return a mask without empty rows and columns around it."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return None
     inner = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return Blot(inner, top + int(rows[0]), left + int(columns[0]))
+    return Blob(inner, top + int(rows[0]), left + int(columns[0]))

@@ -27,7 +27,7 @@ from ..utils._validation import check_targets, count_rows, refuse_streams
 from ..utils._wording import shown, suggest_names
 
 
-class Operating(NamedTuple):
+class OperatingPoint(NamedTuple):
     """Where a classifier with a reject option works."""
 
     threshold: float
@@ -46,7 +46,7 @@ def choose_threshold(
     *,
     error_rate: float = 0.005,
     confidence_level: float = 0.95,
-) -> Operating:
+) -> OperatingPoint:
     r"""Choose the lowest threshold whose error rate is bounded: selection with guaranteed risk.
 
     Parameters
@@ -63,7 +63,7 @@ def choose_threshold(
 
     Returns
     -------
-    Operating
+    OperatingPoint
         (threshold, coverage, error_rate, error_bound), the last three on these samples.
         The threshold is infinite if no bound is low enough.
 
@@ -112,9 +112,9 @@ def choose_threshold(
     n_wrong = np.cumsum(~right[sure_first])
     # A threshold accepts all samples of equal score, so only the last of them can be the end.
     ends = np.flatnonzero(np.append(falling[1:] < falling[:-1], True) & (falling > -np.inf))
-    found = Operating(np.inf, 0.0, np.nan, np.nan)
+    found = OperatingPoint(np.inf, 0.0, np.nan, np.nan)
     if error_rate == 1:  # nothing is asked, so nothing needs proof
-        return Operating(-np.inf, 1.0, float(n_wrong[-1] / len(sure)), 1.0)
+        return OperatingPoint(-np.inf, 1.0, float(n_wrong[-1] / len(sure)), 1.0)
     n_tries = max(1, int(np.ceil(np.log2(len(ends) + 1))))
     level = 1 - (1 - confidence_level) / n_tries
     low, high = 0, len(ends) - 1
@@ -124,7 +124,7 @@ def choose_threshold(
         bound = _upper_limit(int(n_wrong[end]), int(end) + 1, level)
         if bound <= error_rate:
             kept = end + 1
-            found = Operating(
+            found = OperatingPoint(
                 float(falling[end]), float(kept / len(sure)), float(n_wrong[end] / kept), bound
             )
             low = middle + 1

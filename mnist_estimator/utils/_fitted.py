@@ -113,8 +113,8 @@ def predict(estimator: Any, X: Any) -> Predictions:
         if rejecting is None:
             labels = _one_column(given, "estimator.predict(X)")
             return Predictions(labels, labels, None, None, None, None)
-        rejected = _is_mark(given, rejecting.reject_label_)
-        labels = _filled(given, rejected, rejecting.classes_, rejecting.classes_[0])
+        rejected = _is_reject_label(given, rejecting.reject_label_)
+        labels = _without_reject_label(given, rejected, rejecting.classes_, rejecting.classes_[0])
         return Predictions(np.asarray(given), labels, None, None, None, rejected)
     classes = _one_column(classes, "estimator.classes_")
     if rejecting is None and _labels_are_argmax(estimator):
@@ -130,8 +130,10 @@ def predict(estimator: Any, X: Any) -> Predictions:
         sure = _confidence(labels, proba, classes)
         return Predictions(labels, labels, proba, classes, sure, None)
     _check_proba(proba, len(given), len(classes))
-    rejected = _is_mark(given, rejecting.reject_label_)
-    labels = _filled(given, rejected, classes, classes[proba.argmax(axis=1)][rejected])
+    rejected = _is_reject_label(given, rejecting.reject_label_)
+    labels = _without_reject_label(
+        given, rejected, classes, classes[proba.argmax(axis=1)][rejected]
+    )
     sure = _confidence(labels, proba, classes)
     return Predictions(np.asarray(given), labels, proba, classes, sure, rejected)
 
@@ -224,7 +226,7 @@ def _definer(estimator: Any, method: str) -> type:
     return next((base for base in type(estimator).__mro__ if method in vars(base)), object)
 
 
-def _is_mark(y_pred: Any, mark: Any) -> NDArray[np.bool_]:
+def _is_reject_label(y_pred: Any, mark: Any) -> NDArray[np.bool_]:
     """Tell which predictions are the reject label, which may be None or NaN."""
     values = np.asarray(y_pred)
     if isinstance(mark, float) and math.isnan(mark):
@@ -232,7 +234,7 @@ def _is_mark(y_pred: Any, mark: Any) -> NDArray[np.bool_]:
     return np.array([value is mark or value == mark for value in values.tolist()], dtype=bool)
 
 
-def _filled(
+def _without_reject_label(
     y_pred: Any, rejected: NDArray[np.bool_], classes: NDArray[Any], instead: Any
 ) -> NDArray[Any]:
     """Return predictions in the dtype of the classes, other labels in place of rejections."""

@@ -81,7 +81,7 @@ def check_writable(path: Path, *, inputs: tuple[Path, ...] = ()) -> None:
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give a name to write to, and make it `path` if the block succeeds.
 
     What was written is on the disk before it takes its place, and so outlives a power cut.
@@ -111,6 +111,9 @@ def whole_file(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # not every system lets folders be synced
         _sync(path.parent)
+
+
+whole_file = atomic_write  # the name that export/_onnx.py uses
 
 
 def _sync(path: Path) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 SMALLEST = 1e-18
 """Ranges from here up, of numbers that float32 can square, leave quotients that it can hold."""
 
-ROWS = 1000
+ROWS_AT_ONCE = 1000
 """Images scaled at once where float64 is needed in between."""
 
 
@@ -60,8 +60,8 @@ def scale(images: NDArray[Any], value_range: tuple[float, float]) -> NDArray[np.
         return scaled
     # A range far from zero, or many digits: float32 only after the subtraction.
     scaled = np.empty(images.shape, dtype=np.float32)
-    for start in range(0, len(images), ROWS):
-        rows = slice(start, start + ROWS)
+    for start in range(0, len(images), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
         with np.errstate(over="ignore"):
             scaled[rows] = (images[rows].astype(np.float64) - low) / span
         if not np.isfinite(scaled[rows]).all():

@@ -133,7 +133,7 @@ def infer_image_shape(
     return shape
 
 
-def plain_labels(y: Any, name: str = "y") -> Any:
+def as_numpy_labels(y: Any, name: str = "y") -> Any:
     """Bring labels from pandas' own types, and objects that hold numbers, to NumPy's.
 
     Parameters
@@ -205,7 +205,7 @@ def check_classes(classes: Any) -> NDArray[Any]:
             "classes must be a list or one-dimensional array of labels, such as np.unique(y_all); "
             f"got {shown(classes)}."
         )
-    labels = np.asarray(plain_labels(classes, "classes"))
+    labels = np.asarray(as_numpy_labels(classes, "classes"))
     labels = labels if labels.size == 0 else np.unique(labels)
     if len(labels) < 2 or (labels.dtype.kind == "f" and not np.isfinite(labels).all()):
         raise ValueError(
@@ -336,7 +336,7 @@ def refuse_surrogates(labels: Any, name: str) -> None:
 
 
 @contextlib.contextmanager
-def said_of(name: str) -> Iterator[None]:
+def prefix_errors(name: str) -> Iterator[None]:
     """Say in errors which argument they are about, where a check knows it as X or y.
 
     Parameters
@@ -416,7 +416,7 @@ def check_images(
                 "Resize the images, or fit again on images of this shape."
             )
     if not isinstance(y, str):
-        y = plain_labels(y)
+        y = as_numpy_labels(y)
     with _names_explained(estimator, flat):
         checked = validate_data(estimator, flat, y, reset=reset, dtype="numeric")
     rows, *rest = checked if isinstance(checked, tuple) else (checked,)
@@ -440,6 +440,9 @@ def check_images(
     elif not reset:
         _check_value_range(estimator, X, images, extremes, name)
     return (images, *rest) if rest else images
+
+
+said_of, plain_labels = prefix_errors, as_numpy_labels  # the names that classifier.py uses
 
 
 @contextlib.contextmanager

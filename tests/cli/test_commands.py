@@ -159,8 +159,8 @@ ARRAY_FILES = {
 def test_predict_reads_arrays_as_the_pipeline_does(
     name, model, pipe, digits, predicted, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("mnist_estimator.cli.inputs._arrays.ROWS", 25)
-    monkeypatch.setattr("mnist_estimator.cli.inputs._csv.ROWS", 25)
+    monkeypatch.setattr("mnist_estimator.cli.inputs._arrays.BATCH_SIZE", 25)
+    monkeypatch.setattr("mnist_estimator.cli.inputs._csv.BATCH_SIZE", 25)
     X, _ = digits
     ARRAY_FILES[name](tmp_path / name, X)
     table = predicted(model, tmp_path / name, "--probabilities")
@@ -292,7 +292,7 @@ def test_output_is_a_file_in_one_piece(model, digits, run, tmp_path):
 
 
 def test_failure_leaves_the_output_as_it_was(model, digits, run, tmp_path, monkeypatch):
-    monkeypatch.setattr("mnist_estimator.cli.inputs._base.ROWS", 10)
+    monkeypatch.setattr("mnist_estimator.cli.inputs._base.BATCH_SIZE", 10)
     np.save(tmp_path / "x.npy", digits[0])
     (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     target = tmp_path / "labels.csv"
@@ -393,12 +393,12 @@ def bad_files(X):
     return {
         "text.png": (b"no picture", "is damaged, or no picture (BMP, "),
         "cut.png": (picture.getvalue()[:200], "cannot be read as a picture"),
-        "large.png": (large.getvalue(), "has 80×100 pixels; the model reads 28×28. Crop and"),
+        "large.png": (large.getvalue(), "has 80×100 pixels; the model takes 28×28. Crop and"),
         "floating.tif": (floating.getvalue(), "has 32 bits a pixel"),
         "bomb.png": (bomb.getvalue(), "could be decompression bomb DOS attack"),
         "empty.png": (b"", "is empty"),
         "model.pickle": (pickle.dumps(np.ones(784)), "is damaged, or no picture"),
-        "shape.npy": (npy(X[:, :20]), f"holds an array of shape ({N}, 20, 28); the model reads"),
+        "shape.npy": (npy(X[:, :20]), f"holds an array of shape ({N}, 20, 28); the model takes"),
         "none.npy": (npy(X[:0]), "none.npy"),
         "objects.npy": (npy(objects, allow_pickle=True), "cannot be read as an .npy file of"),
         "strings.npy": (npy(np.full((2, 784), "a")), "holds <U1; images must be numbers"),
@@ -768,7 +768,7 @@ def test_model_of_other_images_is_told(saved, run):
     _, path = saved(np.random.default_rng(0).random((20, 64)), np.arange(20) % 2)
     code, _, err = run("evaluate", path)
     assert code == 1
-    assert "The model reads images of 8×8 pixels, and MNIST's have 28×28. Name the data." in err
+    assert "The model takes images of 8×8 pixels, and MNIST's have 28×28. Name the data." in err
 
 
 def test_file_that_holds_no_model_of_images_is_told(run, tmp_path, digits):

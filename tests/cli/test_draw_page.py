@@ -18,13 +18,13 @@ import pytest
 from mnist_estimator import load_mnist, make_pipeline
 from mnist_estimator.cli._parser import main
 from mnist_estimator.cli.draw._page import (
-    QUESTION_PATH,
-    QUESTION_TYPE,
+    REQUEST_PATH,
+    REQUEST_TYPE,
     drawing_server,
     parse_drawing,
     read_drawing,
 )  # fmt: skip
-from mnist_estimator.cli.draw._server import BadQuestion
+from mnist_estimator.cli.draw._server import BadRequest
 from mnist_estimator.persistence._save_load import save
 
 
@@ -86,10 +86,10 @@ def pgm(ink):
     return b"P5 %d %d 255\n" % (ink.shape[1], ink.shape[0]) + ink.tobytes()
 
 
-def ask(server, body, kind=QUESTION_TYPE):
+def ask(server, body, kind=REQUEST_TYPE):
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
     try:
-        connection.request("POST", QUESTION_PATH, body, {"Content-Type": kind})
+        connection.request("POST", REQUEST_PATH, body, {"Content-Type": kind})
         response = connection.getresponse()
         return response.status, response.read()
     finally:
@@ -144,7 +144,7 @@ PNG = base64.b64decode(
      b"P5  2 2 255\nabcd", b'{"digits": []}', PNG, PNG[:30]],
 )  # fmt: skip
 def test_what_is_no_drawing_is_refused(body, server):
-    with pytest.raises(BadQuestion):
+    with pytest.raises(BadRequest):
         parse_drawing(body)
     code, answer = ask(server, body)
     assert code == 400

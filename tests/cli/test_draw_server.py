@@ -10,14 +10,14 @@ import time
 import pytest
 
 from mnist_estimator.cli.draw import _server
-from mnist_estimator.cli.draw._server import BadQuestion, LoopbackServer
+from mnist_estimator.cli.draw._server import BadRequest, LoopbackServer
 
 KIND = "image/x-portable-graymap"
 
 
 def answer(body):
     if body == b"bad":
-        raise BadQuestion("This is bad.")
+        raise BadRequest("This is bad.")
     if body == b"broken":
         raise RuntimeError("broken within")
     return {"length": len(body)}
@@ -27,7 +27,7 @@ def answer(body):
 def server():
     """A server that tells the length of what it is asked."""
     made = LoopbackServer(
-        0, page=lambda nonce: f"<p>é {nonce}", question_path="/read", question_type=KIND,
+        0, page=lambda nonce: f"<p>é {nonce}", request_path="/read", request_type=KIND,
         answer=answer,
     )  # fmt: skip
     thread = threading.Thread(target=made.serve_forever, args=(0.01,))
@@ -297,7 +297,7 @@ def test_many_questions_at_once(ask):
 def test_a_port_in_use_is_told(server):
     port = server.server_port
     with pytest.raises(OSError, match=f"Port {port} cannot be opened .*--port 0 takes any"):
-        LoopbackServer(port, page=str, question_path="/read", question_type=KIND, answer=answer)
+        LoopbackServer(port, page=str, request_path="/read", request_type=KIND, answer=answer)
 
 
 def test_only_loopback_is_listened_on(server):

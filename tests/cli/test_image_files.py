@@ -13,14 +13,14 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from mnist_estimator.cli.inputs._base import ImageForm, InputError, Wanted
+from mnist_estimator.cli.inputs._base import ImageSpec, InputError, InputSpec
 from mnist_estimator.cli.inputs._open import open_images
 
 N = 40
 SIGHT = {"image_shape": (8, 8, 1), "value_range": (0, 16), "classes": list(range(10))}
-FORM = ImageForm(**SIGHT)
-NAMED = ImageForm(**SIGHT, feature_names=[f"pixel{i}" for i in range(1, 65)])
-LABELLED = Wanted(labelled=True)
+FORM = ImageSpec(**SIGHT)
+NAMED = ImageSpec(**SIGHT, feature_names=[f"pixel{i}" for i in range(1, 65)])
+LABELLED = InputSpec(labelled=True)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def table():
     return X[100 : 100 + N].astype(int), y[100 : 100 + N]
 
 
-def read(path, form=FORM, wanted=Wanted()):  # noqa: B008
+def read(path, form=FORM, wanted=InputSpec()):  # noqa: B008
     """Return all images of a file as rows, and their labels."""
     batches = list(open_images(str(path), form, wanted).batches)
     images = np.concatenate([batch.images for batch in batches])
@@ -196,11 +196,11 @@ def test_columns_that_are_not_those_of_the_model_are_refused(case, table, tmp_pa
 def test_label_column_names_one_of_many(asked, table, tmp_path):
     X, y = table
     frame(X, NAMES["from 0"], label="x", number=y).to_csv(tmp_path / "a.csv")
-    images, labels = read(tmp_path / "a.csv", wanted=Wanted(labelled=True, label_column=asked))
+    images, labels = read(tmp_path / "a.csv", wanted=InputSpec(labelled=True, label_column=asked))
     assert_array_equal(images, X)
     assert_array_equal(labels, y)
     with pytest.raises(InputError, match=r"has no column 'digit'\. It has .*'pixel0', "):
-        read(tmp_path / "a.csv", wanted=Wanted(labelled=True, labels="digit"))
+        read(tmp_path / "a.csv", wanted=InputSpec(labelled=True, labels="digit"))
 
 
 # Columns without names.
@@ -235,7 +235,7 @@ def test_text_is_told_from_pixels(side, table, tmp_path):
         tmp_path / "a.csv", index=False, header=False
     )
     images, labels = read(
-        tmp_path / "a.csv", ImageForm((8, 8, 1), classes=["even", "odd"]), LABELLED
+        tmp_path / "a.csv", ImageSpec((8, 8, 1), classes=["even", "odd"]), LABELLED
     )
     assert_array_equal(images, X)
     assert_array_equal(labels, words)
@@ -262,7 +262,7 @@ def test_both_readings_are_named_where_values_do_not_tell(case, kind, labelled, 
         np.save(path, rows)
     first, last = (", ".join(map(str, rows[:3, end])) for end in (0, -1))
     with pytest.raises(InputError, match="one column more than the model has pixels") as raised:
-        read(path, wanted=Wanted(labelled=labelled))
+        read(path, wanted=InputSpec(labelled=labelled))
     assert f"the first ({first}" in str(raised.value)
     assert f"or the last ({last}" in str(raised.value)
     assert "Pass --label-column first or --label-column last." in str(raised.value)
@@ -270,15 +270,15 @@ def test_both_readings_are_named_where_values_do_not_tell(case, kind, labelled, 
         ("first", rows[:, 1:], rows[:, 0]),
         ("last", rows[:, :-1], rows[:, -1]),
     ]:
-        got = read(path, wanted=Wanted(labelled=labelled, label_column=side))
+        got = read(path, wanted=InputSpec(labelled=labelled, label_column=side))
         assert_array_equal(got[0], images)
         assert_array_equal(got[1], labels) if labelled else None
     with pytest.raises(InputError, match=r"has no (header|names of columns), and so no .*'digit'"):
-        read(path, wanted=Wanted(label_column="digit"))
+        read(path, wanted=InputSpec(label_column="digit"))
 
 
 def test_later_rows_that_speak_against_the_label_column_are_refused(table, tmp_path, monkeypatch):
-    monkeypatch.setattr("mnist_estimator.cli.inputs._csv.ROWS", 30)
+    monkeypatch.setattr("mnist_estimator.cli.inputs._csv.BATCH_SIZE", 30)
     rows = joined(*table, "last")
     rows[35, -1] = 13
     pd.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False, header=False)
@@ -335,7 +335,7 @@ def test_zipped_table_is_refused_with_the_remedy(table, tmp_path):
 
 def test_parquet_of_pixels(table, tmp_path, monkeypatch):
     pytest.importorskip("pyarrow")
-    monkeypatch.setattr("mnist_estimator.cli.inputs._parquet.ROWS", 15)
+    monkeypatch.setattr("mnist_estimator.cli.inputs._parquet.BATCH_SIZE", 15)
     X, y = table
     data = frame(X, NAMED.feature_names, label=y).sample(frac=1, random_state=0)
     data.to_parquet(tmp_path / "a.parquet")
@@ -426,7 +426,7 @@ def test_labels_with_the_index_of_pandas(table, tmp_path):
     X, y = table
     np.save(tmp_path / "X.npy", X)
     pd.Series(y, name="label").to_csv(tmp_path / "y.csv")
-    wanted = Wanted(labelled=True, labels=str(tmp_path / "y.csv"))
+    wanted = InputSpec(labelled=True, labels=str(tmp_path / "y.csv"))
     assert read(tmp_path / "X.npy", wanted=wanted)[1].tolist() == [str(label) for label in y]
 
 
@@ -492,7 +492,7 @@ def test_every_kind_is_read_from_a_stream(kind, way, table, tmp_path, monkeypatc
     assert len(images) == (1 if kind in ("png", "pgm in plain text") else N)
 
 
-def read_from_pipe(content, form, folder=None, wanted=Wanted()):  # noqa: B008
+def read_from_pipe(content, form, folder=None, wanted=InputSpec()):  # noqa: B008
     """Read from a named pipe in a folder, or as a shell's ``<(command)`` gives it."""
     if folder is not None:
         os.mkfifo(folder / "pipe")
@@ -521,7 +521,7 @@ def test_labels_come_through_a_pipe_too(table, tmp_path):
     content = npy(y)
     writer = threading.Thread(target=lambda: (tmp_path / "labels").write_bytes(content))
     writer.start()
-    wanted = Wanted(labelled=True, labels=str(tmp_path / "labels"))
+    wanted = InputSpec(labelled=True, labels=str(tmp_path / "labels"))
     assert_array_equal(read(tmp_path / "X.npy", wanted=wanted)[1], y)
     writer.join(timeout=60)
 
@@ -558,7 +558,7 @@ def transparent(ink, alpha, mode="RGBA"):
 def test_ink_on_transparent_stays_ink(mode, ink, invert, paper, tmp_path):
     transparent(ink, 0, mode).save(tmp_path / "a.png")
     form = FORM._replace(value_range=(0, 255))
-    image = read(tmp_path / "a.png", form, Wanted(invert=invert))[0].reshape(8, 8)
+    image = read(tmp_path / "a.png", form, InputSpec(invert=invert))[0].reshape(8, 8)
     expected = np.full((8, 8), paper)
     expected[2:6, 3:5] = ink
     assert_array_equal(image, expected)
@@ -572,7 +572,7 @@ def test_transparent_corners_get_the_paper_of_the_model(invert, paper, tmp_path)
     pixels[1:7, 1:7, 3] = 255
     Image.fromarray(pixels).save(tmp_path / "a.png")
     form = FORM._replace(value_range=(0, 255))
-    image = read(tmp_path / "a.png", form, Wanted(invert=invert))[0].reshape(8, 8)
+    image = read(tmp_path / "a.png", form, InputSpec(invert=invert))[0].reshape(8, 8)
     assert_array_equal(image, pixels[..., 0])
 
 
@@ -584,7 +584,7 @@ def test_half_transparent_pixels_are_mixed_and_ranges_kept(tmp_path):
 
 
 def test_colours_keep_and_transparent_palettes_too(tmp_path):
-    form = ImageForm((8, 8, 3), (0, 255))
+    form = ImageSpec((8, 8, 3), (0, 255))
     pixels = np.zeros((8, 8, 4), dtype=np.uint8)
     pixels[2:6, 3:5] = (250, 200, 10, 255)
     Image.fromarray(pixels).save(tmp_path / "a.png")
@@ -613,7 +613,7 @@ def test_bad_pictures_are_left_out_if_wanted(table, tmp_path):
     ):
         read(tmp_path, form)
     skipped = []
-    images, labels = read(tmp_path, form, Wanted(labelled=True, skipped=skipped))
+    images, labels = read(tmp_path, form, InputSpec(labelled=True, skipped=skipped))
     assert_array_equal(images, X[[0, 2, 3]])
     assert labels.tolist() == ["0", "2", "3"]
     assert ["1/a.png" in skipped[0], "3/b.png" in skipped[1]] == [True, True]

@@ -88,7 +88,7 @@ def count():
     return since
 
 
-def read_digits(n_images=200):
+def find_digits(n_images=200):
     X, y = load_digits(return_X_y=True)
     return X[:n_images].copy(), y[:n_images]  # a view has other steps than what a file holds
 
@@ -105,7 +105,7 @@ def search_and_tell(folder):
     pipe = make_pipeline(**PIPELINE, callbacks=[Log(folder / "log")])
     model = CachedClassifier(pipe, folder / "fits")
     search = GridSearchCV(model, {"estimator__cnn__learning_rate": RATES}, cv=3)
-    search.fit(*read_digits())
+    search.fit(*find_digits())
     (folder / "result.pickle").write_bytes(pickle.dumps(search))
 
 
@@ -133,7 +133,7 @@ def test__search__killed__repeats_no_finished_fit_and_scores_the_same(tmp_path):
     assert n_kept(tmp_path) == N_FITS
 
     search = pickle.loads((tmp_path / "result.pickle").read_bytes())
-    X, y = read_digits()
+    X, y = find_digits()
     whole = GridSearchCV(make_pipeline(**PIPELINE), {"cnn__learning_rate": RATES}, cv=3).fit(X, y)
     for name in (*(f"split{i}_test_score" for i in range(3)), "rank_test_score"):
         assert_array_equal(search.cv_results_[name], whole.cv_results_[name])
@@ -158,7 +158,7 @@ def test__search__killed__repeats_no_finished_fit_and_scores_the_same(tmp_path):
     ids=["grid", "randomized", "halving"],
 )
 def test__search__again__makes_no_fit(search, count, tmp_path):
-    X, y = read_digits()
+    X, y = find_digits()
     first = search(CachedClassifier(Counted(), tmp_path)).fit(X, y)
     assert count() == n_kept(tmp_path) > 5
     again = search(CachedClassifier(Counted(), tmp_path)).fit(X, y)
@@ -167,7 +167,7 @@ def test__search__again__makes_no_fit(search, count, tmp_path):
 
 
 def test__search__in_processes__shares_the_folder(tmp_path):
-    X, y = read_digits(1797)
+    X, y = find_digits(1797)
     X = np.repeat(X, 3, axis=0)  # large enough for joblib to pass it as a file
     model = CachedClassifier(LogisticRegression(tol=0.5, random_state=0), tmp_path)
     scores = cross_val_score(model, X, np.repeat(y, 3), cv=3)
@@ -206,14 +206,14 @@ def test__fit__callbacks_of_scikit_learn__are_not_compared(quick, digits, tmp_pa
 
 
 def test__fit__memory_none__keeps_nothing(count):
-    X, y = read_digits()
+    X, y = find_digits()
     model = CachedClassifier(Counted(), None)
     model.fit(X, y).fit(X, y)
     assert count() == 2
 
 
 def test__memory__in_any_form__keeps_fits(count, tmp_path):
-    X, y = read_digits()
+    X, y = find_digits()
     folder = tmp_path / "own"
     for memory in (tmp_path, str(tmp_path), *[joblib.Memory(folder, verbose=0)] * 2):
         CachedClassifier(Counted(), memory).fit(X, y)
@@ -223,7 +223,7 @@ def test__memory__in_any_form__keeps_fits(count, tmp_path):
 
 @pytest.mark.parametrize("form", ["memmap", "frame", "strings"])
 def test__fit__data_in_other_forms__is_read_again(form, count, tmp_path):
-    X, y = read_digits()
+    X, y = find_digits()
     model = CachedClassifier(Counted(), tmp_path / "fits")
     if form == "memmap":
         joblib.dump(X, tmp_path / "X.joblib")
@@ -236,14 +236,14 @@ def test__fit__data_in_other_forms__is_read_again(form, count, tmp_path):
     else:
         y = np.array([f"digit {label}" for label in y])
         model.fit(X, y)
-        y = np.array([f"digit {label}" for label in read_digits()[1]])
+        y = np.array([f"digit {label}" for label in find_digits()[1]])
     model.fit(X, y)
     assert count() == 1
 
 
 @pytest.mark.parametrize("what", ["parameter", "X", "y", "sample_weight", "version"])
 def test__fit__anything_else_changed__is_made(what, count, tmp_path, monkeypatch):
-    X, y = read_digits()
+    X, y = find_digits()
     model = CachedClassifier(Counted(), tmp_path)
     model.fit(X, y)
     params = {}
@@ -264,7 +264,7 @@ def test__fit__anything_else_changed__is_made(what, count, tmp_path, monkeypatch
 
 
 def test__fit__file_damaged__is_made(count, tmp_path):
-    X, y = read_digits()
+    X, y = find_digits()
     model = CachedClassifier(Counted(), tmp_path).fit(X, y)
     (path,) = tmp_path.rglob("output.pkl")
     path.write_bytes(path.read_bytes()[:50])
@@ -319,7 +319,7 @@ def test__search__ctrl_c__ends_it_and_keeps_only_whole_fits(quick, digits, tmp_p
     """Alone, the classifier makes do with what it has learned: here that would stay for good."""
     clf = quick(callbacks=[Interrupting(tmp_path / "now")])
     (tmp_path / "now").touch()
-    with pytest.warns(ConvergenceWarning, match=f"^{_cached_classifier.INTERRUPTED}"):
+    with pytest.warns(ConvergenceWarning, match=f"^{_cached_classifier.INTERRUPTED_MESSAGE}"):
         clone(clf).fit(*digits)
     model = CachedClassifier(clf, tmp_path / "fits")
     search = GridSearchCV(model, {"estimator__dropout": [0.3]}, cv=2)

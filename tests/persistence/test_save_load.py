@@ -36,7 +36,7 @@ from sklearn.svm import SVC
 
 import mnist_estimator
 from mnist_estimator import CNNClassifier, load, make_pipeline, save
-from mnist_estimator.persistence import _archive, _save_load
+from mnist_estimator.persistence import _pipeline_file, _save_load
 
 GOLDEN = Path(__file__).parents[1] / "data"
 
@@ -51,7 +51,7 @@ def pipe(quick_pipeline, digits):
 @pytest.fixture(scope="module")
 def good(pipe):
     """Return the file of the pipeline."""
-    return _archive.pack(pipe)
+    return _pipeline_file.pack(pipe)
 
 
 def through_a_file(estimator, folder):
@@ -155,7 +155,7 @@ def test_what_was_one_object_is_one_again(quick_pipeline, digits, tmp_path):
     voting = VotingClassifier([("cnn", quick_pipeline(epochs=1))], voting="soft").fit(X, y)
     again = through_a_file(voting, tmp_path)
     assert again.named_estimators_["cnn"] is again.estimators_[0]
-    alone = _archive.pack(voting.estimators_[0])
+    alone = _pipeline_file.pack(voting.estimators_[0])
     assert (tmp_path / "digits.pipeline").stat().st_size < len(alone) + 6000
 
 
@@ -206,8 +206,8 @@ def test_the_optimizer_is_saved_where_training_goes_on(quick_pipeline, digits, t
 
 
 def test_equal_pipelines_give_equal_files(pipe, good):
-    assert _archive.pack(copy.deepcopy(pipe)) == good
-    assert _archive.pack(_archive.unpack(good)) == good
+    assert _pipeline_file.pack(copy.deepcopy(pipe)) == good
+    assert _pipeline_file.pack(_pipeline_file.unpack(good)) == good
 
 
 def test_versions_and_checksum_are_inside(good):
@@ -430,7 +430,7 @@ def sealed(entries, compression=zipfile.ZIP_STORED):
 
 def checksummed(data):
     """Return an archive with the right checksum in place of the one it has."""
-    return data[:-71] + _archive._checksum(data[:-71])
+    return data[:-71] + _pipeline_file._checksum(data[:-71])
 
 
 def plain(name, mode=stat.S_IFREG | 0o644, compression=zipfile.ZIP_STORED):
@@ -441,7 +441,7 @@ def plain(name, mode=stat.S_IFREG | 0o644, compression=zipfile.ZIP_STORED):
 
 def members(good, **changed):
     """Return the members of a file, some of them changed: None takes one away."""
-    found = _archive._open(good) | {
+    found = _pipeline_file._open(good) | {
         {"schema": "schema.json", "manifest": "manifest.json"}.get(name, f"{name[1:]}.npy"): content
         for name, content in changed.items()
     }
@@ -451,7 +451,7 @@ def members(good, **changed):
 def manifest(good, **changed):
     """Return a file with another manifest."""
     found = json.loads(members(good)["manifest.json"]) | changed
-    return _archive._seal(members(good, manifest=json.dumps(found).encode()))
+    return _pipeline_file._seal(members(good, manifest=json.dumps(found).encode()))
 
 
 def schema_of(good):
@@ -461,7 +461,7 @@ def schema_of(good):
 def with_schema(good, schema):
     """Return a file with another schema, of the arrays that this one names."""
     text = schema if isinstance(schema, bytes) else json.dumps(schema).encode()
-    return _archive._seal(members(good, schema=text))
+    return _pipeline_file._seal(members(good, schema=text))
 
 
 def planted(good, node, key_type=("builtins", "str"), key="planted"):
@@ -537,7 +537,7 @@ def joblib_file(good, marker, compress=0):
 def object_array(good, marker):
     buffer = io.BytesIO()
     np.save(buffer, np.array([Payload(marker)], dtype=object), allow_pickle=True)
-    return _archive._seal(members(good, _0=buffer.getvalue()))
+    return _pipeline_file._seal(members(good, _0=buffer.getvalue()))
 
 
 def npy(header):
@@ -557,7 +557,7 @@ def keras_file(good, marker):
 
 
 def plain_skops(good, marker):
-    return _archive._zip({k: v for k, v in members(good).items() if k != "manifest.json"})
+    return _pipeline_file._zip({k: v for k, v in members(good).items() if k != "manifest.json"})
 
 
 def entries(good, *more, replaced=None):
@@ -572,7 +572,7 @@ def duplicate(good, marker):
 def bomb(good, marker):
     """Zeros in a thousandth of their number."""
     content = members(good)
-    text = content["schema.json"] + b" " * (_archive.LARGEST_SCHEMA + 2**20)
+    text = content["schema.json"] + b" " * (_pipeline_file.LARGEST_SCHEMA + 2**20)
     schema = (plain("schema.json", compression=zipfile.ZIP_DEFLATED), text)
     return sealed([("manifest.json", content["manifest.json"]), schema])
 
@@ -582,7 +582,7 @@ def lying_bomb(good, marker):
     data = bytearray(bomb(good, marker))
     said = len(members(good)["schema.json"])
     crc = struct.pack("<I", zipfile.crc32(members(good)["schema.json"]))
-    true = struct.pack("<I", said + _archive.LARGEST_SCHEMA + 2**20)
+    true = struct.pack("<I", said + _pipeline_file.LARGEST_SCHEMA + 2**20)
     for start, offset in ((b"PK\x03\x04", 14), (b"PK\x01\x02", 16)):
         place = data.rindex(start) + offset
         assert data[place + 8 : place + 12] == true
@@ -650,13 +650,13 @@ def with_state(**changed):
     """Return a maker of files in which the classifier's state is another."""
 
     def make(good, marker):
-        pipe, state_of = _archive.unpack(good), CNNClassifier.__getstate__
+        pipe, state_of = _pipeline_file.unpack(good), CNNClassifier.__getstate__
         changes = {
             name: change(state_of(pipe[-1])[name]) if callable(change) else change
             for name, change in changed.items()
         }
         with mock.patch.object(CNNClassifier, "__getstate__", lambda s: state_of(s) | changes):
-            return _archive.pack(pipe)
+            return _pipeline_file.pack(pipe)
 
     return make
 
@@ -723,7 +723,7 @@ BAD = {
     "a wrong CRC": (wrong_crc, "no archive that can be read: Bad CRC-32"),
     "a bomb": (bomb, "schema.json is said to have .* bytes; 16777216 may be"),
     "a bomb that lies": (lying_bomb, "Bad CRC-32 for file 'schema.json'"),
-    "an archive in it": (lambda g, m: _archive._seal(members(g, _0=g)), "0.npy is no array"),
+    "an archive in it": (lambda g, m: _pipeline_file._seal(members(g, _0=g)), "0.npy is no array"),
     "members that overlap": (overlapping, "its members overlap"),
     # manifests
     "a newer format": (
@@ -737,28 +737,37 @@ BAD = {
     ),
     "a version of true": (lambda g, m: manifest(g, format_version=True), "format_version is True"),
     "version 0": (lambda g, m: manifest(g, format_version=0), "format_version is 0, and no whole"),
-    "a manifest in words": (lambda g, m: _archive._seal(members(g, manifest=b"hi")), "is no JSON"),
-    "a list": (lambda g, m: _archive._seal(members(g, manifest=b"[1]")), "does not say that it is"),
+    "a manifest in words": (
+        lambda g, m: _pipeline_file._seal(members(g, manifest=b"hi")),
+        "is no JSON",
+    ),
+    "a list": (
+        lambda g, m: _pipeline_file._seal(members(g, manifest=b"[1]")),
+        "does not say that it is",
+    ),
     "a deep manifest": (
-        lambda g, m: _archive._seal(members(g, manifest=b"[" * 60_000)),
+        lambda g, m: _pipeline_file._seal(members(g, manifest=b"[" * 60_000)),
         "manifest.json is no JSON",
     ),
     "a large manifest": (
-        lambda g, m: manifest(g, more="x" * _archive.LARGEST_MANIFEST),
+        lambda g, m: manifest(g, more="x" * _pipeline_file.LARGEST_MANIFEST),
         "manifest.json is said to have .* bytes; 65536 may be",
     ),
     # arrays
     "an array of objects": (object_array, "0.npy is said to be .* of object, .* or may not be"),
     "a huge array": (
-        lambda g, m: _archive._seal(members(g, _0=npy({"shape": (10**12,), "descr": "<f4"}))),
+        lambda g, m: _pipeline_file._seal(members(g, _0=npy({"shape": (10**12,), "descr": "<f4"}))),
         "0.npy is said to be .*1000000000000.* of float32, which it is not",
     ),
     "a huge array of nothing": (
-        lambda g, m: _archive._seal(members(g, _0=npy({"shape": (10**12,), "descr": "|V0"}))),
+        lambda g, m: _pipeline_file._seal(members(g, _0=npy({"shape": (10**12,), "descr": "|V0"}))),
         "0.npy is said to be",
     ),
-    "no array": (lambda g, m: _archive._seal(members(g, _0=b"hi")), "0.npy is no array"),
-    "an array missing": (lambda g, m: _archive._seal(members(g, _0=None)), "that does not belong"),
+    "no array": (lambda g, m: _pipeline_file._seal(members(g, _0=b"hi")), "0.npy is no array"),
+    "an array missing": (
+        lambda g, m: _pipeline_file._seal(members(g, _0=None)),
+        "that does not belong",
+    ),
     "an array too many": (
         lambda g, m: entries(
             g, (f"{len(members(g)) - 2}.npy", npy({"shape": (4,), "descr": "|u1"}))
@@ -768,7 +777,7 @@ BAD = {
     # schemas
     "a schema in words": (lambda g, m: with_schema(g, b"hi"), "its schema is not readable"),
     "no schema": (
-        lambda g, m: _archive._seal(members(g, schema=None)),
+        lambda g, m: _pipeline_file._seal(members(g, schema=None)),
         "second member is not schema",
     ),
     "a schema of a list": (lambda g, m: with_schema(g, [1]), "its schema is not readable"),
@@ -778,7 +787,7 @@ BAD = {
         "it is of protocol 0 of skops",
     ),
     "no estimator": (
-        lambda g, m: _archive._seal(
+        lambda g, m: _pipeline_file._seal(
             {
                 "manifest.json": members(g)["manifest.json"],
                 "schema.json": json.dumps(value(1) | {"protocol": 2}).encode(),
@@ -985,7 +994,7 @@ def plain_skops_of(data):
     """Return a file as skops reads it."""
     with zipfile.ZipFile(io.BytesIO(data)) as file:
         names = [name for name in file.namelist() if name != "manifest.json"]
-        return _archive._zip({name: file.read(name) for name in names})
+        return _pipeline_file._zip({name: file.read(name) for name in names})
 
 
 @pytest.mark.parametrize("make", [old_pickle, joblib_file])

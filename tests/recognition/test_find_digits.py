@@ -13,7 +13,7 @@ from scipy import ndimage, spatial
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
-from mnist_estimator import ImageScaler, load_mnist, read_digits, recognize
+from mnist_estimator import ImageScaler, find_digits, load_mnist, recognize
 from mnist_estimator.recognition import _segmentation
 
 pytest.importorskip("skimage")  # with which the example draws paper
@@ -91,7 +91,7 @@ def test__page_written_by_hands__every_digit_found_in_order(name):
     ]
     picture, boxes = make_page(glyphs, 1, **conditions)
     with io.BytesIO(as_jpeg(picture)) as file:
-        found = read_digits(file)
+        found = find_digits(file)
     assert len(found) == 27
     assert_array_equal(found.lines, np.repeat([0, 1, 2], 9))
     assert min(map(overlap, found.boxes, boxes)) > 0.6
@@ -113,7 +113,7 @@ def test__page_of_digits_of_mnist__each_looks_like_the_one_it_is(name, mnist, re
 def test__image_of_mnist__one_digit_that_is_nearly_the_same(mnist):
     differences = []
     for row in mnist[0][:60]:
-        found = read_digits(row.reshape(28, 28))
+        found = find_digits(row.reshape(28, 28))
         if len(found) == 1:
             differences.append(np.abs(found.images[0].ravel().astype(float) - row).mean())
     assert len(differences) >= 57
@@ -154,7 +154,7 @@ BOXES = [[10, 30, 50, 35], [12, 80, 52, 85]]
     ],
 )
 def test__every_form__same_boxes(form):
-    found = read_digits(form(two_bars()))
+    found = find_digits(form(two_bars()))
     assert found.boxes.tolist() == BOXES
     assert found.boxes.dtype == np.int64
     assert found.lines.tolist() == [0, 0]
@@ -168,8 +168,8 @@ def test__transparent_picture__ink_is_what_is_opaque(ink):
     page = two_bars()
     layers = np.zeros((*page.shape, 4), dtype=np.uint8)
     layers[..., :3], layers[..., 3] = ink, 255 - page
-    assert read_digits(layers).boxes.tolist() == BOXES
-    assert read_digits(Image.fromarray(layers)).boxes.tolist() == BOXES
+    assert find_digits(layers).boxes.tolist() == BOXES
+    assert find_digits(Image.fromarray(layers)).boxes.tolist() == BOXES
 
 
 def test__exif_rotation__is_followed(tmp_path):
@@ -177,13 +177,13 @@ def test__exif_rotation__is_followed(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     picture.save(tmp_path / "turned.png", exif=exif)
-    assert read_digits(tmp_path / "turned.png").boxes.tolist() == BOXES
-    assert read_digits(str(tmp_path / "turned.png")).boxes.tolist() == BOXES
+    assert find_digits(tmp_path / "turned.png").boxes.tolist() == BOXES
+    assert find_digits(str(tmp_path / "turned.png")).boxes.tolist() == BOXES
 
 
 def test__twelve_megapixels__boxes_in_pixels_of_the_picture():
     large = np.kron(two_bars(), np.ones((40, 41), dtype=np.uint8))
-    found = read_digits(large)
+    found = find_digits(large)
     assert np.abs(found.boxes - np.array(BOXES) * [40, 41, 40, 41]).max() <= 4
 
 
@@ -201,7 +201,7 @@ def test__twelve_megapixels__boxes_in_pixels_of_the_picture():
     ids=["pixel", "white pixel", "row", "black", "grey", "noise", "ramp"],
 )
 def test__no_digit__empty_result(picture, reader):
-    found = read_digits(picture)
+    found = find_digits(picture)
     assert len(found) == 0
     assert found.images.shape == (0, 28, 28)
     assert found.images.dtype == np.uint8
@@ -220,7 +220,7 @@ def test__broken_strokes_and_specks__joined_and_dropped():
     page = two_bars()
     page[28:32, 30:35] = 255
     page[5:7, 10:12] = page[55, 100:102] = 0
-    assert read_digits(page).boxes.tolist() == BOXES
+    assert find_digits(page).boxes.tolist() == BOXES
 
 
 def test__touching_digits__cut_apart(mnist, reader):
@@ -236,7 +236,7 @@ def test__touching_digits__cut_apart(mnist, reader):
             left += columns - 2
     page = (1 - canvas) * 255
     assert recognize(reader, page).texts == ["0368"]
-    assert len(read_digits(page)) == 4
+    assert len(find_digits(page)) == 4
 
 
 def test__recognize__says_what_was_read_and_draws_it(mnist, reader):
@@ -294,13 +294,13 @@ def test_pages_are_recognized_one_by_one(name, mnist, reader, tmp_path):
     found = [recognize(reader, tmp_path / name, page=page) for page in range(3)]
     assert [page.texts for page in found] == [[str(label)] for label in y[:3]]
     assert [(page.page, page.n_pages) for page in found] == [(0, 3), (1, 3), (2, 3)]
-    assert_array_equal(read_digits(tmp_path / name, page=2).images, found[2].images)
+    assert_array_equal(find_digits(tmp_path / name, page=2).images, found[2].images)
     with pytest.warns(UserWarning, match=r"has 3 pages .* Pass page, from 0 to 2, for") as caught:
         first = recognize(reader, str(tmp_path / name))
     assert caught[0].filename == __file__
     assert (first.texts, first.n_pages) == (found[0].texts, 3)
     with pytest.warns(UserWarning, match="has 3 pages"):
-        assert_array_equal(read_digits(tmp_path / name).images, found[0].images)
+        assert_array_equal(find_digits(tmp_path / name).images, found[0].images)
 
 
 def test_pages_of_an_opened_picture(mnist, reader, tmp_path):
@@ -320,7 +320,7 @@ def test_preview_in_a_photo_is_no_page(mnist, reader, tmp_path):
         assert (opened.format, opened.n_frames) == ("MPO", 2)
     found = recognize(reader, tmp_path / "a.jpg")
     assert found.n_pages == 1
-    assert_array_equal(found.images, read_digits(tmp_path / "plain.jpg").images)
+    assert_array_equal(found.images, find_digits(tmp_path / "plain.jpg").images)
 
 
 @pytest.mark.parametrize(
@@ -335,19 +335,19 @@ def test_preview_in_a_photo_is_no_page(mnist, reader, tmp_path):
 def test_page_that_is_not_there_is_refused(page, error, words, mnist, tmp_path):
     pages_of(mnist[0][:3], tmp_path / "a.tif")
     with pytest.raises(error, match=words):
-        read_digits(tmp_path / "a.tif", page=page)
+        find_digits(tmp_path / "a.tif", page=page)
     with pytest.raises(ValueError, match="page must be 0 or None, as image has 1 page; got 1"):
-        read_digits(np.zeros((9, 9)), page=1)
+        find_digits(np.zeros((9, 9)), page=1)
 
 
 def test_picture_is_read_from_a_pipe(mnist, tmp_path):
     pages_of(mnist[0][:1], tmp_path / "a.png")
-    expected = read_digits(tmp_path / "a.png").images
+    expected = find_digits(tmp_path / "a.png").images
     os.mkfifo(tmp_path / "pipe")
     content = (tmp_path / "a.png").read_bytes()
     writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(content))
     writer.start()
-    assert_array_equal(read_digits(tmp_path / "pipe").images, expected)
+    assert_array_equal(find_digits(tmp_path / "pipe").images, expected)
     writer.join(timeout=60)
 
 
@@ -383,7 +383,7 @@ BAD_PICTURES = [
 @pytest.mark.parametrize(("make", "error", "words"), BAD_PICTURES)
 def test__bad_picture__says_what_is_allowed_and_what_came(make, error, words, tmp_path):
     with pytest.raises(error) as caught:
-        read_digits(make(tmp_path))
+        find_digits(make(tmp_path))
     assert words in str(caught.value)
     assert str(caught.value).startswith("image")
 
@@ -394,18 +394,18 @@ def test__decompression_bomb__refused_before_it_is_opened(tmp_path, side):
     Image.new("1", (side, side)).save(tmp_path / "bomb.png")
     assert (tmp_path / "bomb.png").stat().st_size < 50_000
     with pytest.raises(ValueError, match="must have at most 50,000,000 pixels; got"):
-        read_digits(tmp_path / "bomb.png")
+        find_digits(tmp_path / "bomb.png")
 
 
 def test_scikit_image_is_not_needed(monkeypatch):
     monkeypatch.setitem(sys.modules, "skimage", None)
-    assert len(read_digits(two_bars())) == 2
+    assert len(find_digits(two_bars())) == 2
 
 
 def test__picture__left_as_it_was():
     page = two_bars().astype(np.float32) / 255
     before = page.copy()
-    read_digits(page)
+    find_digits(page)
     assert_array_equal(page, before)
 
 
@@ -416,27 +416,27 @@ def test__each_shape_of_a_digit__is_one(digit):
         writer = Writer(shape)
         writer.shapes[digit] = shape
         page = 255 * (1 - np.pad(writer.write(digit, 60, 6), 30))
-        assert len(read_digits(page)) == 1
+        assert len(find_digits(page)) == 1
 
 
-def nearest_first(blots, usual):
+def nearest_first(blobs, usual):
     """Join as segmentation does, by looking at all pairs again after each union."""
-    blots = [blot for blot in blots if max(blot.height, blot.width) >= 0.1 * usual]
+    blobs = [blob for blob in blobs if max(blob.height, blob.width) >= 0.1 * usual]
     while True:
         best, least = None, _segmentation.NEAR * usual
-        for i, first in enumerate(blots):
-            for j in range(i + 1, len(blots)):
-                distance = between(first, blots[j])
-                if may_be_one(first, blots[j], usual) and distance < least:
+        for i, first in enumerate(blobs):
+            for j in range(i + 1, len(blobs)):
+                distance = between(first, blobs[j])
+                if may_be_one(first, blobs[j], usual) and distance < least:
                     best, least = (i, j), distance
         if best is None:
-            return blots
-        union = _segmentation._union(*(blots[place] for place in best))
-        blots = [blot for place, blot in enumerate(blots) if place not in best] + [union]
+            return blobs
+        union = _segmentation._union(*(blobs[place] for place in best))
+        blobs = [blob for place, blob in enumerate(blobs) if place not in best] + [union]
 
 
 def between(first, second):
-    pixels = [np.argwhere(blot.mask) + np.array([blot.top, blot.left]) for blot in (first, second)]
+    pixels = [np.argwhere(blob.mask) + np.array([blob.top, blob.left]) for blob in (first, second)]
     return spatial.distance.cdist(*pixels).min()
 
 
@@ -456,19 +456,19 @@ def may_be_one(first, second, usual):
 def test_parts_are_joined_as_by_trying_all_pairs(seed):
     generator = np.random.default_rng(seed)
     mask = ndimage.binary_dilation(generator.random((70, 100)) < 0.012, iterations=2)
-    blots = _segmentation._connected(mask & (generator.random(mask.shape) < 0.97))
-    assert len(blots) > 8
-    joined = _segmentation._joined(blots, 30.0)
-    expected = nearest_first(blots, 30.0)
-    assert len(joined) < 0.9 * len(blots)
-    for blot, by_hand in zip(joined, expected, strict=True):
-        assert (blot.top, blot.left) == (by_hand.top, by_hand.left)
-        assert_array_equal(blot.mask, by_hand.mask)
+    blobs = _segmentation._connected(mask & (generator.random(mask.shape) < 0.97))
+    assert len(blobs) > 8
+    joined = _segmentation._joined(blobs, 30.0)
+    expected = nearest_first(blobs, 30.0)
+    assert len(joined) < 0.9 * len(blobs)
+    for blob, by_hand in zip(joined, expected, strict=True):
+        assert (blob.top, blob.left) == (by_hand.top, by_hand.left)
+        assert_array_equal(blob.mask, by_hand.mask)
 
 
 def test_a_page_of_print_is_taken_apart_and_a_halftone_is_refused():
-    found = read_digits(printed.printed_text((1100, 1700), points=9))
+    found = find_digits(printed.printed_text((1100, 1700), points=9))
     assert found.lines.max() + 1 == 13  # as many as are drawn
     assert np.bincount(found.lines).min() > 30
     with pytest.warns(UserWarning, match="marks, more than the 10,000 that a page of digits may"):
-        assert len(read_digits(printed.halftone((1500, 1700), pitch=12))) == 0
+        assert len(find_digits(printed.halftone((1500, 1700), pitch=12))) == 0

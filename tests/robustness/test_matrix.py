@@ -449,8 +449,8 @@ def test_each_estimator_with_each_function(estimators, data, page, tmp_path, nam
 def test_all_public_estimators_and_functions_are_in_the_matrix():
     public = {name for name in mnist_estimator.__all__ if not name.startswith("__")}
     # What functions return, and what they warn with.
-    values = {"DigitReading", "EvaluationReport", "Recognition", "ValueRangeWarning"}
-    sources = {"load_mnist", "read_digits"}  # they take no estimator
+    values = {"DetectedDigits", "EvaluationReport", "Recognition", "ValueRangeWarning"}
+    sources = {"load_mnist", "find_digits"}  # they take no estimator
     tested = {*ESTIMATORS, *FUNCTIONS, "load", "OcclusionDisplay"}
     assert public - values - sources <= tested
     assert all(set(row[0]) <= set(ESTIMATORS) for row in EXPECTED_ERRORS)

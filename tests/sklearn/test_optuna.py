@@ -32,7 +32,7 @@ RATES = [0.02, 0.01, 1e-6, 0.015, 1e-5]
 """The third and the fifth learn next to nothing."""
 
 
-def read_digits():
+def find_digits():
     X, y = load_digits(return_X_y=True)
     return X[:200], y[:200]
 
@@ -50,7 +50,7 @@ def value_of(clf):
 def objective(trial):
     rate = trial.suggest_float("learning_rate", 1e-6, 0.1, log=True)
     prune = integration.KerasPruningCallback(trial, "val_loss")
-    return value_of(make(rate, callbacks=[prune]).fit(*read_digits()))
+    return value_of(make(rate, callbacks=[prune]).fit(*find_digits()))
 
 
 def open_study(storage):
@@ -101,13 +101,13 @@ def test__study__poor_trials__are_pruned_before_their_last_epoch(study):
 
 def test__study__reported_values__are_those_of_the_history(study):
     trial = study.trials[0]
-    clf = make(trial.params["learning_rate"]).fit(*read_digits())
+    clf = make(trial.params["learning_rate"]).fit(*find_digits())
     assert list(trial.intermediate_values.values()) == clf.history_["val_loss"]
 
 
 def test__study__best_value__is_that_of_a_fresh_fit(study):
     """Pruning only watches: it changes no bit of the fits that go to the end."""
-    clf = make(study.best_params["learning_rate"]).fit(*read_digits())
+    clf = make(study.best_params["learning_rate"]).fit(*find_digits())
     assert value_of(clf) == study.best_value
 
 
@@ -127,7 +127,7 @@ Prune.__module__ = "optuna.trial"
 
 
 def test__fit__pruned__leaves_the_classifier_as_it_was():
-    X, y = read_digits()
+    X, y = find_digits()
     clf = make(0.01).fit(X, y)
     before, state = clf.predict_proba(X), set(vars(clf))
     trial = Prune()
@@ -155,7 +155,7 @@ def test__callbacks__but_for_the_trial__are_copied():
             taken.append(self)
 
     given.__class__ = Watch
-    make(0.01, epochs=1, callbacks=[given]).fit(*read_digits())
+    make(0.01, epochs=1, callbacks=[given]).fit(*find_digits())
     assert taken[0] is not given
     assert taken[0]._trial is trial
     assert taken[0].list is not given.list
@@ -192,7 +192,7 @@ def test__study__killed__goes_on_without_repeating_finished_trials(tmp_path):
         if trial.state == TrialState.RUNNING and trial.params:
             assert trial.params["learning_rate"] in rates
     # As if nothing had happened: each of the values is that of a fresh fit.
-    best = make(after.best_params["learning_rate"]).fit(*read_digits())
+    best = make(after.best_params["learning_rate"]).fit(*find_digits())
     assert value_of(best) == after.best_value
 
 
@@ -218,7 +218,7 @@ def test__study__ctrl_c__ends_it_where_the_warning_is_an_error():
 # Its own use of what Optuna will drop. Remove when optuna-integration asks for Optuna 6.
 @pytest.mark.filterwarnings("ignore:.*optuna.terminator:FutureWarning")
 def test__optuna_search_cv__without_pruning__is_a_search_of_scikit_learn(small_pipeline):
-    X, y = read_digits()
+    X, y = find_digits()
     spaces = {"cnn__learning_rate": optuna.distributions.FloatDistribution(1e-3, 0.1, log=True)}
     search = integration.OptunaSearchCV(
         small_pipeline(epochs=2), spaces, cv=2, n_trials=2, random_state=0

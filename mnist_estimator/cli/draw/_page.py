@@ -8,9 +8,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ._server import BadQuestion, LoopbackServer
+from ._server import BadRequest, LoopbackServer
 
-QUESTION_PATH, QUESTION_TYPE = "/read", "image/x-portable-graymap"
+REQUEST_PATH, REQUEST_TYPE = "/read", "image/x-portable-graymap"
 _HEADER = re.compile(rb"P5\s(\d{1,4})\s(\d{1,4})\s255\s")
 
 
@@ -41,10 +41,10 @@ def drawing_server(pipe: Any, *, port: int = 0, name: str = "") -> LoopbackServe
     return LoopbackServer(
         port,
         page=lambda nonce: _template().render(
-            nonce=nonce, classes=classes, name=name, path=QUESTION_PATH, type=QUESTION_TYPE
+            nonce=nonce, classes=classes, name=name, path=REQUEST_PATH, type=REQUEST_TYPE
         ),
-        question_path=QUESTION_PATH,
-        question_type=QUESTION_TYPE,
+        request_path=REQUEST_PATH,
+        request_type=REQUEST_TYPE,
         answer=lambda body: read_drawing(pipe, parse_drawing(body)),
     )
 
@@ -64,16 +64,16 @@ def parse_drawing(body: bytes) -> NDArray[np.uint8]:
 
     Raises
     ------
-    BadQuestion
+    BadRequest
         If this is no such file, or has too few or too many pixels.
     """
     header = _HEADER.match(body)
     if header is None:
-        raise BadQuestion("A drawing must be a binary PGM file of 8 bits: P5, width, height, 255.")
+        raise BadRequest("A drawing must be a binary PGM file of 8 bits: P5, width, height, 255.")
     width, height = (int(number) for number in header.groups())
     n_pixels = len(body) - header.end()
     if min(width, height) < 1 or n_pixels != width * height:
-        raise BadQuestion(
+        raise BadRequest(
             f"The drawing is said to have {width}×{height} pixels, and has {n_pixels}."
         )
     return np.frombuffer(body, np.uint8, offset=header.end()).reshape(height, width)

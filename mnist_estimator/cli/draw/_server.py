@@ -31,7 +31,7 @@ LINGER = 1.0
 Answer = Callable[[bytes], Any]
 
 
-class BadQuestion(ValueError):
+class BadRequest(ValueError):
     """What is wrong with the body of a request."""
 
 
@@ -40,7 +40,7 @@ class LoopbackServer(ThreadingHTTPServer):
 
     It listens on 127.0.0.1 only, and answers requests to loopback names only, so that no
     page from elsewhere reaches it through the browser. ``GET /`` is the page; ``POST`` of
-    at most a megabyte to ``question_path`` gives JSON. All else is refused with a 4xx.
+    at most a megabyte to ``request_path`` gives JSON. All else is refused with a 4xx.
 
     Parameters
     ----------
@@ -48,10 +48,10 @@ class LoopbackServer(ThreadingHTTPServer):
         Where to listen; 0 takes any that is free.
     page : callable
         Takes a nonce, which the page's own script and style must carry, and returns HTML.
-    question_path, question_type : str
+    request_path, request_type : str
         Path and media type of the questions.
     answer : callable
-        Takes the body of a question, returns what JSON can hold. May raise ``BadQuestion``.
+        Takes the body of a question, returns what JSON can hold. May raise ``BadRequest``.
 
     Raises
     ------
@@ -68,12 +68,12 @@ class LoopbackServer(ThreadingHTTPServer):
         port: int,
         *,
         page: Callable[[str], str],
-        question_path: str,
-        question_type: str,
+        request_path: str,
+        request_type: str,
         answer: Answer,
     ) -> None:
         self.page, self.answer = page, answer
-        self.question_path, self.question_type = question_path, question_type
+        self.request_path, self.request_type = request_path, request_type
         self._free = threading.Semaphore(MOST_CONNECTIONS)
         try:
             super().__init__((ADDRESS, port), _Handler)
@@ -165,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
         if hosts[0].strip().lower() not in self.server.hosts:
             return self._refuse(403, f"The page is at {self.server.url} only.")
         path = self.path.partition("?")[0]
-        if path not in ("/", self.server.question_path):
+        if path not in ("/", self.server.request_path):
             return self._refuse(404, f"There is nothing but the page, {self.server.url}")
         allowed = ("GET", "HEAD") if path == "/" else ("POST",)
         if self.command not in allowed:
@@ -186,13 +186,13 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def do_POST(self) -> None:
-        question = self._read_question()
+        question = self._read_body()
         if question is None:
             return
         self._clock.cancel()  # what is left is ours
         try:
             answer = json.dumps(self.server.answer(question), allow_nan=False)
-        except BadQuestion as error:
+        except BadRequest as error:
             self._refuse(400, str(error))
         except Exception:
             self._refuse(500, "The program could not read the drawing; its terminal tells why.")
@@ -200,9 +200,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(200, "application/json", answer)
 
-    def _read_question(self) -> bytes | None:
+    def _read_body(self) -> bytes | None:
         """Return the body of a request, or refuse it."""
-        kind, length = self.server.question_type, self.headers.get_all("Content-Length", [])
+        kind, length = self.server.request_type, self.headers.get_all("Content-Length", [])
         problem: tuple[int, str] | None = None
         if any(
             origin.lower().removeprefix("http://") not in self.server.hosts

@@ -10,7 +10,16 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ._base import ROWS, Batch, ImageForm, Images, InputError, Wanted, checked, readable
+from ._base import (
+    BATCH_SIZE,
+    Batch,
+    ImageSource,
+    ImageSpec,
+    InputError,
+    InputSpec,
+    checked,
+    readable,
+)
 from ._bytes import Source
 from ._label_columns import FIRST, LAST, is_label_name, told_label_column
 
@@ -24,7 +33,7 @@ ARRAYS = (
 _IDX_DTYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 
 
-def open_npy(source: Source, form: ImageForm, wanted: Wanted) -> Images:
+def open_npy(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -> ImageSource:
     """Open an .npy file, which is read piece by piece if it is a file and not gzipped."""
     file = source.file_to_map()
     with readable(source, "an .npy file of numbers"):
@@ -35,15 +44,15 @@ def open_npy(source: Source, form: ImageForm, wanted: Wanted) -> Images:
         else:
             with source.open() as content:
                 images = _load_npy(content.read())
-    images, y = _split_labels(source, images, form, wanted)
-    if wanted.labelled and wanted.labels is not None:
-        y = _read_labels(Source(wanted.labels))
-    elif wanted.labelled and y is None:
+    images, y = _split_labels(source, images, image_spec, input_spec)
+    if input_spec.labelled and input_spec.labels is not None:
+        y = _read_labels(Source(input_spec.labels))
+    elif input_spec.labelled and y is None:
         raise InputError(f"{source} has no labels. Name a file of them with --labels.")
-    return _open_array(source, images, y, form)
+    return _open_array(source, images, y, image_spec)
 
 
-def open_npz(source: Source, form: ImageForm, wanted: Wanted) -> Images:
+def open_npz(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -> ImageSource:
     """Open an .npz archive, whose arrays are loaded whole."""
     with (
         source.open() as file,
@@ -51,17 +60,19 @@ def open_npz(source: Source, form: ImageForm, wanted: Wanted) -> Images:
         np.load(file, allow_pickle=False) as archive,
     ):
         names = archive.files
-        key = _name_of(source, names, wanted.key, _usual(names), "--key")
+        key = _name_of(source, names, input_spec.key, _usual(names), "--key")
         shape = _check_size(archive, key)
-        if not form.fits(shape) and shape[1:] != (form.n_pixels + 1,):  # else one image, or labels
-            _check_shape(source, shape, form)
-        images, y = _split_labels(source, archive[key], form, wanted)
-        if wanted.labelled and (wanted.labels is not None or y is None):
+        if not image_spec.fits(shape) and shape[1:] != (
+            image_spec.n_pixels + 1,
+        ):  # else one image, or labels
+            _check_shape(source, shape, image_spec)
+        images, y = _split_labels(source, archive[key], image_spec, input_spec)
+        if input_spec.labelled and (input_spec.labels is not None or y is None):
             beside = [y for X, y in ARRAYS if key == X and y in names]
-            y_key = _name_of(source, names, wanted.labels, beside, "--labels")
+            y_key = _name_of(source, names, input_spec.labels, beside, "--labels")
             _check_size(archive, y_key)
             y = archive[y_key]
-        return _open_array(source, images, y, form)
+        return _open_array(source, images, y, image_spec)
 
 
 def _load_npy(content: bytes) -> NDArray[Any]:
@@ -116,12 +127,14 @@ def _name_of(
 
 
 def _split_labels(
-    source: Source, array: NDArray[Any], form: ImageForm, wanted: Wanted
+    source: Source, array: NDArray[Any], image_spec: ImageSpec, input_spec: InputSpec
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Part images from labels in an array of rows that has one column more than pixels."""
-    if array.ndim != 2 or array.shape[1] != form.n_pixels + 1:
+    if array.ndim != 2 or array.shape[1] != image_spec.n_pixels + 1:
         return array, None
-    side = wanted.label_column or told_label_column(source, array[:, 0], array[:, -1], form.classes)
+    side = input_spec.label_column or told_label_column(
+        source, array[:, 0], array[:, -1], image_spec.classes
+    )
     if side not in (FIRST, LAST):
         raise InputError(
             f"{source} has no names of columns, and so no {side!r}. Pass --label-column {FIRST} "
@@ -137,18 +150,18 @@ def is_idx(start: bytes) -> bool:
     return len(start) >= 4 and start[:2] == b"\0\0" and start[2] in _IDX_DTYPES and start[3] > 0
 
 
-def open_idx(source: Source, form: ImageForm, wanted: Wanted) -> Images:
+def open_idx(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -> ImageSource:
     """Open an IDX file, which is read piece by piece; labels are in the file beside it."""
     with source.open() as file:
         dtype, shape = _idx_header(source, file)
     if len(shape) == 1:
         raise InputError(f"{source} holds no images, but {shape[0]} labels or single numbers.")
-    _check_shape(source, shape, form)
+    _check_shape(source, shape, image_spec)
     y = None
-    if wanted.labelled:
-        beside = Source(wanted.labels) if wanted.labels else _idx_labels(source)
+    if input_spec.labelled:
+        beside = Source(input_spec.labels) if input_spec.labels else _idx_labels(source)
         y = _check_labels(beside, _read_labels(beside), shape[0])
-    return Images(shape[0], _idx_batches(source, dtype, shape, y, form))
+    return ImageSource(shape[0], _idx_batches(source, dtype, shape, y, image_spec))
 
 
 def _idx_header(source: Source, file: BinaryIO) -> tuple[np.dtype[Any], tuple[int, ...]]:
@@ -164,13 +177,13 @@ def _idx_batches(
     dtype: np.dtype[Any],
     shape: tuple[int, ...],
     labels: NDArray[Any] | None,
-    form: ImageForm,
+    image_spec: ImageSpec,
 ) -> Iterator[Batch]:
     size = dtype.itemsize * math.prod(shape[1:])
     with source.open() as file:
         _idx_header(source, file)
-        for start in range(0, shape[0], ROWS):
-            n_rows = min(ROWS, shape[0] - start)
+        for start in range(0, shape[0], BATCH_SIZE):
+            n_rows = min(BATCH_SIZE, shape[0] - start)
             with readable(source, "an IDX file"):
                 content = file.read(n_rows * size)
             if len(content) < n_rows * size:
@@ -178,7 +191,7 @@ def _idx_batches(
                     f"{source} is cut short: it holds {start + len(content) // size} whole images "
                     f"of the {shape[0]} that it announces. Get a fresh copy."
                 )
-            block = np.frombuffer(content, dtype).reshape(n_rows, *form.image_shape)
+            block = np.frombuffer(content, dtype).reshape(n_rows, *image_spec.image_shape)
             given = None if labels is None else labels[start : start + n_rows]
             yield Batch(source.name, start, checked(source, start, block), given)
         with readable(source, "an IDX file"):  # a gzip file has its checksum at the end
@@ -202,34 +215,35 @@ def _idx_labels(source: Source) -> Source:
 
 
 def _open_array(
-    source: Source, images: NDArray[Any], labels: NDArray[Any] | None, form: ImageForm
-) -> Images:
+    source: Source, images: NDArray[Any], labels: NDArray[Any] | None, image_spec: ImageSpec
+) -> ImageSource:
     """Open images that are there as an array, in memory or mapped."""
     if images.dtype.kind not in "buif":
         raise InputError(f"{source} holds {images.dtype}; images must be numbers, one a pixel.")
-    if form.fits(images.shape) and images.ndim > 1 and not form.fits(images.shape[1:]):
+    if image_spec.fits(images.shape) and images.ndim > 1 and not image_spec.fits(images.shape[1:]):
         images = images[np.newaxis]  # a single image
-    _check_shape(source, images.shape, form)
+    _check_shape(source, images.shape, image_spec)
     if labels is not None:
         labels = _check_labels(source, labels, len(images))
-    return Images(len(images), _array_batches(source, images, labels, form))
+    return ImageSource(len(images), _array_batches(source, images, labels, image_spec))
 
 
 def _array_batches(
-    source: Source, images: NDArray[Any], labels: NDArray[Any] | None, form: ImageForm
+    source: Source, images: NDArray[Any], labels: NDArray[Any] | None, image_spec: ImageSpec
 ) -> Iterator[Batch]:
-    for start in range(0, len(images), ROWS):
-        rows = slice(start, start + ROWS)
-        block = np.asarray(images[rows]).reshape(-1, *form.image_shape)
+    for start in range(0, len(images), BATCH_SIZE):
+        rows = slice(start, start + BATCH_SIZE)
+        block = np.asarray(images[rows]).reshape(-1, *image_spec.image_shape)
         given = None if labels is None else labels[rows]
         yield Batch(source.name, start, checked(source, start, block), given)
 
 
-def _check_shape(source: Source, shape: tuple[int, ...], form: ImageForm) -> None:
-    if not form.fits(shape[1:]):
+def _check_shape(source: Source, shape: tuple[int, ...], image_spec: ImageSpec) -> None:
+    if not image_spec.fits(shape[1:]):
         raise InputError(
-            f"{source} holds an array of shape {shape}; the model reads images of {form}, in the "
-            f"shape (n, {form.n_pixels}) or (n, {', '.join(map(str, form.image_shape))}). "
+            f"{source} holds an array of shape {shape}; the model takes images of {image_spec}, in "
+            f"the shape (n, {image_spec.n_pixels}) or "
+            f"(n, {', '.join(map(str, image_spec.image_shape))}). "
             "Resize or reshape them."
         )
     if shape[0] == 0:

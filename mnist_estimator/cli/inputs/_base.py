@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from ._bytes import Source
 
-ROWS = 1000
+BATCH_SIZE = 1000
 """Images in a batch."""
 
 
-class ImageForm(NamedTuple):
+class ImageSpec(NamedTuple):
     """What a fitted model takes."""
 
     image_shape: tuple[int, int, int]
@@ -56,7 +56,7 @@ class Batch(NamedTuple):
     """Whether this is from a picture file."""
 
 
-class Images(NamedTuple):
+class ImageSource(NamedTuple):
     """A source that has been opened."""
 
     n_images: int | None
@@ -65,7 +65,7 @@ class Images(NamedTuple):
     """To be read once."""
 
 
-class Wanted(NamedTuple):
+class InputSpec(NamedTuple):
     """What to take from a file that holds more than images."""
 
     key: str | None = None

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import pandas as pd
 
-from ._base import ROWS, Batch, ImageForm, Images, InputError, Wanted, readable
+from ._base import BATCH_SIZE, Batch, ImageSource, ImageSpec, InputError, InputSpec, readable
 from ._bytes import Source
 from ._label_columns import KnownLabels, is_label_name, is_number
 from ._table_columns import check_unique, find_columns, take_columns
@@ -21,27 +21,27 @@ _LEAST_SHUFFLED = 10
 """Columns from which on a row of all numbers up to their number, in any order, is a header."""
 
 
-def open_csv(source: Source, form: ImageForm, wanted: Wanted) -> Images:
+def open_csv(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -> ImageSource:
     """Open a CSV file: values apart by commas, semicolons, tabs or blanks."""
-    return Images(None, _batches(source, form, wanted))
+    return ImageSource(None, _batches(source, image_spec, input_spec))
 
 
-def _batches(source: Source, form: ImageForm, wanted: Wanted) -> Iterator[Batch]:
+def _batches(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -> Iterator[Batch]:
     columns, start = None, 0
     with source.open() as file:
         with readable(source, "a CSV file"):
-            names, tables = _tables(source, file, form, wanted)
+            names, tables = _tables(source, file, image_spec, input_spec)
         while (table := _next_table(source, tables)) is not None:
             if columns is None:
-                columns = find_columns(source, names, table, form, wanted)
-            yield take_columns(source, table, start, columns, form, wanted)
+                columns = find_columns(source, names, table, image_spec, input_spec)
+            yield take_columns(source, table, start, columns, image_spec, input_spec)
             start += len(table)
     if start == 0:
         raise InputError(f"{source} holds no image.")
 
 
 def _tables(
-    source: Source, file: BinaryIO, form: ImageForm, wanted: Wanted
+    source: Source, file: BinaryIO, image_spec: ImageSpec, input_spec: InputSpec
 ) -> tuple[list[str] | None, Iterator[pd.DataFrame]]:
     """Return the names of the columns if there are any, and the rows piece by piece."""
     start = file.read(2)
@@ -50,30 +50,30 @@ def _tables(
         raise InputError(f"{source} is a zip archive. Unpack the CSV file that is in it.")
     line = "\n"
     while line.isspace():  # pandas skips such lines, too
-        line = _first_line(source, file, form).decode("utf-8-sig")
+        line = _first_line(source, file, image_spec).decode("utf-8-sig")
     if not line:
         raise InputError(f"{source} is empty.")
-    separator, fields = _fields(line, form)
-    named = _has_header(fields, form, wanted)
+    separator, fields = _fields(line, image_spec)
+    named = _has_header(fields, image_spec, input_spec)
     if not named:
         file.seek(0)
     names: Sequence[str | int] = fields if named else range(len(fields))
     check_unique(source, fields if named else [])
     tables = pd.read_csv(
-        file, sep=separator, header=None, names=list(names), chunksize=ROWS, encoding="utf-8-sig",
-        index_col=False, low_memory=False,
+        file, sep=separator, header=None, names=list(names), chunksize=BATCH_SIZE,
+        encoding="utf-8-sig", index_col=False, low_memory=False,
     )  # fmt: skip
     return (fields if named else None), tables
 
 
-def _first_line(source: Source, file: BinaryIO, form: ImageForm) -> bytes:
+def _first_line(source: Source, file: BinaryIO, image_spec: ImageSpec) -> bytes:
     """Read a line, if it is not too long for an image."""
-    longest = LONGEST_FIELD * (form.n_pixels + 2)
+    longest = LONGEST_FIELD * (image_spec.n_pixels + 2)
     line = file.readline(longest)
     if len(line) == longest:
         raise InputError(
             f"{source} has a first line of {longest:,} bytes or more, too long for the "
-            f"{form.n_pixels:,} pixels of an image. Put each image on a line of its own."
+            f"{image_spec.n_pixels:,} pixels of an image. Put each image on a line of its own."
         )
     return line
 
@@ -85,14 +85,14 @@ def _next_table(source: Source, tables: Iterator[pd.DataFrame]) -> pd.DataFrame 
         return next(tables, None)
 
 
-def _fields(line: str, form: ImageForm) -> tuple[str, list[str]]:
+def _fields(line: str, image_spec: ImageSpec) -> tuple[str, list[str]]:
     """Take the first line apart: by what gives one value a pixel, or else most values."""
     found = {}
     for separator in _SEPARATORS:
         single = separator if len(separator) == 1 else " "
         text = line if len(separator) == 1 else re.sub(separator, single, line.strip())
         found[separator] = next(csv.reader([text], delimiter=single), [])
-    fitting = range(form.n_pixels, form.n_pixels + 3)  # with a label and an index
+    fitting = range(image_spec.n_pixels, image_spec.n_pixels + 3)  # with a label and an index
     for separator, fields in found.items():
         if len(fields) in fitting:
             return separator, fields
@@ -100,14 +100,14 @@ def _fields(line: str, form: ImageForm) -> tuple[str, list[str]]:
     return separator, found[separator]
 
 
-def _has_header(fields: list[str], form: ImageForm, wanted: Wanted) -> bool:
+def _has_header(fields: list[str], image_spec: ImageSpec, input_spec: InputSpec) -> bool:
     """Tell whether the first line names the columns; a row of 0, 1, 2, … does so, too."""
     names = {field.strip() for field in fields}
     texts = {name for name in names if not is_number(name)}
-    known = KnownLabels(form.classes or ())
+    known = KnownLabels(image_spec.classes or ())
     if any(is_label_name(name) and name not in known for name in texts):
         return True
-    if wanted.label_column in texts or not texts.isdisjoint(form.feature_names or ()):
+    if input_spec.label_column in texts or not texts.isdisjoint(image_spec.feature_names or ()):
         return True
     numbers = [field.strip() for field in fields if field.strip() and is_number(field)]
     return _count(numbers) if numbers else bool(texts)

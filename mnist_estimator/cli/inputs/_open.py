@@ -5,14 +5,18 @@ import re
 from pathlib import Path
 
 from ._arrays import is_idx, open_idx, open_npy, open_npz
-from ._base import ImageForm, Images, InputError, Wanted, readable
+from ._base import ImageSource, ImageSpec, InputError, InputSpec, readable
 from ._bytes import Source
 from ._csv import open_csv
 from ._parquet import PARQUET, open_parquet
 from ._pictures import PICTURES, open_folder, open_picture
 
 
-def open_images(path: str, form: ImageForm, wanted: Wanted = Wanted()) -> Images:  # noqa: B008
+def open_images(
+    path: str,
+    image_spec: ImageSpec,
+    input_spec: InputSpec = InputSpec(),  # noqa: B008
+) -> ImageSource:
     """Open a file or folder of images.
 
     Parameters
@@ -21,9 +25,9 @@ def open_images(path: str, form: ImageForm, wanted: Wanted = Wanted()) -> Images
         A picture, a folder of pictures, an IDX, .npy, CSV or Parquet file or an .npz archive,
         gzipped or not, a pipe, or "-" for the standard input. The content tells the kind; what
         is named .csv is taken for CSV without a look at it.
-    form : ImageForm
+    image_spec : ImageSpec
         What the images must be.
-    wanted : Wanted, default=Wanted()
+    input_spec : InputSpec, default=InputSpec()
         Which of several arrays and columns to take, and whether labels with them.
 
     Returns
@@ -36,31 +40,31 @@ def open_images(path: str, form: ImageForm, wanted: Wanted = Wanted()) -> Images
         If there is no such file, or it cannot be read.
     InputError
         If it is damaged, of no known kind, without images or labels, or its images are
-        not those of ``form``. While the batches are read this may be raised, too.
+        not those of ``image_spec``. While the batches are read this may be raised, too.
     """
     file = Path(path)
     if path != "-" and file.is_dir():
-        return open_folder(file, form, wanted)
+        return open_folder(file, image_spec, input_spec)
     source = Source(path)
-    column = wanted.label_column or wanted.labels
-    in_table = wanted._replace(label_column=column)
+    column = input_spec.label_column or input_spec.labels
+    in_table = input_spec._replace(label_column=column)
     if ".csv" in (suffix.lower() for suffix in file.suffixes):
-        return open_csv(source, form, in_table)
+        return open_csv(source, image_spec, in_table)
     with source.open() as content, readable(source, "a gzip file"):
         start = content.read(4096)
     if not start:
         raise InputError(f"{source} is empty.")
     if start.startswith(b"\x93NUMPY"):
-        return open_npy(source, form, wanted)
+        return open_npy(source, image_spec, input_spec)
     if start.startswith(b"PK"):
-        return open_npz(source, form, wanted)
+        return open_npz(source, image_spec, input_spec)
     if start.startswith(PARQUET):
-        return open_parquet(source, form, in_table)
+        return open_parquet(source, image_spec, in_table)
     if is_idx(start):
-        return open_idx(source, form, wanted)
+        return open_idx(source, image_spec, input_spec)
     if file.suffix.lower() not in PICTURES and _is_text(start):
-        return open_csv(source, form, in_table)
-    return open_picture(source, form, wanted)
+        return open_csv(source, image_spec, in_table)
+    return open_picture(source, image_spec, input_spec)
 
 
 def _is_text(start: bytes) -> bool:

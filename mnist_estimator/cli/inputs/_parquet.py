@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ._base import ROWS, Batch, ImageForm, Images, InputError, Wanted, readable
+from ._base import BATCH_SIZE, Batch, ImageSource, ImageSpec, InputError, InputSpec, readable
 from ._bytes import Source
 from ._pictures import read_picture
 from ._table_columns import find_columns, find_label, take_columns
@@ -18,7 +18,7 @@ PARQUET = b"PAR1"
 """What Parquet files begin with."""
 
 
-def open_parquet(source: Source, form: ImageForm, wanted: Wanted) -> Images:
+def open_parquet(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -> ImageSource:
     """Open a Parquet file: of one column a pixel, or as Hugging Face has pictures in a column."""
     try:
         from pyarrow.parquet import ParquetFile
@@ -34,30 +34,34 @@ def open_parquet(source: Source, form: ImageForm, wanted: Wanted) -> Images:
         raise InputError(f"{source} holds no image.")
     picture = _picture_column(file.schema_arrow)
     read = _tables if picture is None else _pictures
-    return Images(n_rows, read(source, file, form, wanted))
+    return ImageSource(n_rows, read(source, file, image_spec, input_spec))
 
 
 def _rows(source: Source, file: Any) -> Iterator["RecordBatch"]:
     with readable(source, "a Parquet file"):
-        yield from file.iter_batches(batch_size=ROWS)
+        yield from file.iter_batches(batch_size=BATCH_SIZE)
 
 
-def _tables(source: Source, file: Any, form: ImageForm, wanted: Wanted) -> Iterator[Batch]:
+def _tables(
+    source: Source, file: Any, image_spec: ImageSpec, input_spec: InputSpec
+) -> Iterator[Batch]:
     columns, start = None, 0
     for rows in _rows(source, file):
         with readable(source, "a Parquet file"):
             table = rows.to_pandas(ignore_metadata=True)
         if columns is None:
-            columns = find_columns(source, rows.schema.names, table, form, wanted)
-        yield take_columns(source, table, start, columns, form, wanted)
+            columns = find_columns(source, rows.schema.names, table, image_spec, input_spec)
+        yield take_columns(source, table, start, columns, image_spec, input_spec)
         start += len(table)
 
 
-def _pictures(source: Source, file: Any, form: ImageForm, wanted: Wanted) -> Iterator[Batch]:
+def _pictures(
+    source: Source, file: Any, image_spec: ImageSpec, input_spec: InputSpec
+) -> Iterator[Batch]:
     names = file.schema_arrow.names
     column = cast(str, _picture_column(file.schema_arrow))
-    label = find_label(source, names, form, wanted)
-    if label is None and wanted.labelled:
+    label = find_label(source, names, image_spec, input_spec)
+    if label is None and input_spec.labelled:
         raise InputError(f"{source} must have one column of labels. Name it with --label-column.")
     start = 0
     for rows in _rows(source, file):
@@ -70,11 +74,11 @@ def _pictures(source: Source, file: Any, form: ImageForm, wanted: Wanted) -> Ite
                     "path. Save the pictures themselves, or leave the row out."
                 )
             place = Source(f"{source}, column {column!r}, row {start + i}", content)
-            images.extend(read_picture(place, form, wanted))
+            images.extend(read_picture(place, image_spec, input_spec))
             if len(images) != i + 1:
                 raise InputError(f"{place} has several frames. Save one a row.")
         given = None
-        if label is not None and wanted.labelled:
+        if label is not None and input_spec.labelled:
             values = rows.column(label).to_pylist()
             if None in values:
                 row = start + values.index(None)

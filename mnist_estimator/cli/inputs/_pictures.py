@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._base import Batch, ImageForm, Images, InputError, Wanted, readable
+from ._base import Batch, ImageSource, ImageSpec, InputError, InputSpec, readable
 from ._bytes import Source
 
 PICTURES = {
@@ -19,16 +19,16 @@ PICTURES = {
 """What is taken for a picture in a folder, and what Pillow may read it as."""
 
 
-def open_picture(source: Source, form: ImageForm, wanted: Wanted) -> Images:
+def open_picture(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -> ImageSource:
     """Open a picture: one image, or several pages or frames."""
-    if wanted.labelled:
+    if input_spec.labelled:
         raise InputError(
             f"{source} has no labels. For pictures, name a folder that has a folder for each label."
         )
-    return Images(1, _batches([source], form, wanted))
+    return ImageSource(1, _batches([source], image_spec, input_spec))
 
 
-def open_folder(folder: Path, form: ImageForm, wanted: Wanted) -> Images:
+def open_folder(folder: Path, image_spec: ImageSpec, input_spec: InputSpec) -> ImageSource:
     """Open all pictures in a folder and the folders in it; these are named by the labels."""
     files = sorted(
         path
@@ -42,36 +42,40 @@ def open_folder(folder: Path, form: ImageForm, wanted: Wanted) -> Images:
             "Name other files one by one."
         )
     bare = [path for path in files if path.parent == folder]
-    if wanted.labelled and bare:
+    if input_spec.labelled and bare:
         raise InputError(f"{bare[0]} must lie in a folder named by its label, as in {folder}/7/.")
-    return Images(len(files), _batches([Source(path) for path in files], form, wanted))
+    return ImageSource(
+        len(files), _batches([Source(path) for path in files], image_spec, input_spec)
+    )
 
 
-def _batches(sources: list[Source], form: ImageForm, wanted: Wanted) -> Iterator[Batch]:
+def _batches(
+    sources: list[Source], image_spec: ImageSpec, input_spec: InputSpec
+) -> Iterator[Batch]:
     for source in sources:
         try:
-            images = read_picture(source, form, wanted)
+            images = read_picture(source, image_spec, input_spec)
         except (InputError, OSError) as error:
-            if wanted.skipped is None:
+            if input_spec.skipped is None:
                 if len(sources) == 1:
                     raise
                 raise InputError(f"{error} To leave out such pictures, pass --skip-bad.") from error
-            wanted.skipped.append(str(error))
+            input_spec.skipped.append(str(error))
             continue
-        labels = np.array([source.path.parent.name] * len(images)) if wanted.labelled else None
+        labels = np.array([source.path.parent.name] * len(images)) if input_spec.labelled else None
         yield Batch(source.name, 0, images, labels, picture=True)
 
 
-def read_picture(source: Source, form: ImageForm, wanted: Wanted) -> NDArray[Any]:
+def read_picture(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -> NDArray[Any]:
     """Read a picture: one image, or all pages or frames of a TIFF or GIF.
 
     Parameters
     ----------
     source : Source
         The file.
-    form : ImageForm
+    image_spec : ImageSpec
         What the model takes.
-    wanted : Wanted
+    input_spec : InputSpec
         ``invert`` tells the paper that is under transparent pixels.
 
     Returns
@@ -87,7 +91,7 @@ def read_picture(source: Source, form: ImageForm, wanted: Wanted) -> NDArray[Any
     """
     from PIL import Image, ImageOps, ImageSequence
 
-    height, width, _ = form.image_shape
+    height, width, _ = image_spec.image_shape
     frames = []
     with source.open() as file, readable(source, "a picture"), warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is seen to here
@@ -97,12 +101,12 @@ def read_picture(source: Source, form: ImageForm, wanted: Wanted) -> NDArray[Any
                     frame = ImageOps.exif_transpose(frame)
                 if frame.size != (width, height):
                     raise InputError(
-                        f"{source} has {frame.height}×{frame.width} pixels; the model reads "
+                        f"{source} has {frame.height}×{frame.width} pixels; the model takes "
                         f"{height}×{width}. Crop and resize it so that it looks like the images "
                         "that the model learned from."
                     )
                 is_png = picture.format == "PNG"
-                frames.append(_pixels(source, frame, is_png, form, wanted.invert))
+                frames.append(_pixels(source, frame, is_png, image_spec, input_spec.invert))
     return np.stack(frames)
 
 
@@ -119,13 +123,13 @@ def _opened(source: Source, file: Any) -> Any:
 
 
 def _pixels(
-    source: Source, frame: Any, is_png: bool, form: ImageForm, invert: bool
+    source: Source, frame: Any, is_png: bool, image_spec: ImageSpec, invert: bool
 ) -> NDArray[Any]:
     """Return a picture in the channels and the range of values that the model takes."""
-    channels = form.image_shape[2]
+    channels = image_spec.image_shape[2]
     if channels not in (1, 3, 4):
-        raise InputError(f"{source} is a picture; the model reads {channels} channels. Use .npy.")
-    if form.value_range is None:
+        raise InputError(f"{source} is a picture; the model takes {channels} channels. Use .npy.")
+    if image_spec.value_range is None:
         raise InputError(
             f"{source} is a picture, and the model does not tell which values are black and white. "
             "Save a pipeline with an ImageScaler, or pass arrays as .npy."
@@ -136,15 +140,15 @@ def _pixels(
             f"{source} has 32 bits a pixel, without a black and a white. Save it with 8 or 16 bits."
         )
     if deep and channels > 1:
-        raise InputError(f"{source} has 16 bits of grey; the model reads colours. Save it with 8.")
+        raise InputError(f"{source} has 16 bits of grey; the model takes colours. Save it with 8.")
     if channels < 4 and frame.has_transparency_data:
         if deep:
             raise InputError(f"{source} has transparent pixels and 16 bits. Save it with 8 bits.")
         frame = _on_paper(frame, light=invert)
     mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
-    values = np.asarray(frame if deep else frame.convert(mode)).reshape(form.image_shape)
-    low, high = form.value_range
-    if not deep and form.value_range == (0, 255):
+    values = np.asarray(frame if deep else frame.convert(mode)).reshape(image_spec.image_shape)
+    low, high = image_spec.value_range
+    if not deep and image_spec.value_range == (0, 255):
         return values
     return (low + values / (65535 if deep else 255) * (high - low)).astype(np.float32)
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...utils._column_names import explain_mismatch, missing_numbers, name_pattern, numbered
-from ._base import Batch, ImageForm, InputError, Wanted
+from ._base import Batch, ImageSpec, InputError, InputSpec
 from ._label_columns import FIRST, LAST, KnownLabels, is_label_name, told_label_column
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def find_columns(
     source: "Source",
     names: Sequence[str] | None,
     rows: pd.DataFrame,
-    form: ImageForm,
-    wanted: Wanted,
+    image_spec: ImageSpec,
+    input_spec: InputSpec,
 ) -> Columns:
     """Find the pixels and the label of a table.
 
@@ -51,9 +51,9 @@ def find_columns(
         Names of the columns, if the table has them.
     rows : DataFrame
         The first rows of the table, whose values may tell the label.
-    form : ImageForm
+    image_spec : ImageSpec
         What the model takes.
-    wanted : Wanted
+    input_spec : InputSpec
         Which column is the label, and whether one is needed.
 
     Returns
@@ -66,21 +66,21 @@ def find_columns(
         If the columns are not those of the model, or it cannot be told which are.
     """
     if names is None:
-        return _by_position(source, list(range(rows.shape[1])), rows, form, wanted)
+        return _by_position(source, list(range(rows.shape[1])), rows, image_spec, input_spec)
     names = [name.strip() for name in names]
     check_unique(source, names)
-    label = find_label(source, names, form, wanted)
+    label = find_label(source, names, image_spec, input_spec)
     others = [i for i, name in enumerate(names) if i != label and not _INDEX.fullmatch(name)]
-    fitted = form.feature_names
+    fitted = image_spec.feature_names
     counted = all(names[i].isdecimal() for i in others)  # as pandas does without names
     if fitted is not None and (set(fitted) <= set(names) or not counted):
         pixels = _by_name(source, names, others, fitted)
     else:
-        pixels = _by_number(source, names, others, form)
-    if label is None and len(pixels) == form.n_pixels + 1:
-        return _by_position(source, pixels, rows, form, wanted)
-    _check_count(source, len(pixels), form)
-    if label is None and wanted.labelled:
+        pixels = _by_number(source, names, others, image_spec)
+    if label is None and len(pixels) == image_spec.n_pixels + 1:
+        return _by_position(source, pixels, rows, image_spec, input_spec)
+    _check_count(source, len(pixels), image_spec)
+    if label is None and input_spec.labelled:
         raise InputError(
             f"{source} must have one column of labels. Name it with --label-column; beside the "
             f"pixels there is {_listed([names[i] for i in range(len(names)) if i not in pixels])}."
@@ -104,13 +104,13 @@ def check_unique(source: "Source", names: Sequence[str]) -> None:
 
 
 def find_label(
-    source: "Source", names: Sequence[str], form: ImageForm, wanted: Wanted
+    source: "Source", names: Sequence[str], image_spec: ImageSpec, input_spec: InputSpec
 ) -> int | None:
     """Find the column that is named as the label, or has a usual name.
 
     Parameters
     ----------
-    source, form, wanted
+    source, image_spec, input_spec
         See :func:`find_columns`.
     names : sequence of str
         Names of the columns.
@@ -125,7 +125,7 @@ def find_label(
     InputError
         If the column that was named is not there, or several have usual names.
     """
-    asked = wanted.label_column
+    asked = input_spec.label_column
     if asked is not None:
         if asked in names:
             return names.index(asked)
@@ -133,9 +133,9 @@ def find_label(
         if asked in (FIRST, LAST):
             return positions[0 if asked == FIRST else -1]
         raise InputError(f"{source} has no column {asked!r}. It has {_listed(names)}.")
-    known = set(form.feature_names or ())
+    known = set(image_spec.feature_names or ())
     found = [i for i, name in enumerate(names) if is_label_name(name) and name not in known]
-    if len(found) > 1 and wanted.labelled:
+    if len(found) > 1 and input_spec.labelled:
         raise InputError(
             f"{source} must have one column of labels, and has "
             f"{_listed([names[i] for i in found])}. Name the one to take with --label-column."
@@ -158,7 +158,7 @@ def _by_name(
 
 
 def _by_number(
-    source: "Source", names: Sequence[str], others: Sequence[int], form: ImageForm
+    source: "Source", names: Sequence[str], others: Sequence[int], image_spec: ImageSpec
 ) -> list[int]:
     """Return the columns that are named by numbers, in their order; else all, as they stand."""
     patterns = Counter(name_pattern(names[i]) for i in others if name_pattern(names[i]) != names[i])
@@ -170,7 +170,7 @@ def _by_number(
     if found is None:  # a single one
         return pixels
     if len(found.numbers[0]) > 1:
-        return _in_order(source, names, pixels, found.numbers, form)
+        return _in_order(source, names, pixels, found.numbers, image_spec)
     missing = missing_numbers(found.numbers)
     if missing:
         raise InputError(
@@ -185,16 +185,16 @@ def _in_order(
     names: Sequence[str],
     pixels: list[int],
     numbers: list[tuple[int, ...]],
-    form: ImageForm,
+    image_spec: ImageSpec,
 ) -> list[int]:
     """Return columns that are named by row and column if they stand row by row."""
     sides = tuple(len(set(values)) for values in zip(*numbers, strict=True))
-    expected = tuple(side for side in form.image_shape if side > 1)
-    if len(pixels) != form.n_pixels or sides != expected or numbers != sorted(numbers):
+    expected = tuple(side for side in image_spec.image_shape if side > 1)
+    if len(pixels) != image_spec.n_pixels or sides != expected or numbers != sorted(numbers):
         raise InputError(
             f"{source} has {len(pixels)} columns of pixels from {names[pixels[0]]} to "
-            f"{names[pixels[-1]]}, whose names do not number the rows and columns of {form} one "
-            "after the other. Sort the columns; if their order is right, leave out the header."
+            f"{names[pixels[-1]]}, whose names do not number the rows and columns of "
+            f"{image_spec} in order. Sort the columns, or leave out the header if they are sorted."
         )
     return pixels
 
@@ -203,34 +203,35 @@ def _by_position(
     source: "Source",
     columns: list[int],
     rows: pd.DataFrame,
-    form: ImageForm,
-    wanted: Wanted,
+    image_spec: ImageSpec,
+    input_spec: InputSpec,
 ) -> Columns:
     """Find the label, first or last, of a table whose names say nothing of it."""
-    asked, told = wanted.label_column, False
-    if asked is None and len(columns) == form.n_pixels + 1:
+    asked, told = input_spec.label_column, False
+    if asked is None and len(columns) == image_spec.n_pixels + 1:
         first, last = (rows.iloc[:, columns[end]].to_numpy() for end in (0, -1))
-        asked, told = told_label_column(source, first, last, form.classes), True
+        asked, told = told_label_column(source, first, last, image_spec.classes), True
     if asked not in (FIRST, LAST, None):
         raise InputError(
             f"{source} has no header, and so no column {asked!r}. Pass --label-column {FIRST} or "
             f"--label-column {LAST}."
         )
-    if asked is None and wanted.labelled and len(columns) == form.n_pixels:
+    if asked is None and input_spec.labelled and len(columns) == image_spec.n_pixels:
         raise InputError(
-            f"{source} must have one column of labels beside {form.n_pixels} pixels, and has "
+            f"{source} must have one column of labels beside {image_spec.n_pixels} pixels, and has "
             f"{len(columns)} columns. Add the labels as the first or the last."
         )
     pixels = {FIRST: columns[1:], LAST: columns[:-1], None: columns}[asked]
-    _check_count(source, len(pixels), form)
+    _check_count(source, len(pixels), image_spec)
     return Columns(pixels, {FIRST: columns[0], LAST: columns[-1], None: None}[asked], told)
 
 
-def _check_count(source: "Source", count: int, form: ImageForm) -> None:
-    if count != form.n_pixels:
+def _check_count(source: "Source", count: int, image_spec: ImageSpec) -> None:
+    if count != image_spec.n_pixels:
         raise InputError(
             f"{source} has {count} column{'s' * (count != 1)} of pixels; the model takes "
-            f"{form.n_pixels} ({form}). Separate them by commas, and leave out others but a label."
+            f"{image_spec.n_pixels} ({image_spec}). Separate them by commas, and leave out others "
+            "but a label."
         )
 
 
@@ -244,8 +245,8 @@ def take_columns(
     table: pd.DataFrame,
     start: int,
     columns: Columns,
-    form: ImageForm,
-    wanted: Wanted,
+    image_spec: ImageSpec,
+    input_spec: InputSpec,
 ) -> Batch:
     """Return the images, and the labels if they are wanted, in some rows of a table.
 
@@ -259,9 +260,9 @@ def take_columns(
         Position of the first of them, from 0.
     columns : Columns
         From :func:`find_columns`.
-    form : ImageForm
+    image_spec : ImageSpec
         What the model takes.
-    wanted : Wanted
+    input_spec : InputSpec
         Whether labels are.
 
     Returns
@@ -274,21 +275,21 @@ def take_columns(
         If a pixel is no finite number, or a label is missing.
     """
     pixels = table.iloc[:, columns.pixels]
-    images = _as_numbers(source, pixels, start).reshape(-1, *form.image_shape)
+    images = _as_numbers(source, pixels, start).reshape(-1, *image_spec.image_shape)
     labels = None if columns.label is None else table.iloc[:, columns.label]
-    if labels is None or not (wanted.labelled or columns.told):
+    if labels is None or not (input_spec.labelled or columns.told):
         return Batch(source.name, start, images)
     if labels.isna().any():
         row = start + int(np.flatnonzero(labels.isna())[0])
         raise InputError(f"{source} has no label in row {row} (counted from 0). Leave it out.")
     if columns.told:
-        _check_told(source, labels.to_numpy(), start, form)
-    return Batch(source.name, start, images, labels.to_numpy() if wanted.labelled else None)
+        _check_told(source, labels.to_numpy(), start, image_spec)
+    return Batch(source.name, start, images, labels.to_numpy() if input_spec.labelled else None)
 
 
-def _check_told(source: "Source", labels: NDArray[Any], start: int, form: ImageForm) -> None:
+def _check_told(source: "Source", labels: NDArray[Any], start: int, image_spec: ImageSpec) -> None:
     """Refuse labels in later rows that would have told another column in the first ones."""
-    known = KnownLabels(form.classes or ())
+    known = KnownLabels(image_spec.classes or ())
     strange = [i for i, label in enumerate(labels.tolist()) if label not in known]
     if strange and labels.dtype.kind in "uif":
         raise InputError(

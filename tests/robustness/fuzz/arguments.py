@@ -35,7 +35,7 @@ def images(draw, shapes=None):
     if shapes is None:
         shapes = st.one_of(usual, usual, st.sampled_from(SHAPES))
     shape = draw(shapes)
-    array = _filled(draw, shape)
+    array = _without_reject_label(draw, shape)
     if kind == "list":
         return array.tolist()
     if kind in ("frame", "sparse") and array.ndim == 2:
@@ -47,7 +47,7 @@ def images(draw, shapes=None):
     return _laid_out(draw, array)
 
 
-def _filled(draw, shape):
+def _without_reject_label(draw, shape):
     """Return an array of some dtype, with what its values can be at worst."""
     generator = np.random.default_rng(draw(seeds))
     whole = generator.integers(0, 256, shape)

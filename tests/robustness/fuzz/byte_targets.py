@@ -14,17 +14,17 @@ import numpy as np
 from contract import attempt
 from PIL import Image
 
-from mnist_estimator import load, load_mnist, make_pipeline, read_digits
-from mnist_estimator.cli.draw._page import QUESTION_PATH, QUESTION_TYPE, parse_drawing
+from mnist_estimator import find_digits, load, load_mnist, make_pipeline
+from mnist_estimator.cli.draw._page import REQUEST_PATH, REQUEST_TYPE, parse_drawing
 from mnist_estimator.cli.draw._server import LoopbackServer, _Handler
-from mnist_estimator.cli.inputs._base import ImageForm, Wanted
+from mnist_estimator.cli.inputs._base import ImageSpec, InputSpec
 from mnist_estimator.cli.inputs._open import open_images
-from mnist_estimator.persistence import _archive
+from mnist_estimator.persistence import _pipeline_file
 from mnist_estimator.recognition import _open_image
 
 SLOWEST = 20.0
 """Seconds after which an input counts as a hang."""
-FORM = ImageForm((4, 4, 1), (0.0, 255.0), classes=[0, 1])
+FORM = ImageSpec((4, 4, 1), (0.0, 255.0), classes=[0, 1])
 SHARED = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # no disk, where there is such
 
 
@@ -33,7 +33,7 @@ def good_pipeline():
     """Return the file of a pipeline with as small a network as there is."""
     X = np.random.default_rng(0).integers(0, 256, (8, 16), dtype=np.uint8)
     pipe = make_pipeline(filters=(2,), kernel_size=1, epochs=1, random_state=0)
-    return _archive.pack(pipe.fit(X, np.arange(8) % 2))
+    return _pipeline_file.pack(pipe.fit(X, np.arange(8) % 2))
 
 
 @cache
@@ -64,11 +64,11 @@ def load_members(data):
     names = list(good_members())
     if data:
         name = names[data[0] % len(names)]
-        attempt(lambda: load(_written(_archive._seal(good_members() | {name: data[1:]}))))
+        attempt(lambda: load(_written(_pipeline_file._seal(good_members() | {name: data[1:]}))))
 
 
 def _read_all(path, labelled):
-    opened = open_images(str(path), FORM, Wanted(labelled=labelled))
+    opened = open_images(str(path), FORM, InputSpec(labelled=labelled))
     for batch in opened.batches:
         assert batch.images.shape[1:] == FORM.image_shape
         assert batch.images.dtype.kind != "f" or np.isfinite(batch.images).all()
@@ -97,7 +97,7 @@ def read_picture(data):
     """Find digits in a picture of any format that Pillow knows."""
     limit, _open_image.MOST_PIXELS = _open_image.MOST_PIXELS, 2500
     try:
-        attempt(lambda: read_digits(io.BytesIO(data), page=0))
+        attempt(lambda: find_digits(io.BytesIO(data), page=0))
     finally:
         _open_image.MOST_PIXELS = limit
 
@@ -130,7 +130,7 @@ class _Connection:
 @cache
 def _server():
     return LoopbackServer(
-        0, page=lambda nonce: "page", question_path=QUESTION_PATH, question_type=QUESTION_TYPE,
+        0, page=lambda nonce: "page", request_path=REQUEST_PATH, request_type=REQUEST_TYPE,
         answer=lambda body: {"pixels": parse_drawing(body).size},
     )  # fmt: skip
 

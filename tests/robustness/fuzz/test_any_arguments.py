@@ -170,7 +170,7 @@ def test_other_estimators(pipe, data, X, y, tmp_path_factory):
     image=images(st.sampled_from([(40, 30), (40, 30, 3), (40, 30, 4), (28, 28), (1, 1), (0, 3)]))
 )
 def test_pictures(reader, image):
-    found = attempt(lambda: me.read_digits(image))
+    found = attempt(lambda: me.find_digits(image))
     assert found is None or found.images.shape[1:] == (28, 28)
     attempt(lambda: me.recognize(reader, image))
 
@@ -208,7 +208,7 @@ def test_paths_and_names(pipe, value, tmp_path_factory, data):
         attempt(lambda: me.save(pipe, value))
         attempt(lambda: me.save(value, place / "x.pipeline"))
         attempt(lambda: me.to_onnx(pipe, value))
-        attempt(lambda: me.read_digits(value))
+        attempt(lambda: me.find_digits(value))
         attempt(lambda: me.load_mnist("test", source=value))
         attempt(lambda: me.load_mnist(value))
         attempt(lambda: me.make_pipeline(value))

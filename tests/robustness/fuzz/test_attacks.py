@@ -8,7 +8,7 @@ from attacks import ATTACKS, tiff
 from byte_targets import FORM
 from contract import is_told
 
-from mnist_estimator import load, load_mnist, read_digits
+from mnist_estimator import find_digits, load, load_mnist
 from mnist_estimator.cli.inputs._open import open_images
 
 MEMORY = 60e6
@@ -20,7 +20,7 @@ def read_images(path):
     return [batch.images for batch in open_images(str(path), FORM).batches]
 
 
-@pytest.mark.parametrize("reader", [read_images, read_digits, load_mnist, load])
+@pytest.mark.parametrize("reader", [read_images, find_digits, load_mnist, load])
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_is_refused(name, reader, tmp_path, monkeypatch, traced_memory):
     marker = tmp_path / "marker"
@@ -58,6 +58,6 @@ def test_postscript_is_never_given_to_ghostscript(tmp_path, monkeypatch):
 
     monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", run)
     (tmp_path / "picture.png").write_bytes(ATTACKS["picture.eps"][1](tmp_path / "marker"))
-    for reader in (read_images, read_digits):
+    for reader in (read_images, find_digits):
         with pytest.raises(ValueError, match="picture"):
             reader(tmp_path / "picture.png")

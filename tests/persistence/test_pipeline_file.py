@@ -24,7 +24,7 @@ from mnist_estimator import (
     load,
     save,
 )
-from mnist_estimator.persistence import _archive
+from mnist_estimator.persistence import _pipeline_file
 
 # joblib says so where half a second passes, as on a busy machine.
 pytestmark = pytest.mark.filterwarnings("ignore:Persisting input arguments took:UserWarning")
@@ -100,7 +100,7 @@ def test_a_cached_classifier_is_saved_as_what_it_wraps(pipe, data, tmp_path, as_
     for number, model in enumerate((cached, whole)):
         path = tmp_path / f"{number}.pipeline"
         save(model, path)
-        assert str(folder).encode() not in _archive._open(path.read_bytes())["schema.json"]
+        assert str(folder).encode() not in _pipeline_file._open(path.read_bytes())["schema.json"]
         again = load(path)
         inner = again if model is cached else again[-1]
         assert isinstance(inner, FrozenEstimator)
@@ -121,14 +121,14 @@ def test_folders_for_caches_and_checkpoints_are_not_saved(quick_pipeline, data, 
 
 def edited(data, change):
     """Return a file whose schema is another."""
-    members = _archive._open(data)
+    members = _pipeline_file._open(data)
     schema = json.loads(members["schema.json"])
     change(schema)
-    return _archive._seal(members | {"schema.json": json.dumps(schema).encode()})
+    return _pipeline_file._seal(members | {"schema.json": json.dumps(schema).encode()})
 
 
 def text(value):
-    return _archive._NONE | {"content": json.dumps(value)}
+    return _pipeline_file._NONE | {"content": json.dumps(value)}
 
 
 def attributes(schema):
@@ -139,8 +139,10 @@ def test_a_folder_that_a_file_names_is_not_taken_over(pipe, data, tmp_path):
     """With a pickle there that leaves a mark when it is read, as joblib reads its cache."""
     X, y = data
     trap = str(tmp_path / "trap")
-    bad = edited(_archive.pack(pipe), lambda schema: attributes(schema).update(memory=text(trap)))
-    assert trap.encode() in _archive._open(bad)["schema.json"]
+    bad = edited(
+        _pipeline_file.pack(pipe), lambda schema: attributes(schema).update(memory=text(trap))
+    )
+    assert trap.encode() in _pipeline_file._open(bad)["schema.json"]
     (tmp_path / "model").write_bytes(bad)
     again = load(tmp_path / "model")
     assert again.memory is None
@@ -152,10 +154,10 @@ def test_a_cached_classifier_in_a_file_is_refused(pipe, data, tmp_path):
     cached = CachedClassifier(FrozenEstimator(pipe), None).fit(*data)
 
     def plant(schema):
-        schema["__module__"], schema["__class__"] = _archive.CACHED
+        schema["__module__"], schema["__class__"] = _pipeline_file.CACHED
 
     for model in (cached, DigitNormalizer()):  # the file of the first is that of what it wraps
-        (tmp_path / "model").write_bytes(edited(_archive.pack(model), plant))
+        (tmp_path / "model").write_bytes(edited(_pipeline_file.pack(model), plant))
         with pytest.raises(
             ValueError,
             match=r"foreign types, mnist_estimator.persistence.CachedClas",
@@ -179,7 +181,7 @@ def test_a_cached_classifier_in_a_file_is_refused(pipe, data, tmp_path):
 def test_a_reject_option_that_no_fit_leaves_is_refused(rejecting, tmp_path, name, value, words):
     changed = copy.copy(rejecting)
     setattr(changed, name, value)
-    (tmp_path / "model").write_bytes(_archive.pack(changed))
+    (tmp_path / "model").write_bytes(_pipeline_file.pack(changed))
     with pytest.raises(ValueError, match=rf"it cannot be rebuilt: .*{words}"):
         load(tmp_path / "model")
 
@@ -208,7 +210,7 @@ def test_features_that_no_fit_leaves_are_refused(rejecting, tmp_path, monkeypatc
         return state | {"_known": known(*state["_known"])}
 
     monkeypatch.setattr(NoveltyDetector, "__getstate__", hostile)
-    (tmp_path / "model").write_bytes(_archive.pack(rejecting.outlier_detector_))
+    (tmp_path / "model").write_bytes(_pipeline_file.pack(rejecting.outlier_detector_))
     with pytest.raises(ValueError, match=r"it cannot be rebuilt: The features known must be"):
         load(tmp_path / "model")
 
@@ -225,7 +227,7 @@ def test_a_search_of_another_kind_in_a_detector_is_not_taken_over(rejecting, tmp
 
     with monkeypatch.context() as patch:
         patch.setattr(NoveltyDetector, "__getstate__", hostile)
-        (tmp_path / "model").write_bytes(_archive.pack(rejecting.outlier_detector_))
+        (tmp_path / "model").write_bytes(_pipeline_file.pack(rejecting.outlier_detector_))
     rebuilt = load(tmp_path / "model")._neighbors
     assert (rebuilt.metric, rebuilt.n_neighbors) == ("cosine", 3)
 
@@ -239,7 +241,7 @@ def test_a_search_of_another_kind_in_a_detector_is_not_taken_over(rejecting, tmp
     ],
 )
 def test_a_normalizer_with_other_parameters_refuses_images(tmp_path, name, value, words):
-    (tmp_path / "model").write_bytes(_archive.pack(DigitNormalizer(**{name: value})))
+    (tmp_path / "model").write_bytes(_pipeline_file.pack(DigitNormalizer(**{name: value})))
     with pytest.raises((TypeError, ValueError), match=words):
         load(tmp_path / "model").transform(np.eye(9)[np.newaxis])
 
