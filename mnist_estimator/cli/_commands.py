@@ -41,7 +41,9 @@ def run_predict(options: argparse.Namespace) -> int:
     inputs = [Path(name) for name in options.inputs if name != "-"]
     _check_there(inputs)
     if options.output is not None:
-        check_writable(options.output, inputs=(model_path, *inputs))
+        check_writable(
+            options.output, name="--output", example="labels.csv", inputs=(model_path, *inputs)
+        )
     shown = not options.quiet and (options.output is not None or not sys.stdout.isatty())
     with progress_bar(shown=shown) as bar:
         task = bar.add_task("Loading the model", total=None)
@@ -95,9 +97,11 @@ def run_evaluate(options: argparse.Namespace) -> int:
     model_path = find_model(options.model)
     inputs = [Path(options.data)] if options.data not in (None, "-") else []
     _check_there(inputs)
-    for path in (options.json, options.html):
+    for path, kind in ((options.json, "json"), (options.html, "html")):
         if path is not None:
-            check_writable(path, inputs=(model_path, *inputs))
+            check_writable(
+                path, name=f"--{kind}", example=f"report.{kind}", inputs=(model_path, *inputs)
+            )
     with progress_bar(shown=not options.quiet) as bar:
         task = bar.add_task("Loading the model", total=None)
         model = load_model(model_path)
@@ -137,7 +141,7 @@ def run_export(options: argparse.Namespace) -> int:
         Exit code: 0.
     """
     model_path = find_model(options.model)
-    check_writable(options.file, inputs=(model_path,))
+    check_writable(options.file, name="FILE", example="digits.onnx", inputs=(model_path,))
     with progress_bar(shown=not options.quiet) as bar:
         task = bar.add_task("Loading the model", total=None)
         model = load_model(model_path)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..utils._idx import is_gzip, is_idx, read_idx_header
 from ..utils._wording import shown
 
 
@@ -152,11 +153,12 @@ def _read_idx(path: Path, array: _Array) -> _Bytes:
     size = start + math.prod(array.shape)
     content = _read_start(path, size + 1)
     if len(content) >= start:
-        magic, *shape = struct.unpack(f">{len(array.header)}I", content[:start])
+        magic = int.from_bytes(content[:4])
         if magic != array.header[0]:
             raise _bad(path, f"has the magic number {magic}, expected {array.header[0]}")
-        if tuple(shape) != array.shape:
-            raise _bad(path, f"has the dimensions {tuple(shape)}, expected {array.shape}")
+        _, shape = read_idx_header(io.BytesIO(content))
+        if shape != array.shape:
+            raise _bad(path, f"has the dimensions {shape}, expected {array.shape}")
     if len(content) < size:
         raise _bad(path, f"is truncated: it holds {len(content)} of {size} bytes")
     if len(content) > size:
@@ -165,13 +167,14 @@ def _read_idx(path: Path, array: _Array) -> _Bytes:
 
 
 def _read_start(path: Path, n_bytes: int) -> bytes:
-    """Read up to ``n_bytes`` of a file, decompressed if it is gzipped."""
+    """Return the first ``n_bytes`` of a file, decompressed if it is a gzip file."""
     with path.open("rb") as raw:
-        start = raw.read(2)
-        raw.seek(0)
+        gzipped = is_gzip(raw)
         # By content before name: some browsers decompress and leave the name as it was.
-        if start != b"\x1f\x8b" and (path.suffix != ".gz" or start == b"\0\0"):
+        if not gzipped and (path.suffix != ".gz" or is_idx(raw.read(4))):
+            raw.seek(0)
             return raw.read(n_bytes)
+        raw.seek(0)
         try:
             with gzip.open(raw) as unzipped:
                 return unzipped.read(n_bytes)
@@ -218,9 +221,9 @@ def _read_keras(wanted: _Wanted) -> _Read:
 
 def _keras_cache() -> Path:
     """Return the folder where ``keras.utils.get_file`` puts data sets."""
-    from keras.src.backend.config import keras_home  # Keras 3.15 has no public accessor
+    from ..utils._keras_compat import keras_home
 
-    home = Path(keras_home()).expanduser()
+    home = keras_home()
     if not os.access(home, os.W_OK):
         home = Path("/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir(), ".keras")
     return home / "datasets"

@@ -7,22 +7,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..utils._fitted import (
-    check_count,
-    check_labels,
-    check_same_kind,
-    find_rejecting,
-    predict,
-    predict_proba,
-)
+from ..utils._input_checks import check_count
+from ..utils._labels import check_labels, check_same_kind
+from ..utils._palette import BLUE, GREY, VERMILION
+from ..utils._predictions import find_rejecting, predict, predict_proba
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-# Okabe and Ito's palette, as in `plotting`.
-_CURVE_COLOR = "#0072B2"
-_CHOSEN_COLOR = "#D55E00"
-_IDEAL_COLOR = "#767676"
 
 
 def calibration_table(
@@ -141,14 +132,6 @@ def _correct_and_confidence(
     return true == predicted, sure.astype(float)
 
 
-def _labels_and_confidence(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the labels, of rejected samples the most probable ones, and the confidence."""
-    predictions = predict(estimator, X)
-    if predictions.confidence is None:
-        predict_proba(estimator, X)  # raises
-    return predictions.labels, np.asarray(predictions.confidence)
-
-
 class ReliabilityDisplay:
     """Accuracy by confidence: whether the probabilities mean what they say.
 
@@ -217,8 +200,12 @@ class ReliabilityDisplay:
         ReliabilityDisplay
         """
         y_true = check_labels(X, y)
-        y_pred, confidence = _labels_and_confidence(estimator, X)
-        return cls.from_predictions(y_true, y_pred, confidence, n_bins=n_bins, ax=ax)
+        predictions = predict(estimator, X)
+        if predictions.confidence is None:
+            predict_proba(estimator, X)  # raises
+        return cls.from_predictions(
+            y_true, predictions.labels, np.asarray(predictions.confidence), n_bins=n_bins, ax=ax
+        )
 
     @classmethod
     def from_predictions(
@@ -269,9 +256,9 @@ class ReliabilityDisplay:
         ax = _axes(ax)
         filled = self.table[self.table["count"] > 0]
         (self.ideal_,) = ax.plot(
-            [0, 1], [0, 1], color=_IDEAL_COLOR, linestyle="--", linewidth=1, label="ideal"
+            [0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="ideal"
         )
-        style = {"color": _CURVE_COLOR, "marker": "o", "markersize": 4, "label": "accuracy"}
+        style = {"color": BLUE, "marker": "o", "markersize": 4, "label": "accuracy"}
         (self.line_,) = ax.plot(
             filled["confidence"], filled["accuracy"], **{**style, **(line_kw or {})}
         )
@@ -358,12 +345,20 @@ class CoverageAccuracyDisplay:
         CoverageAccuracyDisplay
         """
         y_true = check_labels(X, y)
-        y_pred, score = _labels_and_confidence(estimator, X)
+        predictions = predict(estimator, X)
+        if predictions.confidence is None:
+            predict_proba(estimator, X)  # raises
+        score = predictions.score
         rejecting = find_rejecting(estimator)
-        threshold = getattr(rejecting, "threshold_", None)
-        if rejecting is not None and hasattr(estimator, "score_samples"):
+        if score is None and rejecting is not None and hasattr(estimator, "score_samples"):
             score = estimator.score_samples(X)
-        return cls.from_predictions(y_true, y_pred, score, threshold=threshold, ax=ax)
+        return cls.from_predictions(
+            y_true,
+            predictions.labels,
+            np.asarray(predictions.confidence if score is None else score),
+            threshold=getattr(rejecting, "threshold_", None),
+            ax=ax,
+        )
 
     @classmethod
     def from_predictions(
@@ -411,9 +406,9 @@ class CoverageAccuracyDisplay:
             Itself, with the handles set.
         """
         ax = _axes(ax)
-        style = {"color": _CURVE_COLOR, "drawstyle": "steps-pre"}
+        style = {"color": BLUE, "drawstyle": "steps-pre"}
         if len(self.table) == 1:
-            style = {"color": _CURVE_COLOR, "marker": "o"}
+            style = {"color": BLUE, "marker": "o"}
         (self.line_,) = ax.plot(
             self.table["coverage"], self.table["accuracy"], **{**style, **(line_kw or {})}
         )
@@ -426,7 +421,7 @@ class CoverageAccuracyDisplay:
             (self.chosen_,) = ax.plot(
                 point["coverage"],
                 point["accuracy"],
-                color=_CHOSEN_COLOR,
+                color=VERMILION,
                 marker="o",
                 linestyle="none",
                 label=f"threshold {self.threshold:.4g}",

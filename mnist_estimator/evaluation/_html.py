@@ -14,8 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .._version import __version__
-from ..utils._fitted import scale_to_unit
+from ..utils._displayed_images import scale_to_unit
 from ..utils._output_files import atomic_write, file_path
+from ..utils._templates import load_template
 from ._calibration import CoverageAccuracyDisplay, ReliabilityDisplay
 from ._occlusion import overlay
 from ._plotting import (
@@ -85,18 +86,10 @@ def render(report: "EvaluationReport", *, title: str, n_images: int) -> str:
     str
         A whole HTML document, the same for the same report.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("mnist_estimator.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    template = load_template(
+        "mnist_estimator.evaluation", "report.html", {"percent": _percent, "score": _score}
     )
-    environment.filters["percent"] = _percent
-    environment.filters["score"] = _score
-    return environment.get_template("report.html").render(
+    return template.render(
         title=title,
         report=report,
         version=__version__,

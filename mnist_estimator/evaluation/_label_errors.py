@@ -8,7 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
 
-from ..utils._fitted import check_labels, check_same_kind, predict_proba, take_rows
+from ..utils._fitted import take_rows
+from ..utils._labels import check_labels, check_same_kind
+from ..utils._predictions import predict_proba
 from ..utils._wording import shown
 
 

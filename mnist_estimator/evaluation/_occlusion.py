@@ -8,14 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..utils._fitted import (
-    as_images,
-    check_count,
-    find_image_shape,
-    predict,
-    predict_proba,
-    scale_to_unit,
-)
+from ..utils._displayed_images import as_images, scale_to_unit
+from ..utils._fitted import find_image_shape
+from ..utils._input_checks import check_count
+from ..utils._predictions import predict, predict_proba
 from ..utils._wording import shown
 
 if TYPE_CHECKING:
@@ -84,9 +80,44 @@ def occlusion_map(
     >>> occlusion_map(model, X[0] / 16).shape
     (8, 8)
     """
+    row = _one_row(image)
+    column, probability = _label_probability(estimator, row, label)
+    return map_label(estimator, row, column, probability, patch_size, image_shape)
+
+
+def _one_row(image: Any) -> Any:
+    """Return a sample as X of one row."""
     row: Any = image if hasattr(image, "iloc") else np.asarray(image)[np.newaxis]
     if len(row) != 1:
         raise ValueError(f"image must be one image; got {len(row)}. Pass X.iloc[[i]].")
+    return row
+
+
+def map_label(
+    estimator: Any,
+    row: Any,
+    column: int,
+    probability: float,
+    patch_size: int | None = None,
+    image_shape: Any = None,
+) -> NDArray[np.float64]:
+    """Compute an occlusion map of a label whose probability is known.
+
+    Parameters
+    ----------
+    estimator, patch_size, image_shape
+        See :func:`occlusion_map`.
+    row : ndarray of shape (1, ...) or DataFrame of one row
+        The sample.
+    column : int
+        Of the label in what ``predict_proba`` returns.
+    probability : float
+        Of the label for the sample, uncovered.
+
+    Returns
+    -------
+    ndarray of float of shape (height, width)
+    """
     values = np.asarray(row)
     if image_shape is None and values.ndim == 2:
         image_shape = find_image_shape(estimator, values.shape[1])
@@ -107,8 +138,7 @@ def occlusion_map(
     else:
         fill = np.median(pixels, axis=0).astype(picture.dtype)
     fill = fill[0] if picture.ndim == 2 else fill
-    column, at_first = _label_probability(estimator, row, label)
-    fall = []
+    drops = []
     for start in range(0, len(corners), _BATCH_SIZE):
         block = corners[start : start + _BATCH_SIZE]
         covered = np.repeat(picture[np.newaxis], len(block), axis=0)
@@ -117,19 +147,21 @@ def occlusion_map(
         flat: Any = covered.reshape(len(block), *values.shape[1:])
         if hasattr(row, "iloc"):
             flat = pd.DataFrame(flat, columns=row.columns)
-        fall.append(at_first - np.asarray(estimator.predict_proba(flat))[:, column])
-    falls = np.concatenate(fall).reshape(height + patch_size - 1, width + patch_size - 1)
+        drops.append(probability - np.asarray(estimator.predict_proba(flat))[:, column])
+    drop = np.concatenate(drops).reshape(height + patch_size - 1, width + patch_size - 1)
     # A pixel is covered by patch_size² squares: the mean over a window of their corners.
-    windows = np.lib.stride_tricks.sliding_window_view(falls, (patch_size, patch_size))
+    windows = np.lib.stride_tricks.sliding_window_view(drop, (patch_size, patch_size))
     return windows.mean(axis=(2, 3), dtype=np.float64)
 
 
 def _label_probability(estimator: Any, row: Any, label: Any) -> tuple[int, float]:
-    """Return the label's column, None for the predicted one, and its probability."""
-    _, labels, proba, classes, _, _ = predict(estimator, row)
-    if proba is None or classes is None:
-        proba, classes = predict_proba(estimator, row)  # raises
-    label = labels[0] if label is None else label
+    """Return the column and the probability of a label; None is the predicted one."""
+    labels, proba, classes = None, None, None
+    if label is None:
+        _, labels, proba, classes, *_ = predict(estimator, row)
+    if labels is None or proba is None or classes is None:
+        proba, classes = predict_proba(estimator, row)
+    label = labels[0] if label is None and labels is not None else label
     found = np.flatnonzero(classes == label)
     if len(found) == 0:
         raise ValueError(
@@ -204,16 +236,20 @@ class OcclusionDisplay:
         -------
         OcclusionDisplay
         """
-        row: Any = image if hasattr(image, "iloc") else np.asarray(image)[np.newaxis]
+        row = _one_row(image)
         title = label
         if label is None:
             predictions = predict(estimator, row)
-            title = label = predictions.labels[0]
+            if predictions.proba is None or predictions.classes is None:
+                predict_proba(estimator, row)  # raises
+            title = predictions.labels[0]
+            column = int(np.flatnonzero(predictions.classes == title)[0])
+            probability = float(np.asarray(predictions.proba)[0, column])
             if predictions.rejected is not None and predictions.rejected[0]:
-                title = f"{label} (rejected)"
-        importance = occlusion_map(
-            estimator, image, label=label, patch_size=patch_size, image_shape=image_shape
-        )
+                title = f"{title} (rejected)"
+        else:
+            column, probability = _label_probability(estimator, row, label)
+        importance = map_label(estimator, row, column, probability, patch_size, image_shape)
         values = np.asarray(row)
         if image_shape is None and values.ndim == 2:
             image_shape = find_image_shape(estimator, math.prod(values.shape[1:]))

@@ -14,19 +14,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from ..utils._fitted import (
-    as_images,
-    check_count,
-    check_labels,
-    check_same_kind,
-    find_history,
-    find_image_shape,
-    most_confident_first,
-    predict,
-    scale_to_unit,
-    take_rows,
-    value_range,
-)
+from ..utils._displayed_images import as_images, scale_to_unit, value_range
+from ..utils._fitted import find_history, find_image_shape, take_rows
+from ..utils._input_checks import check_count
+from ..utils._labels import check_labels, check_same_kind
+from ..utils._palette import BLUE, GREY, VERMILION
+from ..utils._predictions import most_confident_first, predict
 from ..utils._wording import shown
 
 if TYPE_CHECKING:
@@ -34,10 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
     from matplotlib.lines import Line2D
 
-# Okabe and Ito's palette, told apart with any common colour blindness.
-TRAINING_COLOR = "#0072B2"
-VALIDATION_COLOR = "#D55E00"
-BEST_EPOCH_COLOR = "#767676"
+TRAINING_COLOR, VALIDATION_COLOR, BEST_EPOCH_COLOR = BLUE, VERMILION, GREY
 
 _TITLE_SIZE = 8  # points
 

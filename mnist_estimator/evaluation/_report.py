@@ -18,22 +18,14 @@ from scipy.sparse import issparse
 from scipy.stats import binomtest
 from sklearn.metrics import classification_report, precision_recall_fscore_support
 
-from ..utils._fitted import (
-    as_images,
-    check_count,
-    check_labels,
-    check_same_kind,
-    final_estimator,
-    find_history,
-    find_image_shape,
-    most_confident_first,
-    predict,
-    take_rows,
-)
-from ..utils._validation import check_targets
+from ..utils._displayed_images import as_images
+from ..utils._fitted import final_estimator, find_history, find_image_shape, take_rows
+from ..utils._input_checks import check_count
+from ..utils._labels import check_labels, check_same_kind, check_targets
+from ..utils._predictions import most_confident_first, predict
 from ._calibration import calibration_table, coverage_table
 from ._label_errors import suspect_labels
-from ._occlusion import occlusion_map
+from ._occlusion import map_label
 
 _KEPT_IMAGES = 100
 _SHOWN_PAIRS, _IMAGES_A_PAIR = 10, 8
@@ -113,7 +105,7 @@ def evaluate(
     """
     check_count(n_occlusion_maps, "n_occlusion_maps", 0, _MOST_MAPS)
     y_true = check_labels(X, y)
-    y_pred, labels, proba, seen, confidence, rejected = predict(estimator, X)
+    y_pred, labels, proba, seen, confidence, rejected, _ = predict(estimator, X)
     check_same_kind(y_true, labels if seen is None else seen)
     check_targets(y_true)
     classes = np.unique(np.concatenate([y_true, labels] + ([] if seen is None else [seen])))
@@ -145,8 +137,10 @@ def evaluate(
         for row in mistakes[:n_occlusion_maps].tolist():
             sample = take_rows(X, np.array([row]))
             sample = sample.toarray() if issparse(sample) else sample
-            sample = sample if hasattr(sample, "iloc") else sample[0]
-            maps[row] = occlusion_map(estimator, sample, image_shape=image_shape)
+            column = int(np.flatnonzero(seen == labels[row])[0])
+            maps[row] = map_label(
+                estimator, sample, column, float(proba[row, column]), image_shape=image_shape
+            )
     return replace(
         report,
         examples={} if examples is None else dict(zip(shown.tolist(), examples, strict=True)),

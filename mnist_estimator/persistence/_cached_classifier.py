@@ -15,15 +15,19 @@ from typing import Any, Self
 import joblib
 from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import get_tags
-from sklearn.utils._param_validation import HasMethods, validate_parameter_constraints
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_memory
 
-from ..utils._doc_link import DocumentationLink
+from ..utils._delegating import DelegatingClassifier, estimator_has
+from ..utils._sklearn_compat import (
+    HasMethods,
+    forget_callbacks,
+    validate_parameter_constraints,
+)
 from ..utils._wording import shown, suggest_names
 
 PACKAGES = ("keras", "mnist_estimator", "numpy", "scikit-learn", "tensorflow")
@@ -32,17 +36,7 @@ INTERRUPTED_MESSAGE = "Training was interrupted"
 """How the warning begins with which ``CNNClassifier`` answers Ctrl-C."""
 
 
-def _estimator_has(name: str) -> Any:
-    """Return a check that the estimator has a method."""
-
-    def check(self: "CachedClassifier") -> bool:
-        getattr(getattr(self, "estimator_", self.estimator), name)  # its own error, if it has none
-        return True
-
-    return check
-
-
-class CachedClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class CachedClassifier(DelegatingClassifier):
     """Classifier whose fits are kept in a folder, and read there when they are asked for again.
 
     A search or cross-validation over it that was killed can be started again, as it was: finished
@@ -107,9 +101,6 @@ class CachedClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin, B
     """
 
     __module__ = "mnist_estimator.persistence"  # files and pickles name it
-    _delegates_to = "estimator_"
-
-    classes_: NDArray[Any]
 
     _parameter_constraints: dict[str, list] = {  # noqa: RUF012  scikit-learn's own form
         "estimator": [HasMethods(["fit", "predict"])],
@@ -156,46 +147,10 @@ class CachedClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin, B
         folder = os.fspath(self.memory) if isinstance(self.memory, os.PathLike) else self.memory
         fit = check_memory(folder).cache(_fit, ignore=["estimator", "X", "y", "params"])
         self.estimator_ = fit(_key(estimator, X, y, params), estimator, X, y, params)
-        for name in ("classes_", "n_features_in_", "feature_names_in_"):
-            if hasattr(self.estimator_, name):
-                setattr(self, name, getattr(self.estimator_, name))
-            elif hasattr(self, name):  # from another fit
-                delattr(self, name)
+        self._copy_fitted_attributes()
         return self
 
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Return what the fitted estimator predicts.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, ...)
-            Samples in the form that ``estimator`` takes.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-        """
-        check_is_fitted(self)
-        return self.estimator_.predict(X)
-
-    @available_if(_estimator_has("predict_proba"))
-    def predict_proba(self, X: Any) -> NDArray[Any]:
-        """Return the fitted estimator's probabilities.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, ...)
-            Samples in the form that ``estimator`` takes.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``.
-        """
-        check_is_fitted(self)
-        return self.estimator_.predict_proba(X)
-
-    @available_if(_estimator_has("decision_function"))
+    @available_if(estimator_has("decision_function"))
     def decision_function(self, X: Any) -> NDArray[Any]:
         """Return the fitted estimator's decision function.
 
@@ -211,7 +166,7 @@ class CachedClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin, B
         check_is_fitted(self)
         return self.estimator_.decision_function(X)
 
-    @available_if(_estimator_has("score_samples"))
+    @available_if(estimator_has("score_samples"))
     def score_samples(self, X: Any) -> NDArray[Any]:
         """Return what the fitted estimator scores samples with, such as by a reject option.
 
@@ -262,9 +217,7 @@ class CachedClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin, B
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        own = get_tags(self.estimator)
-        tags.input_tags = own.input_tags
-        tags.classifier_tags = own.classifier_tags
+        tags.classifier_tags = get_tags(self.estimator).classifier_tags
         return tags
 
 
@@ -283,8 +236,7 @@ def _key(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> dict[str, An
     """Return what a fit depends on; joblib makes a name of it, and notes it as text."""
     bare = clone(estimator)
     for part in (bare, *bare.get_params(deep=True).values()):
-        if hasattr(part, "_skl_callbacks"):  # they remember earlier fits
-            del part._skl_callbacks
+        forget_callbacks(part)
     versions = {}
     for package in PACKAGES:
         with contextlib.suppress(PackageNotFoundError):

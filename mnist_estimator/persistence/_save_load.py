@@ -8,8 +8,13 @@ from typing import Any
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ..utils._output_files import PIPELINE_FILE, atomic_write, pipeline_file
-from ..utils._wording import shown
+from ..utils._output_files import (
+    PIPELINE_FILE,
+    as_path,
+    atomic_write,
+    file_path,
+    pipeline_file,
+)
 from ._pipeline_file import LARGEST_FILE, foreign_types, pack, unpack
 
 
@@ -75,7 +80,7 @@ def save(pipe: BaseEstimator, path: str | os.PathLike[str]) -> None:
             "pipe must be a fitted pipeline or another estimator of scikit-learn; got "
             f"{pipe!r:.200}. Save the pipeline, and other data apart."
         )
-    check_is_fitted(pipe, msg="pipe is not fitted, so there is nothing to save. Call fit first.")
+    check_is_fitted(pipe, msg="pipe is not fitted. Call fit before save.")
     _replace(target, _packed(pipe))
 
 
@@ -116,7 +121,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     (``InconsistentVersionWarning``). That loading is safe does not make a stranger's model
     right: it may answer what it likes.
     """
-    source = pipeline_file(_as_path(path))
+    source = pipeline_file(as_path(path, example=PIPELINE_FILE))
     data = _read(source)
     try:
         pipe = unpack(data)
@@ -170,34 +175,18 @@ def _type_name(value: Any) -> str:
     return f"{named.__module__}.{named.__qualname__}"
 
 
-def _as_path(path: Any) -> Path:
-    if not isinstance(path, str | os.PathLike) or isinstance(os.fspath(path), bytes):
-        raise TypeError(
-            f'path must be a str or a path, such as "digits.pipeline"; got {shown(path)}.'
-        )
-    return Path(path)
-
-
 def _target(path: Any) -> Path:
-    """Return where to write, links followed, if a file can be there."""
-    target = _as_path(path).resolve()
-    if target.is_dir():
-        raise IsADirectoryError(
-            f'path is the folder {target}. Name a file in it, such as "digits.pipeline".'
-        )
-    if not target.parent.is_dir():
-        raise FileNotFoundError(
-            f"path is in the folder {target.parent}, which is not there. Create it first."
-        )
+    """Return the file to write, symbolic links resolved."""
+    target = file_path(path, example=PIPELINE_FILE).resolve()
     if target.exists() and not target.is_file():
-        raise OSError(f"path is {target}, which is a device or pipe and no file. Name a file.")
+        raise OSError(f"path must name a file; got the device or pipe {str(target)!r}.")
     return target
 
 
 def _replace(target: Path, data: bytes) -> None:
-    """Write a file whole, or leave the one that was there."""
+    """Write a file, or leave the existing one unchanged if that fails."""
     if len(data) > LARGEST_FILE:
-        raise OSError(f"pipe takes {len(data)} bytes; a file has {LARGEST_FILE} at the most.")
+        raise OSError(f"pipe takes {len(data)} bytes; a file may have at most {LARGEST_FILE}.")
     try:
         with atomic_write(target) as draft:
             draft.write_bytes(data)
@@ -211,19 +200,20 @@ def _replace(target: Path, data: bytes) -> None:
 
 
 def _read(source: Path) -> bytes:
-    """Return the content of a file that is not too large to be one of ours."""
+    """Return the content of a file, unless it is larger than ``save`` writes."""
     if source.is_dir():
         raise IsADirectoryError(
-            f"path is the folder {source}, which holds no {PIPELINE_FILE}. Name the file in it."
+            f"path must name a file; got the folder {str(source)!r}, without a {PIPELINE_FILE} in "
+            "it. Add the name of the file."
         )
     if not source.exists():
-        raise FileNotFoundError(f"path is {source}, which is not there. Check its name.")
+        raise FileNotFoundError(f"path must name a file that exists; got {str(source)!r}. Check its name.")
     # A pipe without a writer would keep ``open`` waiting.
     size = source.stat().st_size
     if not stat.S_ISREG(source.stat().st_mode) or size > LARGEST_FILE:
         raise ValueError(
-            f"{source} cannot be loaded: it is no file, or has {size} bytes, and {LARGEST_FILE} "
-            "are the most. Nothing in it was run. Name a file that save has written."
+            f"{source} cannot be loaded: it is not a regular file, or has {size} bytes, more than "
+            f"the {LARGEST_FILE} allowed. Nothing in it was run. Name a file written by save."
         )
     with open(source, "rb") as file:
         return file.read(size)

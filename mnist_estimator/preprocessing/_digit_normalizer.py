@@ -10,8 +10,10 @@ from scipy import ndimage
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from ..utils._doc_link import DocumentationLink
+from ..utils._image_shape import check_image_shape
+from ..utils._input_checks import prefix_errors, unchanged_on_failure
 from ..utils._scaled_images import ScaledImages
-from ..utils._validation import check_image_shape, check_images, prefix_errors, unchanged_on_failure
+from ..utils._validation import check_images
 from ..utils._wording import shown, suggest_names
 from ._digit_pictures import CHANNELS, image_to_grey, separate_images
 
@@ -331,10 +333,8 @@ def fit_box(ink: NDArray[np.floating], *, even_stroke: bool = True) -> NDArray[n
 
 def crop(ink: NDArray[np.floating]) -> NDArray[np.floating]:
     """Return the smallest part of an image that holds all ink."""
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    if not len(rows):
-        return ink[:0, :0]
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    found = ndimage.find_objects((ink != 0).astype(np.int8))
+    return ink[found[0]] if found else ink[:0, :0]
 
 
 def otsu_threshold(values: NDArray[np.floating], bins: int = 256) -> float:

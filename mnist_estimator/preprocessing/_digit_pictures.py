@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..utils._validation import holds_images, nested_shape, refuse_masked
+from ..utils._image_shape import holds_images, nested_shape
+from ..utils._input_checks import refuse_masked
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])
 """What red, green and blue count for the eye (ITU-R BT.601)."""

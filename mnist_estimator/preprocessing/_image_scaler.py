@@ -6,19 +6,15 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn import get_config
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ..utils._doc_link import DocumentationLink
+from ..utils._image_shape import check_image_shape
+from ..utils._input_checks import refuse_streams, unchanged_on_failure
 from ..utils._scaled_images import ScaledImages, scale
-from ..utils._sklearn_compat import CallbackSupportMixin, with_callbacks
-from ..utils._validation import (
-    check_image_shape,
-    check_images,
-    refuse_streams,
-    unchanged_on_failure,
-)
+from ..utils._sklearn_compat import CallbackSupportMixin, output_container, with_callbacks
+from ..utils._validation import check_images
 from ..utils._value_range import is_reported, mark_reported
 from ..utils._wording import shown, suggest_names
 
@@ -139,7 +135,7 @@ class ImageScaler(
         """
         check_is_fitted(self)
         images = check_images(self, X, reset=False)
-        plain = self._output_container() == "default"
+        plain = output_container(self) == "default"
         scaled: NDArray[np.float32] | ScaledImages
         if plain and isinstance(X, np.memmap):
             scaled = ScaledImages(images, self.value_range_)
@@ -191,11 +187,6 @@ class ImageScaler(
                 "brought back to its range. Pass what transform gave."
             )
         return values
-
-    def _output_container(self) -> str:
-        """Return what ``set_output`` or the configuration asks transform to give."""
-        own = getattr(self, "_sklearn_output_config", {}).get("transform")
-        return str(own or get_config()["transform_output"])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

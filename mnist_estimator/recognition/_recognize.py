@@ -11,7 +11,9 @@ from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from ..preprocessing._digit_normalizer import SIDE, as_bytes
-from ..utils._fitted import find_rejecting, fitted_parts, predict
+from ..utils._fitted import fitted_parts
+from ..utils._palette import BLUE, VERMILION
+from ..utils._predictions import find_rejecting, predict
 from ._find_digits import find_digits_in
 from ._open_image import open_page
 from ._segmentation import Scorer
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 
 REJECTED = "?"
 """What stands in a text for a rejected digit."""
-LINE_COLORS = ("#0072B2", "#D55E00")
-"""Of boxes in even and odd lines (Okabe and Ito's palette)."""
+LINE_COLORS = (BLUE, VERMILION)
+"""Of the boxes in even and odd lines of text."""
 
 
 @dataclass(eq=False)
@@ -227,7 +229,7 @@ def recognize(estimator: Any, image: Any, *, page: int | None = None) -> Recogni
         confidences = None if probabilities is None else np.empty(0)
         rejected = None if find_rejecting(estimator) is None else np.empty(0, dtype=bool)
     else:
-        labels, _, probabilities, _, confidences, rejected = predict(
+        labels, _, probabilities, _, confidences, rejected, _ = predict(
             estimator, _rows(estimator, found.images)
         )
     return Recognition(

@@ -408,8 +408,8 @@ def _seam(mask: NDArray[np.bool_], middle: float, reach: float) -> tuple[NDArray
 
 def _trimmed(mask: NDArray[np.bool_], top: int, left: int) -> Blob | None:
     """Return a mask without empty rows and columns around it."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
+    found = ndimage.find_objects(mask.astype(np.int8))
+    if not found:
         return None
-    inner = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return Blob(inner, top + int(rows[0]), left + int(columns[0]))
+    rows, columns = found[0]
+    return Blob(mask[rows, columns], top + rows.start, left + columns.start)

@@ -10,12 +10,12 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
 from ..utils._doc_link import DocumentationLink
 from ..utils._fitted import final_estimator, passes_on_to, take_rows
-from ..utils._validation import count_rows
+from ..utils._input_checks import count_rows
+from ..utils._sklearn_compat import Interval, validate_parameter_constraints
 from ..utils._wording import suggest_names
 
 _AT_ONCE = 1024
@@ -272,9 +272,8 @@ def network_features(classifier: Any, X: Any) -> NDArray[np.float32]:
         If there is no ``CNNClassifier`` at its end.
     """
     _check_network(classifier)
-    if isinstance(classifier, Pipeline):
-        for _, _, step in classifier._iter(with_final=False):
-            X = step.transform(X)
+    if isinstance(classifier, Pipeline) and len(classifier.steps) > 1:
+        X = classifier[:-1].transform(X)
     inner = passes_on_to(classifier)
     if inner is not None:
         return network_features(inner, X)

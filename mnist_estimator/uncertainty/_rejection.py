@@ -10,20 +10,22 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import beta
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import clone
 from sklearn.model_selection import StratifiedShuffleSplit, check_cv
-from sklearn.utils import assert_all_finite, get_tags, indexable
-from sklearn.utils._param_validation import (
+from sklearn.utils import assert_all_finite, indexable
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from ..utils._delegating import DelegatingClassifier
+from ..utils._fitted import take_rows
+from ..utils._input_checks import count_rows, refuse_streams
+from ..utils._labels import check_labels, check_targets
+from ..utils._predictions import predict
+from ..utils._sklearn_compat import (
     HasMethods,
     Interval,
     StrOptions,
     validate_parameter_constraints,
 )
-from sklearn.utils.validation import check_is_fitted, column_or_1d
-
-from ..utils._doc_link import DocumentationLink
-from ..utils._fitted import check_labels, predict, take_rows
-from ..utils._validation import check_targets, count_rows, refuse_streams
 from ..utils._wording import shown, suggest_names
 
 
@@ -147,7 +149,7 @@ NOT_PREFIT = (
 )
 
 
-class RejectingClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class RejectingClassifier(DelegatingClassifier):
     """Classifier that rejects samples where its error rate would be too high.
 
     A sample is accepted if the probability of its predicted label reaches a threshold,
@@ -225,6 +227,7 @@ class RejectingClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin
     """
 
     __module__ = "mnist_estimator.uncertainty"  # files and pickles name it
+    _delegates_to = None  # not for labels
 
     _parameter_constraints: dict[str, list | str] = {  # noqa: RUF012  scikit-learn's own form
         "estimator": [HasMethods(["fit", "predict", "predict_proba"])],
@@ -302,20 +305,20 @@ class RejectingClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin
             for part in parts:
                 if part is not None:
                     check_is_fitted(part, msg=NOT_PREFIT)
-            correct, score = _judge(*parts, X, labels)
+            correct, score = _correct_and_score(*parts, X, labels)
         elif isinstance(self.cv, float):
             splitter = StratifiedShuffleSplit(
                 n_splits=1, test_size=self.cv, random_state=self.random_state
             )
             kept, held_out = next(splitter.split(np.zeros(len(labels)), labels))
             parts = self._fit_parts(take_rows(X, kept), labels[kept])
-            correct, score = _judge(*parts, take_rows(X, held_out), labels[held_out])
+            correct, score = _correct_and_score(*parts, take_rows(X, held_out), labels[held_out])
         else:
-            judged = []
+            results = []
             for kept, held_out in check_cv(self.cv, labels, classifier=True).split(X, labels):
                 parts = self._fit_parts(take_rows(X, kept), labels[kept])
-                judged.append(_judge(*parts, take_rows(X, held_out), labels[held_out]))
-            correct, score = (np.concatenate(column) for column in zip(*judged, strict=True))
+                results.append(_correct_and_score(*parts, take_rows(X, held_out), labels[held_out]))
+            correct, score = (np.concatenate(column) for column in zip(*results, strict=True))
             parts = self._fit_parts(X, labels)
         chosen = choose_threshold(
             correct,
@@ -334,10 +337,7 @@ class RejectingClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin
         self.estimator_, self.outlier_detector_ = parts
         self.threshold_, self.coverage_, self.error_rate_, self.error_bound_ = chosen
         self.reject_label_ = reject_label
-        self.classes_ = self.estimator_.classes_
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(self.estimator_, name):
-                setattr(self, name, getattr(self.estimator_, name))
+        self._copy_fitted_attributes()
         return self
 
     def _fit_parts(self, X: Any, y: NDArray[Any]) -> tuple[Any, Any]:
@@ -361,9 +361,19 @@ class RejectingClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin
         -------
         ndarray of shape (n_samples,)
         """
+        return self._predict_with_rejections(X)[0]
+
+    def _predict_with_rejections(
+        self, X: Any
+    ) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[Any], NDArray[np.float64]]:
+        """Return the predictions, which are rejected, the probabilities and the scores.
+
+        The estimator and the detector are called once each, where one call is enough.
+        """
         check_is_fitted(self)
-        labels, score = _score(self.estimator_, self.outlier_detector_, X)
-        return _mark(labels, ~(score >= self.threshold_), self.reject_label_)
+        labels, proba, score = _score(self.estimator_, self.outlier_detector_, X)
+        rejected = ~(score >= self.threshold_)
+        return _insert_reject_label(labels, rejected, self.reject_label_), rejected, proba, score
 
     def accepts(self, X: Any) -> NDArray[np.bool_]:
         """Tell which samples are accepted.
@@ -393,23 +403,7 @@ class RejectingClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin
             Probability of the predicted label; minus infinity for outliers.
         """
         check_is_fitted(self)
-        return _score(self.estimator_, self.outlier_detector_, X)[1]
-
-    def predict_proba(self, X: Any) -> NDArray[Any]:
-        """Return the estimator's probabilities, of rejected samples too.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, ...)
-            Samples in the form that ``estimator`` takes.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``.
-        """
-        check_is_fitted(self)
-        return self.estimator_.predict_proba(X)
+        return _score(self.estimator_, self.outlier_detector_, X)[2]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over a state; refuse one that no fit leaves.
@@ -426,30 +420,28 @@ class RejectingClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin
             raise ValueError(f"The threshold_ must be a number; got {self.threshold_!r:.100}.")
         _check_reject_label(self.reject_label_, "reject_label_")
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        own = get_tags(self.estimator)
-        tags.input_tags = own.input_tags
-        tags.classifier_tags.multi_class = own.classifier_tags.multi_class
-        return tags
 
+def _score(
+    estimator: Any, detector: Any, X: Any
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]:
+    """Return labels, probabilities of all classes, and scores.
 
-def _score(estimator: Any, detector: Any, X: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Return the predicted labels and their probabilities, minus infinity for outliers."""
+    The score is the probability of the label, minus infinity for outliers.
+    """
     predictions = predict(estimator, X)
     score = np.asarray(predictions.confidence, dtype=np.float64)
     if predictions.rejected is not None:  # by a reject option further in
         score = np.where(predictions.rejected, -np.inf, score)
     if detector is not None:
         score = np.where(np.asarray(detector.predict(X)) == -1, -np.inf, score)
-    return predictions.labels, score
+    return predictions.labels, np.asarray(predictions.proba), score
 
 
-def _judge(
+def _correct_and_score(
     estimator: Any, detector: Any, X: Any, y: NDArray[Any]
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return which predictions are right, and the scores."""
-    labels, score = _score(estimator, detector, X)
+    """Return which predictions are correct, and the scores."""
+    labels, _, score = _score(estimator, detector, X)
     return labels == y, score
 
 
@@ -476,7 +468,9 @@ def _check_reject_label(value: Any, name: str) -> None:
         )
 
 
-def _mark(labels: NDArray[Any], rejected: NDArray[np.bool_], reject_label: Any) -> NDArray[Any]:
+def _insert_reject_label(
+    labels: NDArray[Any], rejected: NDArray[np.bool_], reject_label: Any
+) -> NDArray[Any]:
     """Return the labels with those rejected replaced, in a dtype that holds both."""
     mark = np.asarray(reject_label)
     alike = mark.ndim == 0 and (
@@ -484,7 +478,7 @@ def _mark(labels: NDArray[Any], rejected: NDArray[np.bool_], reject_label: Any) 
     )
     if not alike:
         dtype: Any = object
-    elif mark.dtype.kind in "iu":  # -1 asks for no more than the labels have, where they have it
+    elif mark.dtype.kind in "iu":  # the smallest integer dtype that holds both
         dtype = np.result_type(labels.dtype, np.min_scalar_type(reject_label))
     else:
         dtype = np.result_type(labels.dtype, mark.dtype)

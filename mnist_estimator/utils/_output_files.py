@@ -5,6 +5,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ._wording import shown
 
@@ -18,66 +19,85 @@ def pipeline_file(path: Path) -> Path:
     return inside if inside.is_file() else path
 
 
-def file_path(path: str | os.PathLike[str], *, example: str) -> Path:
-    """Return the parameter `path` of a function that writes a file, before any work is done.
+def as_path(path: Any, *, example: str, name: str = "path") -> Path:
+    """Return a parameter that names a file as a ``Path``.
 
     Parameters
     ----------
-    path : path-like
-        The file to write.
+    path : str or path-like
+        The parameter.
     example : str
-        A usual name, for the error.
+        A usual file name, for the error.
+    name : str, default="path"
+        Name of the parameter, for the error.
 
     Raises
     ------
     TypeError
-        If `path` is no path.
+        If it is something else.
+    """
+    if not isinstance(path, str | os.PathLike) or isinstance(os.fspath(path), bytes):
+        raise TypeError(f'{name} must be a str or a path, such as "{example}"; got {shown(path)}.')
+    return Path(path)
+
+
+def file_path(path: Any, *, example: str, name: str = "path") -> Path:
+    """Return the parameter `path` of a function that writes a file, checked before any work.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file to write.
+    example, name : str
+        See :func:`as_path`.
+
+    Raises
+    ------
+    TypeError
+        If `path` is not a path.
     FileNotFoundError
-        If the folder does not exist.
+        If its folder does not exist.
     IsADirectoryError
         If `path` is a folder.
     """
-    if not isinstance(path, str | os.PathLike) or isinstance(os.fspath(path), bytes):
-        raise TypeError(f'path must be a str or a path, such as "{example}"; got {shown(path)}.')
-    path = Path(path)
+    path = as_path(path, example=example, name=name)
     if not path.parent.is_dir():
         raise FileNotFoundError(
-            f"path must name a file in a folder that exists; got {str(path)!r}, and there is no "
+            f"{name} must name a file in a folder that exists; got {str(path)!r}, and there is no "
             f"folder {str(path.parent)!r}. Create it first, e.g. with Path.mkdir(parents=True)."
         )
     if path.is_dir():
         raise IsADirectoryError(
-            f"path must name a file; got the folder {str(path)!r}. Add a name, e.g. {example}."
+            f"{name} must name a file; got the folder {str(path)!r}. Add a name, e.g. {example}."
         )
     return path
 
 
-def check_writable(path: Path, *, inputs: tuple[Path, ...] = ()) -> None:
-    """Refuse what cannot be written, before any work is done for it.
+def check_writable(path: Path, *, name: str, example: str, inputs: tuple[Path, ...] = ()) -> None:
+    """Check that a file can be written, before the work for it is done.
 
     Parameters
     ----------
     path : Path
         The file to write.
+    name, example : str
+        See :func:`as_path`.
     inputs : tuple of Path, default=()
         Files that must not be overwritten.
 
     Raises
     ------
     OSError
-        If the folder does not exist or takes no files, or `path` is a folder.
+        If the folder does not exist or is read-only, or `path` is a folder.
     ValueError
         If `path` is one of `inputs`.
     """
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder. Give the name of a file.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}. Make it first.")
+    file_path(path, example=example, name=name)
     if not os.access(path if _is_special(path) else path.parent, os.W_OK):
-        raise PermissionError(f"{path} cannot be written to. Give another place.")
+        raise PermissionError(f"{name}: {path} cannot be written to. Name another file.")
     for other in inputs:
         if path.exists() and other.exists() and path.samefile(other):
-            raise ValueError(f"{path} is read from, too. Give another name for the output.")
+            raise ValueError(f"{name}: {path} is also an input. Name another file.")
 
 
 @contextlib.contextmanager

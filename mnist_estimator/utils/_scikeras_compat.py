@@ -1,4 +1,4 @@
-"""scikeras's classifier with the defects mended that reach every estimator built on it."""
+"""scikeras's classifier, with corrections of its defects that every subclass inherits."""
 
 from typing import Any, Self
 
@@ -9,12 +9,28 @@ from ._wording import unknown_parameter
 
 if "__sklearn_tags__" not in vars(BaseWrapper):
     # Its ``_more_tags`` is dead since scikit-learn 1.6, and ``check_estimator`` refuses
-    # every class that has it alone. This only hands on: nothing changes for others.
+    # classes that have nothing else. This only calls the next class: nothing changes for others.
     # Remove when scikeras defines the method.
     def _sklearn_tags(self: BaseWrapper) -> Any:
         return super(BaseWrapper, self).__sklearn_tags__()
 
     BaseWrapper.__sklearn_tags__ = _sklearn_tags
+
+
+HIDDEN = ("current_epoch", "feature_encoder", "initialized_", "scorer", "target_encoder")
+"""Members of scikeras's classifier that need what it sets in its own ``fit``. Here they would
+raise errors or tell nothing; ``history_``, ``n_iter_`` and ``score`` serve instead. ``hasattr``
+and ``dir`` do not find them. Remove with scikeras as the base."""
+
+
+class _Hidden:
+    """An attribute of a base class that is not there."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        raise AttributeError(f"{owner.__name__!r} object has no attribute {self.name!r}")
 
 
 class _MixinFirst(type(KerasClassifier)):  # type: ignore[misc]
@@ -31,20 +47,31 @@ class _MixinFirst(type(KerasClassifier)):  # type: ignore[misc]
         order.insert(order.index(KerasClassifier), ClassifierMixin)
         return order
 
+    def __dir__(cls) -> list[str]:
+        return [name for name in super().__dir__() if name not in HIDDEN]
+
 
 class MendedKerasClassifier(KerasClassifier, metaclass=_MixinFirst):
     """Base of a classifier with an explicit constructor.
 
-    scikeras takes any ``prefix__name`` for a parameter and keeps what stands in
-    ``__dict__``. Here parameters are those of the constructor, and names,
-    representation and setting are scikit-learn's.
+    scikeras accepts any ``prefix__name`` as a parameter, and takes ``__dict__`` for the
+    parameters. Here the parameters are those of the constructor, and ``get_params``,
+    ``set_params`` and the representation are scikit-learn's.
     """
 
+    current_epoch = _Hidden()
+    feature_encoder = _Hidden()
+    initialized_ = _Hidden()
+    scorer = _Hidden()
+    target_encoder = _Hidden()
     _get_param_names: Any = classmethod(BaseEstimator._get_param_names.__func__)
     __repr__ = BaseEstimator.__repr__
 
     def __init__(self) -> None:
         """Set nothing: every attribute of the parent's would count as a parameter."""
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in HIDDEN]
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters of this estimator.

@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ...utils._templates import load_template
 from ._server import BadRequest, LoopbackServer
 
 REQUEST_PATH, REQUEST_TYPE = "/read", "image/x-portable-graymap"
@@ -125,8 +126,4 @@ def _example() -> NDArray[np.uint8]:
 
 @cache
 def _template() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    return Environment(
-        loader=PackageLoader("mnist_estimator.cli.draw"), autoescape=True, undefined=StrictUndefined
-    ).get_template("draw.html")
+    return load_template("mnist_estimator.cli.draw", "draw.html")

@@ -3,13 +3,13 @@
 import csv
 import io
 import math
-import struct
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...utils._idx import read_idx_header
 from ._base import (
     BATCH_SIZE,
     Batch,
@@ -29,8 +29,6 @@ ARRAYS = (
     ("x_train", "y_train"), ("X_train", "y_train"), ("train_images", "train_labels"),
 )  # fmt: skip
 """Usual names in an .npz archive, of images and of their labels."""
-
-_IDX_DTYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 
 
 def open_npy(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -> ImageSource:
@@ -145,11 +143,6 @@ def _split_labels(
     return array[:, :-1], np.asarray(array[:, -1])
 
 
-def is_idx(start: bytes) -> bool:
-    """Tell whether a file that begins like this, unzipped, is an IDX file of images."""
-    return len(start) >= 4 and start[:2] == b"\0\0" and start[2] in _IDX_DTYPES and start[3] > 0
-
-
 def open_idx(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -> ImageSource:
     """Open an IDX file, which is read piece by piece; labels are in the file beside it."""
     with source.open() as file:
@@ -165,11 +158,8 @@ def open_idx(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -> Im
 
 
 def _idx_header(source: Source, file: BinaryIO) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """Read what the format puts first: two zeros, type, number of dimensions, dimensions."""
     with readable(source, "an IDX file"):
-        _, kind, n_dimensions = struct.unpack(">HBB", file.read(4))
-        shape = struct.unpack(f">{n_dimensions}I", file.read(4 * n_dimensions))
-        return np.dtype(_IDX_DTYPES[kind]), shape
+        return read_idx_header(file)
 
 
 def _idx_batches(

@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 from typing import BinaryIO, cast
 
-GZIP = b"\x1f\x8b"
-"""What gzip files begin with."""
+from ...utils._idx import is_gzip
 
 
 class Source:
@@ -47,9 +46,7 @@ class Source:
             If it cannot be opened.
         """
         raw = self._open_raw()
-        gzipped = raw.read(2) == GZIP
-        raw.seek(0)
-        if not gzipped:
+        if not is_gzip(raw):
             return raw
         if isinstance(raw, io.BytesIO):
             return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
@@ -61,7 +58,7 @@ class Source:
         if not self._is_regular():
             return None
         with self.path.open("rb") as raw:
-            return None if raw.read(2) == GZIP else self.path
+            return None if is_gzip(raw) else self.path
 
     def _is_regular(self) -> bool:
         if self._content is not None or self.name == "-":

@@ -4,7 +4,8 @@ import codecs
 import re
 from pathlib import Path
 
-from ._arrays import is_idx, open_idx, open_npy, open_npz
+from ...utils._idx import is_idx
+from ._arrays import open_idx, open_npy, open_npz
 from ._base import ImageSource, ImageSpec, InputError, InputSpec, readable
 from ._bytes import Source
 from ._csv import open_csv
