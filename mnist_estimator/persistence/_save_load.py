@@ -203,11 +203,13 @@ def _read(source: Path) -> bytes:
     """Return the content of a file, unless it is larger than ``save`` writes."""
     if source.is_dir():
         raise IsADirectoryError(
-            f"path must name a file; got the folder {str(source)!r}, without a {PIPELINE_FILE} in "
-            "it. Add the name of the file."
+            f"path must name a file; got the folder {str(source)!r}, without a {PIPELINE_FILE} "
+            "in it. Add the name of the file."
         )
     if not source.exists():
-        raise FileNotFoundError(f"path must name a file that exists; got {str(source)!r}. Check its name.")
+        raise FileNotFoundError(
+            f"path must name a file that exists; got {str(source)!r}. Check its name."
+        )
     # A pipe without a writer would keep ``open`` waiting.
     size = source.stat().st_size
     if not stat.S_ISREG(source.stat().st_mode) or size > LARGEST_FILE:

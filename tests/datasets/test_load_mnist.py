@@ -3,7 +3,6 @@
 No test reaches for the network: each replaces what would download.
 """
 
-import doctest
 import gzip
 import hashlib
 import io
@@ -112,7 +111,7 @@ def files_under(folder):
         ("all", 70000, np.add(TRAIN_COUNTS, TEST_COUNTS)),
     ],
 )
-def test__load_mnist__subset__shapes_dtypes_and_classes(subset, n_samples, counts):
+def test_load_mnist_subset_shapes_dtypes_and_classes(subset, n_samples, counts):
     mnist = load_mnist(subset)
     assert mnist.data.shape == (n_samples, 784)
     assert mnist.data.dtype == np.uint8
@@ -126,16 +125,16 @@ def test__load_mnist__subset__shapes_dtypes_and_classes(subset, n_samples, count
     np.testing.assert_array_equal(np.bincount(mnist.target), counts)
 
 
-def test__load_mnist__bundled__is_the_original_byte_for_byte(idx):
+def test_load_mnist_bundled_is_the_original_byte_for_byte(idx):
     assert {key: hashlib.md5(content).hexdigest() for key, content in idx.items()} == IDX_MD5
 
 
-def test__load_mnist__all__is_train_then_test(bundled):
+def test_load_mnist_all_is_train_then_test(bundled):
     assert_same(load_mnist("train"), bundled, slice(60000))
     assert_same(load_mnist("test"), bundled, slice(60000, None))
 
 
-def test__load_mnist__bunch__has_what_scikit_learn_loaders_have():
+def test_load_mnist_bunch_has_what_scikit_learn_loaders_have():
     mnist = load_mnist("test")
     assert set(mnist) == {
         "data",
@@ -158,13 +157,13 @@ def test__load_mnist__bunch__has_what_scikit_learn_loaders_have():
     assert mnist.source == "bundled"
 
 
-def test__load_mnist__return_X_y__is_data_and_target(bundled):
+def test_load_mnist_return_X_y_is_data_and_target(bundled):
     X, y = load_mnist("test", return_X_y=True)
     np.testing.assert_array_equal(X, bundled.data[60000:])
     np.testing.assert_array_equal(y, bundled.target[60000:])
 
 
-def test__load_mnist__as_frame__pandas_with_the_same_values(bundled):
+def test_load_mnist_as_frame_pandas_with_the_same_values(bundled):
     mnist = load_mnist("test", as_frame=True)
     assert isinstance(mnist.data, pd.DataFrame)
     assert isinstance(mnist.target, pd.Series)
@@ -182,7 +181,7 @@ def test__load_mnist__as_frame__pandas_with_the_same_values(bundled):
     pd.testing.assert_series_equal(y, mnist.target)
 
 
-def test__load_mnist__arrays_changed_by_the_caller__next_call_is_clean(bundled):
+def test_load_mnist_arrays_changed_by_the_caller_next_call_is_clean(bundled):
     mnist = load_mnist("test")
     mnist.data[:] = 7
     mnist.images[0] = 9
@@ -190,7 +189,7 @@ def test__load_mnist__arrays_changed_by_the_caller__next_call_is_clean(bundled):
     assert_same(load_mnist("test"), bundled, slice(60000, None))
 
 
-def test__load_mnist__bundled__imports_neither_tensorflow_nor_keras():
+def test_load_mnist_bundled_imports_neither_tensorflow_nor_keras():
     code = (
         "import sys; from mnist_estimator import load_mnist; load_mnist('test'); "
         "sys.exit(bool({'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)))"
@@ -198,7 +197,7 @@ def test__load_mnist__bundled__imports_neither_tensorflow_nor_keras():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test__data_folder__small_and_with_its_licence():
+def test_data_folder_small_and_with_its_licence():
     folder = Path(datasets.__file__).parent / "data"
     assert (folder / "mnist.npz").stat().st_size < 11e6
     licence = (folder / "LICENSE").read_text()
@@ -206,16 +205,11 @@ def test__data_folder__small_and_with_its_licence():
     assert "https://creativecommons.org/licenses/by-sa/3.0/" in licence
 
 
-def test__load_mnist__docstring_example__runs():
-    failures, tests = doctest.testmod(datasets)
-    assert (failures, tests > 0) == (0, True)
-
-
 # ---- paths ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("as_type", [str, Path])
-def test__load_mnist__npz_path__agrees(as_type, npz, bundled):
+def test_load_mnist_npz_path_agrees(as_type, npz, bundled):
     mnist = load_mnist("all", source=as_type(npz))
     assert_same(mnist, bundled)
     assert mnist.filename == mnist.source == str(npz)
@@ -223,31 +217,31 @@ def test__load_mnist__npz_path__agrees(as_type, npz, bundled):
 
 @pytest.mark.parametrize("gzipped", [False, True])
 @pytest.mark.parametrize("joint", ["-", "."])
-def test__load_mnist__idx_folder__agrees(joint, gzipped, idx, bundled, tmp_path):
+def test_load_mnist_idx_folder_agrees(joint, gzipped, idx, bundled, tmp_path):
     folder = write_idx(tmp_path / "idx", idx, joint, gzipped)
     assert_same(load_mnist("all", source=folder), bundled)
 
 
-def test__load_mnist__only_one_subset_there__that_one_loads(idx_folder, bundled):
+def test_load_mnist_only_one_subset_there_that_one_loads(idx_folder, bundled):
     assert_same(load_mnist("test", source=idx_folder), bundled, slice(60000, None))
     with pytest.raises(FileNotFoundError, match=r"idx has no train-images-idx3-ubyte, nor .*\.gz"):
         load_mnist("train", source=idx_folder)
 
 
-def test__load_mnist__unzipped_under_the_gz_name__is_read_by_content(idx, tmp_path, bundled):
+def test_load_mnist_unzipped_under_the_gz_name_is_read_by_content(idx, tmp_path, bundled):
     folder = write_idx(tmp_path / "idx", idx)
     for path in folder.iterdir():
         path.rename(f"{path}.gz")
     assert_same(load_mnist("test", source=folder), bundled, slice(60000, None))
 
 
-def test__load_mnist__path_with_tilde__is_the_home_folder(npz, monkeypatch):
+def test_load_mnist_path_with_tilde_is_the_home_folder(npz, monkeypatch):
     monkeypatch.setenv("HOME", str(npz.parent))
     monkeypatch.setenv("USERPROFILE", str(npz.parent))
     assert load_mnist("test", source="~/mnist.npz").filename == str(npz)
 
 
-def test__load_mnist__path_object_named_like_a_source__is_a_path(npz, monkeypatch, tmp_path):
+def test_load_mnist_path_object_named_like_a_source_is_a_path(npz, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match="no file or folder"):
         load_mnist("test", source=Path("keras"))
@@ -280,7 +274,7 @@ def make_npz(keras_arrays, tmp_path):
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test__npz__flipped_byte__raises(save, make_npz):
+def test_npz_flipped_byte_raises(save, make_npz):
     path = make_npz(save)
     flip(path, path.stat().st_size // 2)
     with pytest.raises(
@@ -289,7 +283,7 @@ def test__npz__flipped_byte__raises(save, make_npz):
         load_mnist("test", source=path)
 
 
-def test__npz__flipped_pixel_and_right_crc__raises(make_npz, keras_arrays):
+def test_npz_flipped_pixel_and_right_crc_raises(make_npz, keras_arrays):
     images = keras_arrays["x_test"].copy()
     images[5000, 14, 14] ^= 1
     expected = r"other\.npz holds another x_test than MNIST's.*SHA-256.*expected 0fa7898d" + ".*"
@@ -297,7 +291,7 @@ def test__npz__flipped_pixel_and_right_crc__raises(make_npz, keras_arrays):
         load_mnist("test", source=make_npz(x_test=images))
 
 
-def test__npz__truncated__raises(make_npz):
+def test_npz_truncated_raises(make_npz):
     path = make_npz()
     path.write_bytes(path.read_bytes()[:100_000])
     with pytest.raises(ValueError, match=r"other\.npz can't be read .*not a zip.*cut short"):
@@ -305,19 +299,19 @@ def test__npz__truncated__raises(make_npz):
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>404 Not Found</html>", b"\x80\x04K\x01."])
-def test__npz__not_a_zip__raises(content, tmp_path):
+def test_npz_not_a_zip_raises(content, tmp_path):
     path = tmp_path / "page.npz"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"page\.npz can't be read .*File is not a zip file"):
         load_mnist("test", source=path)
 
 
-def test__npz__one_idx_file_in_its_place__points_to_the_folder(idx_folder):
+def test_npz_one_idx_file_in_its_place_points_to_the_folder(idx_folder):
     with pytest.raises(ValueError, match="for IDX files pass their folder"):
         load_mnist("test", source=idx_folder / "t10k-images-idx3-ubyte")
 
 
-def test__npz__missing_array__raises(make_npz):
+def test_npz_missing_array_raises(make_npz):
     with pytest.raises(ValueError, match=r"other\.npz has no array 'y_test'" + REMEDY):
         load_mnist("test", source=make_npz(y_test=None))
 
@@ -330,7 +324,7 @@ def test__npz__missing_array__raises(make_npz):
         ("y_test", lambda y: y.astype(int), r"y_test as int64 of shape \(10000,\)"),
     ],
 )
-def test__npz__wrong_shape_or_dtype__raises(key, change, came, make_npz, keras_arrays):
+def test_npz_wrong_shape_or_dtype_raises(key, change, came, make_npz, keras_arrays):
     path = make_npz(**{key: change(keras_arrays[key])})
     with pytest.raises(ValueError, match=rf"{came}, but MNIST's is uint8 of shape \(10000"):
         load_mnist("test", source=path)
@@ -346,14 +340,14 @@ class Bomb:
         return Path.touch, (self.path,)
 
 
-def test__npz__pickled_objects__raise_and_are_not_unpickled(make_npz, tmp_path):
+def test_npz_pickled_objects_raise_and_are_not_unpickled(make_npz, tmp_path):
     path = make_npz(y_test=np.array([Bomb(tmp_path / "boom")], dtype=object))
     with pytest.raises(ValueError, match=r"Object arrays cannot be loaded"):
         load_mnist("test", source=path)
     assert not (tmp_path / "boom").exists()
 
 
-def test__bundled__damaged_or_missing__says_reinstall(make_npz, monkeypatch, tmp_path):
+def test_bundled_damaged_or_missing_says_reinstall(make_npz, monkeypatch, tmp_path):
     monkeypatch.setattr(_sources, "_BUNDLED", make_npz(y_test=None))
     with pytest.raises(ValueError, match=r"no array 'y_test'\. Reinstall mnist_estimator\.$"):
         load_mnist("test")
@@ -379,7 +373,7 @@ def test__bundled__damaged_or_missing__says_reinstall(make_npz, monkeypatch, tmp
     ],
     ids=["magic", "dimensions", "truncated", "header cut", "empty", "too long", "flipped"],
 )
-def test__idx__bad_content__raises(spoil, message, gzipped, idx, tmp_path):
+def test_idx_bad_content_raises(spoil, message, gzipped, idx, tmp_path):
     spoilt = {("test", "images"): spoil(idx["test", "images"]), ("test", "labels"): b""}
     folder = write_idx(tmp_path / "idx", spoilt, gzipped=gzipped)
     with pytest.raises(ValueError, match=rf"t10k-images-idx3-ubyte\S* .*{message}" + REMEDY):
@@ -396,7 +390,7 @@ def test__idx__bad_content__raises(spoil, message, gzipped, idx, tmp_path):
     ],
     ids=["truncated", "overwritten", "wrong CRC", "not gzip"],
 )
-def test__idx__corrupt_gzip__raises(spoil, idx, tmp_path):
+def test_idx_corrupt_gzip_raises(spoil, idx, tmp_path):
     folder = write_idx(tmp_path / "idx", {("test", "images"): idx["test", "images"]}, gzipped=True)
     path = folder / "t10k-images-idx3-ubyte.gz"
     path.write_bytes(spoil(path.read_bytes()))
@@ -438,7 +432,7 @@ def test__idx__corrupt_gzip__raises(spoil, idx, tmp_path):
         ({"as_frame": 1}, TypeError, r"as_frame must be True or False; got 1, of type int"),
     ],
 )
-def test__load_mnist__bad_parameter__names_allowed_received_remedy(
+def test_load_mnist_bad_parameter_names_allowed_received_remedy(
     kwargs, error, message, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
@@ -491,7 +485,7 @@ def serve(keras_cache, monkeypatch):
 
 
 @pytest.mark.parametrize("subset", ["train", "test", "all"])
-def test__keras__cached_file__agrees_and_stays(subset, keras_cache, npz, bundled):
+def test_keras_cached_file_agrees_and_stays(subset, keras_cache, npz, bundled):
     shutil.copy(npz, keras_cache / "mnist.npz")
     mnist = load_mnist(subset, source="keras")
     part = {"train": slice(60000), "test": slice(60000, None), "all": slice(None)}[subset]
@@ -501,7 +495,7 @@ def test__keras__cached_file__agrees_and_stays(subset, keras_cache, npz, bundled
 
 
 @pytest.mark.parametrize("damaged_before", [False, True])
-def test__keras__download__agrees_and_is_cached(damaged_before, keras_cache, serve, npz, bundled):
+def test_keras_download_agrees_and_is_cached(damaged_before, keras_cache, serve, npz, bundled):
     if damaged_before:
         (keras_cache / "mnist.npz").write_bytes(npz.read_bytes()[:1000])
     content = npz.read_bytes()
@@ -522,7 +516,7 @@ def test__keras__download__agrees_and_is_cached(damaged_before, keras_cache, ser
     ],
     ids=["offline", "cut off", "wrong content"],
 )
-def test__keras__download_fails__nothing_is_left(
+def test_keras_download_fails_nothing_is_left(
     error, message, damaged_before, keras_cache, serve, npz
 ):
     if damaged_before:
@@ -534,16 +528,14 @@ def test__keras__download_fails__nothing_is_left(
     assert files_under(keras_cache) == []
 
 
-def test__keras__interrupted__nothing_is_left(keras_cache, serve):
+def test_keras_interrupted_nothing_is_left(keras_cache, serve):
     serve(b"half", KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         load_mnist("test", source="keras")
     assert files_under(keras_cache) == []
 
 
-def test__keras__serves_another_data_set__raises_and_nothing_is_left(
-    keras_cache, serve, keras_arrays
-):
+def test_keras_serves_another_data_set_raises_and_nothing_is_left(keras_cache, serve, keras_arrays):
     file = io.BytesIO()
     np.savez(file, **keras_arrays | {"y_test": keras_arrays["y_test"][::-1]})
     content = file.getvalue()
@@ -553,7 +545,7 @@ def test__keras__serves_another_data_set__raises_and_nothing_is_left(
     assert files_under(keras_cache) == []
 
 
-def test__keras__home_not_writable__looks_where_keras_does(monkeypatch, tmp_path):
+def test_keras_home_not_writable_looks_where_keras_does(monkeypatch, tmp_path):
     from keras.src.backend import config
 
     monkeypatch.setattr(config, "_KERAS_DIR", str(tmp_path / "missing"))
@@ -665,7 +657,7 @@ retries_warn = pytest.mark.filterwarnings(
 SMALL_ARFF = arff_of(np.zeros((5, 784), np.uint8), np.arange(5))
 
 
-def test__openml__cached_file__agrees(data_home, bundled):
+def test_openml_cached_file_agrees(data_home, bundled):
     cache_openml(data_home, openml_replies(arff_of(bundled.data, bundled.target)))
     before = files_under(data_home)
     mnist = load_mnist("all", source="openml")
@@ -675,7 +667,7 @@ def test__openml__cached_file__agrees(data_home, bundled):
 
 
 @retries_warn
-def test__openml__offline__says_so_and_nothing_is_left(data_home):
+def test_openml_offline_says_so_and_nothing_is_left(data_home):
     expected = r"source='openml': fetch_openml\('mnist_784', version=1\) failed .*no route to host"
     with pytest.raises(ConnectionError, match=expected + ".*use source='bundled'"):
         load_mnist("test", source="openml")
@@ -685,7 +677,7 @@ def test__openml__offline__says_so_and_nothing_is_left(data_home):
 @retries_warn
 @pytest.mark.parametrize("broken", [SEARCH, "api/v1/json/data/554", ARFF])
 @pytest.mark.parametrize("error", [URLError("timed out"), ConnectionResetError("cut off")])
-def test__openml__download_breaks_off__nothing_is_left(broken, error, data_home, monkeypatch):
+def test_openml_download_breaks_off_nothing_is_left(broken, error, data_home, monkeypatch):
     serve_openml(monkeypatch, openml_replies(SMALL_ARFF), broken, error)
     with pytest.raises(ConnectionError, match=r"(timed out|cut off).*use source='bundled'"):
         load_mnist("test", source="openml")
@@ -694,7 +686,7 @@ def test__openml__download_breaks_off__nothing_is_left(broken, error, data_home,
 
 @retries_warn
 @pytest.mark.parametrize("broken", [SEARCH, "api/v1/json/data/features/554", ARFF])
-def test__openml__reply_cut_short_unnoticed__nothing_is_left(broken, data_home, monkeypatch):
+def test_openml_reply_cut_short_unnoticed_nothing_is_left(broken, data_home, monkeypatch):
     replies = openml_replies(SMALL_ARFF)
     serve_openml(monkeypatch, replies | {broken: replies[broken][:50]})
     with pytest.raises(ConnectionError, match=r"fetch_openml.*failed.*use source='bundled'"):
@@ -703,7 +695,7 @@ def test__openml__reply_cut_short_unnoticed__nothing_is_left(broken, data_home, 
 
 
 @retries_warn
-def test__openml__interrupted__nothing_is_left(data_home, monkeypatch):
+def test_openml_interrupted_nothing_is_left(data_home, monkeypatch):
     serve_openml(monkeypatch, openml_replies(SMALL_ARFF), ARFF, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         load_mnist("test", source="openml")
@@ -711,7 +703,7 @@ def test__openml__interrupted__nothing_is_left(data_home, monkeypatch):
 
 
 @retries_warn
-def test__openml__download_fails__good_files_from_before_stay(data_home, monkeypatch):
+def test_openml_download_fails_good_files_from_before_stay(data_home, monkeypatch):
     replies = openml_replies(SMALL_ARFF)
     early = {path: replies.pop(path) for path in (SEARCH, "api/v1/json/data/554")}
     cache_openml(data_home, early | {"api/v1/json/data/61": b"{}"})
@@ -722,7 +714,7 @@ def test__openml__download_fails__good_files_from_before_stay(data_home, monkeyp
     assert files_under(data_home) == before
 
 
-def test__openml__serves_another_data_set__raises_and_nothing_is_left(data_home, monkeypatch):
+def test_openml_serves_another_data_set_raises_and_nothing_is_left(data_home, monkeypatch):
     serve_openml(monkeypatch, openml_replies(SMALL_ARFF))
     with pytest.raises(ValueError, match=r"holds mnist_784 in the shapes \(5, 784\) and \(5,\)"):
         load_mnist("test", source="openml")

@@ -124,7 +124,7 @@ def test_labels_of_other_kinds_and_data_frames(data):
     assert named["suggested"].tolist() == [f"n{label}" for label in plain["suggested"]]
 
 
-def test_clean_and_easy_labels__nothing_suspected(two_classes):
+def test_clean_and_easy_labels_nothing_suspected(two_classes):
     X, y = two_classes
     found = find_label_errors(LogisticRegression(), X.reshape(len(X), -1), y)
     assert len(found) == 0

@@ -46,7 +46,7 @@ def model():
     return Looks((2, 5)).fit(None)
 
 
-def test_patch_of_one_pixel__the_pixel_looked_at(image, model):
+def test_patch_of_one_pixel_the_pixel_looked_at(image, model):
     found = occlusion_map(model, image, patch_size=1)
     expected = np.zeros((6, 8))
     expected[2, 5] = 0.9

@@ -166,12 +166,12 @@ def test_history_errors(model):
         (HISTORY, 0, "between 1 and the number of epochs, 4; got 0"),
     ],
 )
-def test_bad_history__value_error_says_what_is_allowed(history, best_epoch, words):
+def test_bad_history_value_error_says_what_is_allowed(history, best_epoch, words):
     with pytest.raises(ValueError, match=words):
         TrainingHistoryDisplay(history, best_epoch=best_epoch).plot()
 
 
-def test_three_axes_for_history__value_error():
+def test_three_axes_for_history_value_error():
     with pytest.raises(ValueError, match="one Axes or two, for loss and accuracy; got 3"):
         TrainingHistoryDisplay(HISTORY).plot(plt.subplots(1, 3)[1])
 
@@ -206,7 +206,7 @@ def test_correct_are_drawn_least_confident_first_and_all_in_order():
     assert colors[3] == colors[4] != colors[0]
 
 
-def test_without_confidence__order_of_X_and_no_number_in_the_title(digits):
+def test_without_confidence_order_of_X_and_no_number_in_the_title(digits):
     X, y = digits
     model = LinearSVC(max_iter=50, tol=1).fit(X[:100] / 16, y[:100])
     display = ImageGridDisplay.from_estimator(model, X / 16, y, n_images=3)
@@ -262,7 +262,7 @@ def test_colour_images_are_scaled_to_what_matplotlib_shows():
     assert floats.images_[0].get_array().max() <= 1
 
 
-def test_grey_range__bytes_fixed_and_others_shared_by_all_images():
+def test_grey_range_bytes_fixed_and_others_shared_by_all_images():
     assert ImageGridDisplay(np.full((1, 4, 4), 7, np.uint8)).plot().images_[0].get_clim() == (
         0,
         255,
@@ -273,7 +273,7 @@ def test_grey_range__bytes_fixed_and_others_shared_by_all_images():
     assert ImageGridDisplay(X).plot().images_[0].get_clim() == (0, 3)
 
 
-def test_no_mistakes__a_friendly_empty_figure():
+def test_no_mistakes_a_friendly_empty_figure():
     display = ImageGridDisplay.from_predictions(np.zeros((1500, 16)), *[np.ones(1500)] * 2)
     assert display.images_ == []
     assert display.text_.get_text() == "No mistakes among 1,500 samples."
@@ -338,7 +338,7 @@ X4 = np.zeros((4, 4, 4))
         (lambda: (np.zeros((1, 4, 4, 2)), [0], [1]), ValueError, "channels last"),
     ],
 )
-def test_bad_input__error_says_what_is_allowed(call, kind, words):
+def test_bad_input_error_says_what_is_allowed(call, kind, words):
     with pytest.raises(kind, match=words):
         ImageGridDisplay.from_predictions(*call())
 
@@ -354,18 +354,18 @@ def test_bad_input__error_says_what_is_allowed(call, kind, words):
         ({"image_shape": (3, 3)}, ValueError, "image_shape"),
     ],
 )
-def test_bad_keyword__error_says_what_is_allowed(keywords, kind, words):
+def test_bad_keyword_error_says_what_is_allowed(keywords, kind, words):
     with pytest.raises(kind, match=words):
         ImageGridDisplay.from_predictions(X4, [0] * 4, [1] * 4, **keywords)
 
 
-def test_too_few_axes_or_titles__value_error():
+def test_too_few_axes_or_titles_value_error():
     with pytest.raises(ValueError, match="each of the 4 images; got 2"):
         ImageGridDisplay(X4).plot(plt.subplots(1, 2)[1])
     with pytest.raises(ValueError, match="one title for each of the 4 images; got 1"):
         ImageGridDisplay(X4, titles=["a"]).plot()
 
 
-def test_unfitted_estimator__not_fitted_error():
+def test_unfitted_estimator_not_fitted_error():
     with pytest.raises(NotFittedError):
         ImageGridDisplay.from_estimator(LogisticRegression(), X4.reshape(4, -1), [0, 1, 0, 1])

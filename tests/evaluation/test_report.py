@@ -154,7 +154,7 @@ def test_report_has_calibration_error_over_15_bins(report):
     assert report.ece == pytest.approx(expected)
 
 
-def test_calibration_error__bad_input():
+def test_calibration_error_bad_input():
     with pytest.raises(ValueError, match="at least 1; got the shapes"):
         expected_calibration_error([], [])
     with pytest.raises(ValueError, match=r"must lie in \[0, 1\]; got values from 0.5 to 3.0"):
@@ -180,7 +180,7 @@ def test_top_confusions_and_mistakes_by_hand():
     assert repr(report) == "EvaluationReport(accuracy=0.2000, n_samples=5)"
 
 
-def test_tuned_threshold__labels_come_from_predict(digits):
+def test_tuned_threshold_labels_come_from_predict(digits):
     X, y = digits[0][:300], digits[1][:300] == 8
     base = LogisticRegression(tol=1e-2)
     model = TunedThresholdClassifierCV(base, scoring="recall", thresholds=20, cv=2).fit(X, y)
@@ -254,7 +254,7 @@ def test_images_from_four_dimensions():
 
 
 @pytest.mark.parametrize("n_pixels", [4, 49, 65])
-def test_rows_that_are_no_images__report_without_images(tmp_path, n_pixels):
+def test_rows_that_are_no_images_report_without_images(tmp_path, n_pixels):
     X = np.random.default_rng(0).random((20, n_pixels))
     model = fixed(X, [0, 1])
     report = evaluate(model, X, np.zeros(20, int))
@@ -286,7 +286,7 @@ def test_label_unseen_in_training_counts_as_mistake():
     assert report.log_loss == pytest.approx(expected)
 
 
-def test_class_that_does_not_occur__nan_and_left_out_of_means():
+def test_class_that_does_not_occur_nan_and_left_out_of_means():
     proba = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]])
     report = evaluate(fixed(proba, [0, 1, 2]), proba, [0, 1])
     assert report.per_class.loc[2, ["precision", "recall", "f1"]].isna().all()
@@ -300,7 +300,7 @@ def test_class_that_does_not_occur__nan_and_left_out_of_means():
     }
 
 
-def test_without_probabilities__numbers_are_none_and_mistakes_in_order(digits, tmp_path):
+def test_without_probabilities_numbers_are_none_and_mistakes_in_order(digits, tmp_path):
     X, y = digits
     model = LinearSVC(max_iter=50, tol=1).fit(X[:100], y[:100])
     report = evaluate(model, X, y)
@@ -355,7 +355,7 @@ def test_estimator_that_is_none_of_scikit_learn():
         (np.zeros((2, 2)), np.eye(2), r"y must be one-dimensional, .* got the shape \(2, 2\)"),
     ],
 )
-def test_bad_data__value_error_says_what_is_allowed(X, y, words):
+def test_bad_data_value_error_says_what_is_allowed(X, y, words):
     with pytest.raises(ValueError, match=words):
         evaluate(fixed(X, [0, 1]), X, y)
 
@@ -372,7 +372,7 @@ def test_bad_estimator():
         evaluate(LogisticRegression, X, y)
 
 
-def test_estimator_that_contradicts_itself__value_error():
+def test_estimator_that_contradicts_itself_value_error():
     class Wrong(Fixed):
         def predict(self, X):
             return np.full(len(X), 7)
@@ -666,7 +666,7 @@ def test_page_appears_whole_or_not_at_all(report, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_page_in_a_folder_that_is_missing__error_names_it(report, tmp_path):
+def test_page_in_a_folder_that_is_missing_error_names_it(report, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere'\. Create it"):
         report.to_html(tmp_path / "nowhere" / "page.html")
     with pytest.raises(IsADirectoryError, match="path must name a file; got the folder"):

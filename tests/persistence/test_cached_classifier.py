@@ -110,7 +110,7 @@ def search_and_tell(folder):
 
 
 @posix
-def test__search__killed__repeats_no_finished_fit_and_scores_the_same(tmp_path):
+def test_search_killed_repeats_no_finished_fit_and_scores_the_same(tmp_path):
     log, n_lost, n_finished = tmp_path / "log", 0, 0
     for goal in (3, 7):
         process = STARTED.Process(target=search_and_tell, args=(tmp_path,))
@@ -157,7 +157,7 @@ def test__search__killed__repeats_no_finished_fit_and_scores_the_same(tmp_path):
     ],
     ids=["grid", "randomized", "halving"],
 )
-def test__search__again__makes_no_fit(search, count, tmp_path):
+def test_search_again_makes_no_fit(search, count, tmp_path):
     X, y = find_digits()
     first = search(CachedClassifier(Counted(), tmp_path)).fit(X, y)
     assert count() == n_kept(tmp_path) > 5
@@ -166,7 +166,7 @@ def test__search__again__makes_no_fit(search, count, tmp_path):
     assert_array_equal(again.cv_results_["mean_test_score"], first.cv_results_["mean_test_score"])
 
 
-def test__search__in_processes__shares_the_folder(tmp_path):
+def test_search_in_processes_shares_the_folder(tmp_path):
     X, y = find_digits(1797)
     X = np.repeat(X, 3, axis=0)  # large enough for joblib to pass it as a file
     model = CachedClassifier(LogisticRegression(tol=0.5, random_state=0), tmp_path)
@@ -176,7 +176,7 @@ def test__search__in_processes__shares_the_folder(tmp_path):
     assert n_kept(tmp_path) == 3
 
 
-def test__fit__read__is_the_fit_that_was_made(small_pipeline, digits, tmp_path):
+def test_fit_read_is_the_fit_that_was_made(small_pipeline, digits, tmp_path):
     X, y = digits
     made = small_pipeline(epochs=2).fit(X, y)
     for _ in range(2):
@@ -187,14 +187,14 @@ def test__fit__read__is_the_fit_that_was_made(small_pipeline, digits, tmp_path):
     assert n_kept(tmp_path) == 1
 
 
-def test__fit__read__calls_no_callback(quick, digits, tmp_path):
+def test_fit_read_calls_no_callback(quick, digits, tmp_path):
     log = tmp_path / "log"
     for _ in range(2):
         CachedClassifier(quick(epochs=1, callbacks=[Log(log)]), tmp_path).fit(*digits)
     assert log.read_text().splitlines() == ["begun"]
 
 
-def test__fit__callbacks_of_scikit_learn__are_not_compared(quick, digits, tmp_path):
+def test_fit_callbacks_of_scikit_learn_are_not_compared(quick, digits, tmp_path):
     callback = pytest.importorskip("sklearn.callback", reason="new in scikit-learn 1.9")
     monitor = callback.ScoringMonitor(scoring="accuracy")
     for callbacks in ([monitor], [monitor], []):
@@ -205,14 +205,14 @@ def test__fit__callbacks_of_scikit_learn__are_not_compared(quick, digits, tmp_pa
     assert n_kept(tmp_path) == 1
 
 
-def test__fit__memory_none__keeps_nothing(count):
+def test_fit_memory_none_keeps_nothing(count):
     X, y = find_digits()
     model = CachedClassifier(Counted(), None)
     model.fit(X, y).fit(X, y)
     assert count() == 2
 
 
-def test__memory__in_any_form__keeps_fits(count, tmp_path):
+def test_memory_in_any_form_keeps_fits(count, tmp_path):
     X, y = find_digits()
     folder = tmp_path / "own"
     for memory in (tmp_path, str(tmp_path), *[joblib.Memory(folder, verbose=0)] * 2):
@@ -222,7 +222,7 @@ def test__memory__in_any_form__keeps_fits(count, tmp_path):
 
 
 @pytest.mark.parametrize("form", ["memmap", "frame", "strings"])
-def test__fit__data_in_other_forms__is_read_again(form, count, tmp_path):
+def test_fit_data_in_other_forms_is_read_again(form, count, tmp_path):
     X, y = find_digits()
     model = CachedClassifier(Counted(), tmp_path / "fits")
     if form == "memmap":
@@ -242,7 +242,7 @@ def test__fit__data_in_other_forms__is_read_again(form, count, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["parameter", "X", "y", "sample_weight", "version"])
-def test__fit__anything_else_changed__is_made(what, count, tmp_path, monkeypatch):
+def test_fit_anything_else_changed_is_made(what, count, tmp_path, monkeypatch):
     X, y = find_digits()
     model = CachedClassifier(Counted(), tmp_path)
     model.fit(X, y)
@@ -263,7 +263,7 @@ def test__fit__anything_else_changed__is_made(what, count, tmp_path, monkeypatch
     assert count() == 1
 
 
-def test__fit__file_damaged__is_made(count, tmp_path):
+def test_fit_file_damaged_is_made(count, tmp_path):
     X, y = find_digits()
     model = CachedClassifier(Counted(), tmp_path).fit(X, y)
     (path,) = tmp_path.rglob("output.pkl")
@@ -278,7 +278,7 @@ def test__fit__file_damaged__is_made(count, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["None", "RandomState"])
-def test__fit__random_state_no_int__is_refused(kind, digits, tmp_path):
+def test_fit_random_state_no_int_is_refused(kind, digits, tmp_path):
     seed = None if kind == "None" else np.random.RandomState(0)
     model = CachedClassifier(make_pipeline(random_state=seed), tmp_path)
     first = (
@@ -291,13 +291,13 @@ def test__fit__random_state_no_int__is_refused(kind, digits, tmp_path):
     assert n_kept(tmp_path) == 0
 
 
-def test__fit__what_cannot_be_pickled__is_refused(digits, tmp_path):
+def test_fit_what_cannot_be_pickled_is_refused(digits, tmp_path):
     pipe = Pipeline([("same", FunctionTransformer(lambda X: X)), ("model", Counted())])
     with pytest.raises(TypeError, match=r"got what it cannot: Can't pickle .* not inside func"):
         CachedClassifier(pipe, tmp_path).fit(*digits)
 
 
-def test__fit__memory_of_another_kind__is_refused(digits):
+def test_fit_memory_of_another_kind_is_refused(digits):
     with pytest.raises(ValueError, match="'memory' parameter of CachedClassifier must be"):
         CachedClassifier(Counted(), 3).fit(*digits)
 
@@ -315,7 +315,7 @@ class Interrupting(keras.callbacks.Callback):
             signal.raise_signal(signal.SIGINT)
 
 
-def test__search__ctrl_c__ends_it_and_keeps_only_whole_fits(quick, digits, tmp_path):
+def test_search_ctrl_c_ends_it_and_keeps_only_whole_fits(quick, digits, tmp_path):
     """Alone, the classifier makes do with what it has learned: here that would stay for good."""
     clf = quick(callbacks=[Interrupting(tmp_path / "now")])
     (tmp_path / "now").touch()
@@ -332,7 +332,7 @@ def test__search__ctrl_c__ends_it_and_keeps_only_whole_fits(quick, digits, tmp_p
     assert search.best_estimator_.estimator_.n_iter_ == 4
 
 
-def test__fit__other_warnings_of_convergence__stay_warnings(digits, tmp_path):
+def test_fit_other_warnings_of_convergence_stay_warnings(digits, tmp_path):
     base = LogisticRegression(max_iter=1, random_state=0)
     with pytest.warns(ConvergenceWarning, match="failed to converge"):
         CachedClassifier(base, tmp_path).fit(*digits)
@@ -342,12 +342,12 @@ def test__fit__other_warnings_of_convergence__stay_warnings(digits, tmp_path):
 # A classifier to scikit-learn
 
 
-def test__cached_classifier__passes_every_check_of_scikit_learn(tmp_path):
+def test_cached_classifier_passes_every_check_of_scikit_learn(tmp_path):
     check_estimator(CachedClassifier(LogisticRegression(random_state=0), tmp_path), on_skip=None)
     assert n_kept(tmp_path) > 20
 
 
-def test__methods__are_those_of_the_estimator(digits, tmp_path):
+def test_methods_are_those_of_the_estimator(digits, tmp_path):
     X, y = digits
     model = CachedClassifier(Perceptron(random_state=0), tmp_path)
     assert not hasattr(model, "predict_proba")
@@ -359,7 +359,7 @@ def test__methods__are_those_of_the_estimator(digits, tmp_path):
     assert model.score(X, y, sample_weight=weights) == model.estimator_.score(X, y, weights)
 
 
-def test__attributes__of_another_fit__are_gone(digits, tmp_path):
+def test_attributes_of_another_fit_are_gone(digits, tmp_path):
     X, y = digits
     model = CachedClassifier(LogisticRegression(tol=1, random_state=0), tmp_path)
     model.fit(pd.DataFrame(X).add_prefix("pixel "), y)
@@ -368,7 +368,7 @@ def test__attributes__of_another_fit__are_gone(digits, tmp_path):
     assert not hasattr(model, "feature_names_in_")
 
 
-def test__sample_weight__routed__reaches_the_network(digits, tmp_path):
+def test_sample_weight_routed_reaches_the_network(digits, tmp_path):
     X, y = digits
     weights = np.where(np.arange(len(y)) % 3, 1.0, 0.0)
     with sklearn.config_context(enable_metadata_routing=True):

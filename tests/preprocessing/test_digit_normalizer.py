@@ -59,14 +59,14 @@ def test_no_tag_shrinks_the_checks():
     assert len(ours) >= 38
 
 
-def test__images_of_mnist__stay_what_they_are(mnist):
+def test_images_of_mnist_stay_what_they_are(mnist):
     X, _ = mnist
     difference = mean_difference(DigitNormalizer().fit_transform(X), X)
     assert np.median(difference) < 0.5
     assert difference.mean() < 1.0  # of 255
 
 
-def test__format__is_that_of_mnist(mnist):
+def test_format_is_that_of_mnist(mnist):
     canvas = np.zeros((50, 120, 90))
     canvas[:, 10:94, 5:89] = enlarged(mnist[0][:50], 3)
     normalized = DigitNormalizer().fit_transform(canvas)
@@ -98,7 +98,7 @@ def test__format__is_that_of_mnist(mnist):
     ],
     ids=["inverted", "unit", "any range", "binary", "shifted", "larger", "colour", "noisy"],
 )
-def test__whatever_comes__normalized_like_the_original(mnist, change):
+def test_whatever_comes_normalized_like_the_original(mnist, change):
     X = mnist[0][:100].reshape(-1, 28, 28)
     difference = mean_difference(DigitNormalizer().fit_transform(change(X)), X)
     assert np.median(difference) < 12
@@ -106,7 +106,7 @@ def test__whatever_comes__normalized_like_the_original(mnist, change):
 
 
 @pytest.mark.parametrize("factor", [0.6, 8.0])
-def test__any_size__read_by_who_knows_mnist(mnist, factor):
+def test_any_size_read_by_who_knows_mnist(mnist, factor):
     X, y = mnist
     images = X.reshape(-1, 28, 28) / 255.0
     sized = np.array([ndimage.zoom(image, factor, order=1) for image in images[:150]])
@@ -115,7 +115,7 @@ def test__any_size__read_by_who_knows_mnist(mnist, factor):
     assert np.mean(pipe[1].predict(pipe[0].transform(sized)) == y[:150]) >= 0.97
 
 
-def test__digits_of_scikit_learn__read_by_who_knows_mnist():
+def test_digits_of_scikit_learn_read_by_who_knows_mnist():
     X, y = load_mnist("train", return_X_y=True)
     digits, labels = load_digits(return_X_y=True)
     reader = SVC(C=10).fit(X[:6000] / 255.0, y[:6000])
@@ -123,7 +123,7 @@ def test__digits_of_scikit_learn__read_by_who_knows_mnist():
     assert np.mean(reader.predict(images) == labels[:600]) >= 0.8
 
 
-def test__stroke_width__brought_to_that_of_mnist():
+def test_stroke_width_brought_to_that_of_mnist():
     canvas = np.zeros((2, 200, 200))
     canvas[0, 20:180, 99:101] = 1.0
     canvas[0, 20:22, 60:140] = 1.0
@@ -136,7 +136,7 @@ def test__stroke_width__brought_to_that_of_mnist():
     assert narrower.sum() < thick.sum()
 
 
-def test__polarity__as_said_or_decided_by_the_border():
+def test_polarity_as_said_or_decided_by_the_border():
     page = np.full((1, 40, 40), 200, dtype=np.uint8)
     page[0, 10:30, 18:22] = 20
     bar = DigitNormalizer().fit_transform(page)
@@ -147,17 +147,17 @@ def test__polarity__as_said_or_decided_by_the_border():
 
 
 @pytest.mark.parametrize("value", [0, 255, 7.5, -1])
-def test__image_of_one_value__all_zero(value):
+def test_image_of_one_value_all_zero(value):
     assert_array_equal(DigitNormalizer().fit_transform(np.full((2, 30, 20), value)), 0)
 
 
-def test__one_image__gives_what_it_gives_among_many(mnist):
+def test_one_image_gives_what_it_gives_among_many(mnist):
     X = mnist[0][:20]
     normalizer = DigitNormalizer().fit(X)
     assert_array_equal(normalizer.transform(X[3:4])[0], normalizer.transform(X)[3])
 
 
-def test__specks__do_not_move_the_digit(mnist):
+def test_specks_do_not_move_the_digit(mnist):
     X = np.pad(mnist[0][:20].reshape(-1, 28, 28), ((0, 0), (20, 20), (20, 20)))
     speckled = X.copy()
     speckled[:, 2, 3] = 255
@@ -166,7 +166,7 @@ def test__specks__do_not_move_the_digit(mnist):
     assert difference.max() < 1.0  # of 255
 
 
-def test__dtype__float32_is_the_same_from_0_to_1(mnist):
+def test_dtype_float32_is_the_same_from_0_to_1(mnist):
     X = mnist[0][:20]
     floats = DigitNormalizer(dtype="float32").fit_transform(X)
     assert floats.dtype == np.float32

@@ -81,7 +81,7 @@ def overlap(box, other):
 
 
 @pytest.mark.parametrize("name", CONDITIONS)
-def test__page_written_by_hands__every_digit_found_in_order(name):
+def test_page_written_by_hands_every_digit_found_in_order(name):
     conditions = CONDITIONS[name]
     generator = np.random.default_rng(3)
     digits = generator.integers(0, 10, (3, 9))
@@ -98,7 +98,7 @@ def test__page_written_by_hands__every_digit_found_in_order(name):
 
 
 @pytest.mark.parametrize("name", ["clean", "ruled", "shadow", "chalk on a board"])
-def test__page_of_digits_of_mnist__each_looks_like_the_one_it_is(name, mnist, reader):
+def test_page_of_digits_of_mnist_each_looks_like_the_one_it_is(name, mnist, reader):
     """Who looks for the most similar image in MNIST finds the digit that was put there."""
     X, y = mnist
     chosen = np.random.default_rng(5).permutation(len(X))[:27].reshape(3, 9)
@@ -110,7 +110,7 @@ def test__page_of_digits_of_mnist__each_looks_like_the_one_it_is(name, mnist, re
     assert sum(a == b for a, b in zip("".join(read.texts), "".join(truth), strict=True)) >= 26
 
 
-def test__image_of_mnist__one_digit_that_is_nearly_the_same(mnist):
+def test_image_of_mnist_one_digit_that_is_nearly_the_same(mnist):
     differences = []
     for row in mnist[0][:60]:
         found = find_digits(row.reshape(28, 28))
@@ -153,7 +153,7 @@ BOXES = [[10, 30, 50, 35], [12, 80, 52, 85]]
         lambda page: Image.fromarray(page.astype(np.float32)),
     ],
 )
-def test__every_form__same_boxes(form):
+def test_every_form_same_boxes(form):
     found = find_digits(form(two_bars()))
     assert found.boxes.tolist() == BOXES
     assert found.boxes.dtype == np.int64
@@ -164,7 +164,7 @@ def test__every_form__same_boxes(form):
 
 
 @pytest.mark.parametrize("ink", [0, 255])
-def test__transparent_picture__ink_is_what_is_opaque(ink):
+def test_transparent_picture_ink_is_what_is_opaque(ink):
     page = two_bars()
     layers = np.zeros((*page.shape, 4), dtype=np.uint8)
     layers[..., :3], layers[..., 3] = ink, 255 - page
@@ -172,7 +172,7 @@ def test__transparent_picture__ink_is_what_is_opaque(ink):
     assert find_digits(Image.fromarray(layers)).boxes.tolist() == BOXES
 
 
-def test__exif_rotation__is_followed(tmp_path):
+def test_exif_rotation_is_followed(tmp_path):
     picture = Image.fromarray(two_bars()).transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
@@ -181,7 +181,7 @@ def test__exif_rotation__is_followed(tmp_path):
     assert find_digits(str(tmp_path / "turned.png")).boxes.tolist() == BOXES
 
 
-def test__twelve_megapixels__boxes_in_pixels_of_the_picture():
+def test_twelve_megapixels_boxes_in_pixels_of_the_picture():
     large = np.kron(two_bars(), np.ones((40, 41), dtype=np.uint8))
     found = find_digits(large)
     assert np.abs(found.boxes - np.array(BOXES) * [40, 41, 40, 41]).max() <= 4
@@ -200,7 +200,7 @@ def test__twelve_megapixels__boxes_in_pixels_of_the_picture():
     ],
     ids=["pixel", "white pixel", "row", "black", "grey", "noise", "ramp"],
 )
-def test__no_digit__empty_result(picture, reader):
+def test_no_digit_empty_result(picture, reader):
     found = find_digits(picture)
     assert len(found) == 0
     assert found.images.shape == (0, 28, 28)
@@ -216,14 +216,14 @@ def test__no_digit__empty_result(picture, reader):
     assert read.boxes_ == []
 
 
-def test__broken_strokes_and_specks__joined_and_dropped():
+def test_broken_strokes_and_specks_joined_and_dropped():
     page = two_bars()
     page[28:32, 30:35] = 255
     page[5:7, 10:12] = page[55, 100:102] = 0
     assert find_digits(page).boxes.tolist() == BOXES
 
 
-def test__touching_digits__cut_apart(mnist, reader):
+def test_touching_digits_cut_apart(mnist, reader):
     X, y = mnist
     chosen = [np.flatnonzero(y == digit)[3] for digit in (0, 3, 6, 8)]
     parts = [glyph(X[i], 44) for i in chosen]
@@ -239,7 +239,7 @@ def test__touching_digits__cut_apart(mnist, reader):
     assert len(find_digits(page)) == 4
 
 
-def test__recognize__says_what_was_read_and_draws_it(mnist, reader):
+def test_recognize_says_what_was_read_and_draws_it(mnist, reader):
     X, y = mnist
     glyphs = [[glyph(X[i], 44) for i in line] for line in ([0, 1, 2], [3, 4, 5, 6])]
     picture, _ = make_page(glyphs, 4)
@@ -265,7 +265,7 @@ def test__recognize__says_what_was_read_and_draws_it(mnist, reader):
     assert doubtful.boxes_[0].get_linewidth() == 3
 
 
-def test__recognize__who_was_fitted_on_other_ranges_gets_them(mnist, reader):
+def test_recognize_who_was_fitted_on_other_ranges_gets_them(mnist, reader):
     X, y = mnist
     page = np.hstack([255 - image.reshape(28, 28) for image in X[:4]])
     scaled = Pipeline([("scale", ImageScaler()), ("flat", Rows()), ("read", reader)])
@@ -351,7 +351,7 @@ def test_picture_is_read_from_a_pipe(mnist, tmp_path):
     writer.join(timeout=60)
 
 
-def test__recognize__wrong_size_is_refused(digits):
+def test_recognize_wrong_size_is_refused(digits):
     with pytest.raises(ValueError, match="must take images of 28×28 pixels, 784 values; got a KN"):
         recognize(KNeighborsClassifier().fit(*digits), two_bars())
 
@@ -381,7 +381,7 @@ BAD_PICTURES = [
 
 
 @pytest.mark.parametrize(("make", "error", "words"), BAD_PICTURES)
-def test__bad_picture__says_what_is_allowed_and_what_came(make, error, words, tmp_path):
+def test_bad_picture_says_what_is_allowed_and_what_came(make, error, words, tmp_path):
     with pytest.raises(error) as caught:
         find_digits(make(tmp_path))
     assert words in str(caught.value)
@@ -389,7 +389,7 @@ def test__bad_picture__says_what_is_allowed_and_what_came(make, error, words, tm
 
 
 @pytest.mark.parametrize("side", [10_000, 15_000])
-def test__decompression_bomb__refused_before_it_is_opened(tmp_path, side):
+def test_decompression_bomb_refused_before_it_is_opened(tmp_path, side):
     """A file of some kilobytes that would be hundreds of megabytes in memory."""
     Image.new("1", (side, side)).save(tmp_path / "bomb.png")
     assert (tmp_path / "bomb.png").stat().st_size < 50_000
@@ -402,7 +402,7 @@ def test_scikit_image_is_not_needed(monkeypatch):
     assert len(find_digits(two_bars())) == 2
 
 
-def test__picture__left_as_it_was():
+def test_picture_left_as_it_was():
     page = two_bars().astype(np.float32) / 255
     before = page.copy()
     find_digits(page)
@@ -410,7 +410,7 @@ def test__picture__left_as_it_was():
 
 
 @pytest.mark.parametrize("digit", SHAPES)
-def test__each_shape_of_a_digit__is_one(digit):
+def test_each_shape_of_a_digit_is_one(digit):
     """The hands of the example write no digit that falls apart."""
     for shape in range(len(SHAPES[digit])):
         writer = Writer(shape)

@@ -1,48 +1,6 @@
-"""What users of the peers complain of, defect by defect: here it does not happen.
+"""Defects that users report of other wrappers, and that this package does not have.
 
-S is scikeras 0.13, K ``keras.wrappers.SKLearnClassifier`` of Keras 3.15, T skorch 1.4, and P plain
-Keras in the hands of many. Tests are named without ``test_``, and with the file where it is not
-this one.
-
-| defect | of | test |
-| --- | --- | --- |
-| to scikit-learn it is no classifier | S | classifier: is_a_scikeras_classifier_with_right_tags |
-| ``cv=3`` does not stratify | S | classifier: cross_validation_is_stratified_and_scores_anything |
-| binary scores, calibration, voting raise | S | classifier: binary_scoring_calibration_and_voting |
-| displays and threshold tuning raise | S | displays_and_threshold_tuning_take_it |
-| estimator checks fail | S K | estimator_checks: classifier |
-| estimator checks are not run, or few | S T | estimator_checks: no_tag_shrinks_the_checks |
-| a seed switches determinism on for all | S | other_models_train_to_the_same_bits |
-| a fit before decides the training after | S P | other_models_train_to_the_same_bits |
-| a seed overwrites global generators | S P | classifier: global_generators_are_left_alone |
-| settings of Keras and TensorFlow change | S P | fit_leaves_every_global_setting |
-| settings of Keras reach the network | P | global_settings_do_not_reach_the_network |
-| predict on another dtype raises | S T | classifier: fit_on_one_dtype_predict_on_another |
-| no ``feature_names_in_`` | S | classifier: feature_names |
-| categorical data frames are refused | S | categorical_data_frames |
-| images with 3 or 4 axes are refused | S K | classifier: every_form_of_images_gives_the_same |
-| images of another shape are let through | P | errors: classifier_names_both_shapes |
-| ``class_weight`` changes weights given | S | sample_weight: arrays_of_the_caller_are_left_alone |
-| integer weights raise | S | sample_weight: arrays_of_the_caller_are_left_alone |
-| ``fit`` changes a dict of the constructor | K | fit_changes_no_dict_of_the_callers |
-| whole classes are held out | S P | every_class_of_sorted_data_is_learned |
-| training sees what is held out | P | held_out_rows_are_not_trained_on |
-| validation data are not scaled | P | pipeline: validation_data_are_scaled_under_metadata_routing |
-| ``predict`` is slow | S K | prediction_does_without_keras_predict |
-| skops cannot persist it | S | state_is_plain, skops_persists_it |
-| ``clone`` loses parameters | K | classifier: clone_keeps_every_parameter |
-| a grid search trains one epoch | K | grid_search_trains_the_epochs_asked_for |
-| no ``predict_proba`` | K | classifier: probabilities_sum_to_one_and_agree_with_labels |
-| ``warm_start`` is ignored | K | classifier: warm_start_goes_on_and_cold_start_begins_anew |
-| no seed, or one that is not enough | K P | same_seed_gives_the_same_bits_in_any_process |
-| ``predict`` gives positions | T | classifier: labels_come_back_as_they_went_in |
-| "Invalid parameter", and no help | S T | errors: misspelt_parameters_are_told_the_nearest |
-| ``n_jobs=2`` hangs | P | same_seed_gives_the_same_bits_in_any_process |
-| cores × jobs threads | S K P | each_worker_takes_its_share_of_the_cores |
-| a forked process hangs | P | fork_before_any_fit, fork_after_a_fit |
-| memory grows with every fit | S K P | memory_does_not_grow_with_every_fit |
-| every fit traces anew | S K P | training: a_fit_traces_its_step_once |
-| MNIST cannot be downloaded | P | load_mnist: _load_mnist__bundled__is_the_original_byte_for_byte |
+docs/peers_defects.md lists them with their tests, here and in other files.
 """
 
 import hashlib
@@ -255,14 +213,16 @@ def own_digest(fitted):
     return hashlib.sha256(b"".join(array.tobytes() for array in weights)).hexdigest()
 
 
-def test_table_names_tests_that_exist():
-    rows = re.findall(r"^\| .* \| [SKTP ]+ \| (?:(\w+): )?(.+) \|$", __doc__, re.MULTILINE)
+def test_the_documented_tests_exist():
+    root = Path(__file__).parents[2]
+    text = (root / "docs" / "peers_defects.md").read_text("utf-8")
+    rows = re.findall(r"^\| .* \| [SKTP ]+ \| (\w+) \| (.+) \|$", text, re.MULTILINE)
     assert len(rows) > 30
     for file, names in rows:
-        (path,) = Path(__file__).parents[1].rglob(f"test_{file or 'peers_defects'}.py")
-        text = path.read_text("utf-8")
+        (path,) = (root / "tests").rglob(f"test_{file}.py")
+        tests = path.read_text("utf-8")
         for name in names.split(", "):
-            assert f"def test_{name}(" in text, name
+            assert f"def test_{name}(" in tests, name
 
 
 def test_displays_and_threshold_tuning_take_it(small, two_classes):

@@ -165,7 +165,7 @@ def dask_client(environment):
         yield client
 
 
-def test__dask__search__has_the_scores_of_n_jobs_1(dask_client, expected):
+def test_dask_search_has_the_scores_of_n_jobs_1(dask_client, expected):
     with parallel_config("dask"):
         assert_array_equal(scores(*images()), expected)
     assert list(dask_client.run(n_threads).values()) == [1, 1]
@@ -174,7 +174,7 @@ def test__dask__search__has_the_scores_of_n_jobs_1(dask_client, expected):
 
 
 @posix
-def test__dask__worker_killed__search_ends_with_the_same_scores(dask_client, expected, tmp_path):
+def test_dask_worker_killed_search_ends_with_the_same_scores(dask_client, expected, tmp_path):
     dask_client.wait_for_workers(2)
     before = set(dask_client.run(os.getpid).values())
     killer = kill_one(tmp_path / "log")
@@ -187,7 +187,7 @@ def test__dask__worker_killed__search_ends_with_the_same_scores(dask_client, exp
     assert len(pids) > N_FITS  # what was lost was done again
 
 
-def test__dask__search__sends_the_images_once(dask_client):
+def test_dask_search_sends_the_images_once(dask_client):
     X, y = images()
     Sender.n_sent = 0
     with parallel_config("dask"):
@@ -202,7 +202,7 @@ def search_dummies(X, y, candidates=10):
 
 
 @posix
-def test__dask__worker_killed_while_data_are_sent__search_ends(dask_client, slow_search, tmp_path):
+def test_dask_worker_killed_while_data_are_sent_search_ends(dask_client, slow_search, tmp_path):
     dask_client.wait_for_workers(2)
     killer = kill_one(tmp_path / "log")
     with parallel_config("dask"):
@@ -252,7 +252,7 @@ def stored(ray):
 
 
 @posix
-def test__ray__worker_killed__search_ends_with_the_scores_of_n_jobs_1(stored, expected, tmp_path):
+def test_ray_worker_killed_search_ends_with_the_scores_of_n_jobs_1(stored, expected, tmp_path):
     X, y = images()
     killer = kill_one(tmp_path / "log")
     with ray_config(memory=MEMORY, **RESTARTS):
@@ -264,14 +264,14 @@ def test__ray__worker_killed__search_ends_with_the_scores_of_n_jobs_1(stored, ex
 
 
 @posix
-def test__ray__worker_killed_without_restarts__error(ray, slow_search, tmp_path):
+def test_ray_worker_killed_without_restarts_error(ray, slow_search, tmp_path):
     killer = kill_one(tmp_path / "log")
     with ray_config(), pytest.raises(ray.exceptions.ActorDiedError, match="died unexpectedly"):
         slow_search.fit(*images())
     killer.join()
 
 
-def test__ray__search__sends_stored_images_once(stored):
+def test_ray_search_sends_stored_images_once(stored):
     X, y = images()
     sender = X.view(Sender)
     Sender.n_sent = 0
@@ -283,7 +283,7 @@ def test__ray__search__sends_stored_images_once(stored):
     assert Sender.n_sent > 3  # why the example stores them: when this fails, it need not
 
 
-def test__stored_array__its_parts__are_sent_as_plain_arrays(stored):
+def test_stored_array_its_parts_are_sent_as_plain_arrays(stored):
     X, _ = images()
     array = stored(X)
     for part in (array[:10], array[[3, 1]], array.T, array.copy(), array + 1):

@@ -90,7 +90,7 @@ def study():
     return study
 
 
-def test__study__poor_trials__are_pruned_before_their_last_epoch(study):
+def test_study_poor_trials_are_pruned_before_their_last_epoch(study):
     """In memory too, where a copy of the trial would report to a copy of the study."""
     assert [trial.state for trial in study.trials][:2] == [TrialState.COMPLETE] * 2
     assert {study.trials[2].state, study.trials[4].state} == {TrialState.PRUNED}
@@ -99,13 +99,13 @@ def test__study__poor_trials__are_pruned_before_their_last_epoch(study):
     assert n_epochs[2] == n_epochs[4] == 2  # the first one warms up
 
 
-def test__study__reported_values__are_those_of_the_history(study):
+def test_study_reported_values_are_those_of_the_history(study):
     trial = study.trials[0]
     clf = make(trial.params["learning_rate"]).fit(*find_digits())
     assert list(trial.intermediate_values.values()) == clf.history_["val_loss"]
 
 
-def test__study__best_value__is_that_of_a_fresh_fit(study):
+def test_study_best_value_is_that_of_a_fresh_fit(study):
     """Pruning only watches: it changes no bit of the fits that go to the end."""
     clf = make(study.best_params["learning_rate"]).fit(*find_digits())
     assert value_of(clf) == study.best_value
@@ -126,7 +126,7 @@ class Prune:
 Prune.__module__ = "optuna.trial"
 
 
-def test__fit__pruned__leaves_the_classifier_as_it_was():
+def test_fit_pruned_leaves_the_classifier_as_it_was():
     X, y = find_digits()
     clf = make(0.01).fit(X, y)
     before, state = clf.predict_proba(X), set(vars(clf))
@@ -143,7 +143,7 @@ def test__fit__pruned__leaves_the_classifier_as_it_was():
     assert not hasattr(fresh, "model_")
 
 
-def test__callbacks__but_for_the_trial__are_copied():
+def test_callbacks_but_for_the_trial_are_copied():
     """What a fit shares with the callback it was given is the trial, and nothing else."""
     trial = Prune()
     given = integration.KerasPruningCallback(trial, "val_loss", interval=5)
@@ -162,7 +162,7 @@ def test__callbacks__but_for_the_trial__are_copied():
 
 
 @posix
-def test__study__killed__goes_on_without_repeating_finished_trials(tmp_path):
+def test_study_killed_goes_on_without_repeating_finished_trials(tmp_path):
     storage = f"sqlite:///{tmp_path / 'study.db'}"
     process = STARTED.Process(target=run, args=(storage, 8, tmp_path))
     process.start()
@@ -196,7 +196,7 @@ def test__study__killed__goes_on_without_repeating_finished_trials(tmp_path):
     assert value_of(best) == after.best_value
 
 
-def test__study__ctrl_c__ends_it_where_the_warning_is_an_error():
+def test_study_ctrl_c_ends_it_where_the_warning_is_an_error():
     """Else the trial counts with what it has learned, and the study goes on with the next."""
 
     def interrupted(trial):
@@ -217,7 +217,7 @@ def test__study__ctrl_c__ends_it_where_the_warning_is_an_error():
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 # Its own use of what Optuna will drop. Remove when optuna-integration asks for Optuna 6.
 @pytest.mark.filterwarnings("ignore:.*optuna.terminator:FutureWarning")
-def test__optuna_search_cv__without_pruning__is_a_search_of_scikit_learn(small_pipeline):
+def test_optuna_search_cv_without_pruning_is_a_search_of_scikit_learn(small_pipeline):
     X, y = find_digits()
     spaces = {"cnn__learning_rate": optuna.distributions.FloatDistribution(1e-3, 0.1, log=True)}
     search = integration.OptunaSearchCV(

@@ -149,7 +149,7 @@ def test_prefit_judges_by_all_samples_given(data):
     assert frozen.fit(X[600:], y[600:]).threshold_ == model.threshold_
 
 
-def test_share_held_out__fitted_once_on_the_rest(data):
+def test_share_held_out_fitted_once_on_the_rest(data):
     X, y = data
     fits = []
 
@@ -166,7 +166,7 @@ def test_share_held_out__fitted_once_on_the_rest(data):
     assert make().fit(X[:1000], y[:1000]).threshold_ == model.threshold_
 
 
-def test_cross_validation__fitted_on_all_at_the_end(data):
+def test_cross_validation_fitted_on_all_at_the_end(data):
     X, y = data
     splitter = StratifiedKFold(3)
     model = RejectingClassifier(BASE, error_rate=0.05, cv=splitter).fit(X, y)
@@ -226,7 +226,7 @@ def test_outlier_detector_rejects_what_is_none_of_the_kind(data):
     assert np.array_equal(model.predict_proba(noise), model.estimator_.predict_proba(noise))
 
 
-def test_bound_that_cannot_be_kept__warning_and_all_rejected(data):
+def test_bound_that_cannot_be_kept_warning_and_all_rejected(data):
     X, y = data[0][:300], data[1][:300]
     model = RejectingClassifier(BASE, error_rate=1e-4, cv=2)
     with pytest.warns(UserWarning, match=r"No threshold keeps .* below 0.0001 .* Fit on more"):
