@@ -37,7 +37,7 @@ class LoadedModel(NamedTuple):
 
     def evaluate(self, X: "NDArray[Any]", y: "NDArray[Any]", *, invert: bool) -> Any:
         """Return the report on images and their labels."""
-        from ..evaluation._report import evaluate
+        from ..evaluation._evaluate import evaluate
         from .inputs._label_columns import KnownLabels
 
         return evaluate(

@@ -68,7 +68,7 @@ def _train(options: argparse.Namespace, console: Console) -> int:
         )
 
     import_tensorflow()
-    from ..evaluation._report import evaluate
+    from ..evaluation._evaluate import evaluate
     from ..persistence._save_load import save
     from ..pipeline import make_pipeline
 
@@ -166,7 +166,7 @@ def _write_results(
     from matplotlib.figure import Figure
     from sklearn.metrics import ConfusionMatrixDisplay
 
-    from ..evaluation._plotting import ImageGridDisplay, TrainingHistoryDisplay
+    from ..evaluation import ImageGridDisplay, TrainingHistoryDisplay
 
     metrics = json.dumps(report.to_dict() | {"training": facts}, indent=2)
     (folder / "metrics.json").write_text(metrics + "\n", encoding="utf-8")

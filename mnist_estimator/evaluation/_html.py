@@ -1,13 +1,12 @@
-"""The evaluation report as one page of HTML that needs nothing beside it."""
+"""The page of an evaluation report: one HTML file with all images and charts in it."""
 
 import base64
 import io
 import math
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,22 +14,18 @@ from numpy.typing import NDArray
 
 from .._version import __version__
 from ..utils._displayed_images import scale_to_unit
-from ..utils._output_files import atomic_write, file_path
 from ..utils._templates import load_template
-from ._calibration import CoverageAccuracyDisplay, ReliabilityDisplay
-from ._occlusion import overlay
-from ._plotting import (
+from ._plot._curves import CoverageAccuracyDisplay, ReliabilityDisplay
+from ._plot._occlusion_display import overlay
+from ._plot._training_history import (
     BEST_EPOCH_COLOR,
     TRAINING_COLOR,
     VALIDATION_COLOR,
     TrainingHistoryDisplay,
 )
 
-if TYPE_CHECKING:
-    from ._report import EvaluationReport
-
-_N_PAIRS = 10
-SHOWN_REJECTIONS = 24
+N_SHOWN_REJECTIONS = 24
+"""Rejected samples that are shown."""
 _COVERAGES = (1.0, 0.99, 0.95, 0.9)
 _LONG_LABEL = 5  # characters; longer ones stand upright over the confusion matrix
 _TEXT_COLOR = "#010203"  # a stand-in that occurs nowhere else in a drawing
@@ -69,12 +64,56 @@ _CHART_STYLE: dict[Any, Any] = {
 }
 
 
-def render(report: "EvaluationReport", *, title: str, n_images: int) -> str:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PageData:
+    """What the page shows: the attributes of the report of the same names, and five more."""
+
+    n_samples: int
+    n_answered: int
+    n_rejected: int
+    model_name: str
+    model_description: str
+    classes: NDArray[Any]
+    y_true: NDArray[Any]
+    labels: NDArray[Any]
+    """Predicted labels, of shape (n_samples,); for rejected samples the most probable label."""
+    confidence: NDArray[Any] | None
+    rejected: NDArray[np.bool_] | None
+    rejections: NDArray[np.intp]
+    mistakes: NDArray[np.intp]
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    precision: Any
+    recall: Any
+    f1: Any
+    log_loss: float | None
+    ece: float | None
+    per_class: pd.DataFrame
+    top_confusions: pd.DataFrame
+    calibration: pd.DataFrame | None
+    coverage: pd.DataFrame | None
+    label_errors: pd.DataFrame | None
+    counts: NDArray[np.intp]
+    """Answered samples by true and predicted label, of shape (n_classes, n_classes)."""
+    rejected_by_class: NDArray[np.intp]
+    """Rejected samples by true label, of shape (n_classes,)."""
+    pairs: list[tuple[Any, Any, list[int]]]
+    """The most confused labels: true, predicted, and rows of examples."""
+    suspects: pd.DataFrame
+    """The rows of `label_errors` to be shown."""
+    history: dict[str, list[float]] | None
+    best_epoch: int | None
+    images: NDArray[Any] | None
+    examples: dict[int, NDArray[Any]]
+    occlusion_maps: dict[int, NDArray[Any]]
+
+
+def render(data: PageData, *, title: str, n_images: int) -> str:
     """Return the page as a string.
 
     Parameters
     ----------
-    report : EvaluationReport
+    data : PageData
         What to show.
     title : str
         The heading.
@@ -84,58 +123,29 @@ def render(report: "EvaluationReport", *, title: str, n_images: int) -> str:
     Returns
     -------
     str
-        A whole HTML document, the same for the same report.
+        A complete HTML document; equal data give equal text.
     """
     template = load_template(
         "mnist_estimator.evaluation", "report.html", {"percent": _percent, "score": _score}
     )
     return template.render(
         title=title,
-        report=report,
+        report=data,
         version=__version__,
-        rows=[(label, row.to_dict()) for label, row in report.per_class.iterrows()],
-        charts=_learning_curves(report.history, report.best_epoch),
-        matrix=_confusion_cells(report),
-        long_labels=max(len(str(label)) for label in report.classes) > _LONG_LABEL,
-        pairs=report.top_confusions.head(_N_PAIRS).to_dict("records"),
-        pictures=_mistake_pictures(report, n_images),
-        trust=_trust_charts(report),
-        operating=_operating_points(report),
-        confused=_confused_pictures(report),
-        maps=_occlusion_pictures(report),
-        rejections=_rejected_pictures(report),
-        suspects=_suspect_pictures(report),
-        n_suspects=0 if report.label_errors is None else len(report.label_errors),
+        rows=[(label, row.to_dict()) for label, row in data.per_class.iterrows()],
+        charts=_learning_curves(data.history, data.best_epoch),
+        matrix=_confusion_cells(data),
+        long_labels=max(len(str(label)) for label in data.classes) > _LONG_LABEL,
+        pairs=data.top_confusions.head(len(data.pairs)).to_dict("records"),
+        pictures=_mistake_pictures(data, n_images),
+        trust=_trust_charts(data),
+        operating=_operating_points(data),
+        confused=_confused_pictures(data),
+        maps=_occlusion_pictures(data),
+        rejections=_rejected_pictures(data),
+        suspects=_suspect_pictures(data),
+        n_suspects=0 if data.label_errors is None else len(data.label_errors),
     )
-
-
-def write_atomically(path: str | os.PathLike[str], make_text: Callable[[], str]) -> Path:
-    """Write text to a file that appears whole or not at all.
-
-    Parameters
-    ----------
-    path : path-like
-        The file; its folder must exist. One that is there is replaced.
-    make_text : callable
-        Called without arguments for the text once `path` is known to be writable.
-
-    Returns
-    -------
-    Path
-        `path`.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder does not exist.
-    IsADirectoryError
-        If `path` is a folder.
-    """
-    path = file_path(path, example="report.html")
-    text = make_text()
-    with atomic_write(path) as partial:
-        partial.write_text(text, encoding="utf-8")
-    return path
 
 
 def _percent(share: float, digits: int = 2) -> str:
@@ -175,11 +185,11 @@ def _draw(n_charts: int, plot: Callable[[Any], Any]) -> list[Any]:
         return [_svg(figure) for figure in figures]
 
 
-def _trust_charts(report: "EvaluationReport") -> list[dict[str, Any]]:
+def _trust_charts(data: PageData) -> list[dict[str, Any]]:
     """Return the charts of calibration and of accuracy by coverage."""
-    if report.calibration is None or report.coverage is None or report.ece is None:
+    if data.calibration is None or data.coverage is None or data.ece is None:
         return []
-    calibration, coverage = report.calibration, _thinned(report.coverage)
+    calibration, coverage = data.calibration, _thinned(data.coverage)
 
     def plot(axes: Any) -> None:
         ReliabilityDisplay(calibration).plot(axes[0])
@@ -187,11 +197,11 @@ def _trust_charts(report: "EvaluationReport") -> list[dict[str, Any]]:
 
     drawings = _draw(2, plot)
     texts = [
-        f"Accuracy by confidence in 15 bins; they differ by {_percent(report.ece)} on average.",
+        f"Accuracy by confidence in 15 bins; they differ by {_percent(data.ece)} on average.",
         "Accuracy by coverage: "
         + ", ".join(
             f"{_percent(point['accuracy'])} of the most confident {_percent(point['coverage'], 0)}"
-            for point in _operating_points(report)
+            for point in _operating_points(data)
         )
         + ".",
     ]
@@ -205,16 +215,16 @@ def _thinned(coverage: pd.DataFrame, n_points: int = 400) -> pd.DataFrame:
     return coverage[~step.duplicated(keep="last") | steep]
 
 
-def _operating_points(report: "EvaluationReport") -> list[dict[str, Any]]:
+def _operating_points(data: PageData) -> list[dict[str, Any]]:
     """Return coverage, accuracy, mistakes and threshold at some round coverages."""
-    if report.coverage is None:
+    if data.coverage is None:
         return []
     points: list[dict[str, Any]] = []
     for coverage in _COVERAGES:
-        reached = report.coverage[report.coverage["coverage"] <= coverage + 1e-9]
+        reached = data.coverage[data.coverage["coverage"] <= coverage + 1e-9]
         if len(reached):
             point: dict[Any, Any] = reached.iloc[-1].to_dict()
-            accepted = point["coverage"] * report.n_samples
+            accepted = point["coverage"] * data.n_samples
             points.append(point | {"mistakes": round(accepted * (1 - point["accuracy"]))})
     return points
 
@@ -243,23 +253,23 @@ def _svg(figure: Any) -> Any:
     return Markup(drawing)  # drawn by us from numbers only: nothing to escape
 
 
-def _confusion_cells(report: "EvaluationReport") -> list[dict[str, Any]]:
+def _confusion_cells(data: PageData) -> list[dict[str, Any]]:
     """Return the rows of the confusion matrix, each cell with how strongly to colour it.
 
     Mistakes are coloured by the square root of their count, so that single ones
     can be seen beside many; the diagonal by the class's recall.
     """
-    counts = report._counts
+    counts = data.counts
     mistakes = counts * (1 - np.eye(len(counts), dtype=int))
     heat = np.sqrt(mistakes / max(1, mistakes.max()))
     support = counts.sum(axis=1)
     np.fill_diagonal(heat, np.diag(counts) / np.maximum(1, support))
-    labels = report.classes.tolist()
+    labels = data.classes.tolist()
     return [
         {
             "label": labels[i],
             "support": int(support[i]),
-            "rejected": None if report.rejected is None else int(report._rejected_by_class[i]),
+            "rejected": None if data.rejected is None else int(data.rejected_by_class[i]),
             "cells": [
                 {"label": labels[j], "count": int(counts[i, j]), "heat": float(heat[i, j])}
                 for j in range(len(labels))
@@ -269,81 +279,79 @@ def _confusion_cells(report: "EvaluationReport") -> list[dict[str, Any]]:
     ]
 
 
-def _mistake_pictures(report: "EvaluationReport", n_images: int) -> list[dict[str, Any]]:
-    if report.images is None or len(report.images) == 0:
+def _mistake_pictures(data: PageData, n_images: int) -> list[dict[str, Any]]:
+    if data.images is None or len(data.images) == 0:
         return []
-    pixels = scale_to_unit(report.images)[:n_images]
-    shown = zip(pixels, report.mistakes.tolist(), strict=False)
+    pixels = scale_to_unit(data.images)[:n_images]
+    shown = zip(pixels, data.mistakes.tolist(), strict=False)
     return [
         {
             "source": _png(image),
             "row": row,
-            "true": report.y_true[row],
-            "predicted": report._labels[row],
-            "confidence": None if report.confidence is None else float(report.confidence[row]),
+            "true": data.y_true[row],
+            "predicted": data.labels[row],
+            "confidence": None if data.confidence is None else float(data.confidence[row]),
         }
         for image, row in shown
     ]
 
 
-def _confused_pictures(report: "EvaluationReport") -> list[dict[str, Any]]:
+def _confused_pictures(data: PageData) -> list[dict[str, Any]]:
     """Return the most confused pairs of which there are images."""
     groups = []
-    for true, predicted in report._shown_pairs():
-        rows = [
-            row for row in report.examples_of(true, predicted).tolist() if row in report.examples
-        ]
+    for true, predicted, candidates in data.pairs:
+        rows = [row for row in candidates if row in data.examples]
         if rows:
-            pictures = _pictures_of(report, rows)
+            pictures = _pictures_of(data, rows)
             groups.append({"true": true, "predicted": predicted, "pictures": pictures})
     return groups
 
 
-def _suspect_pictures(report: "EvaluationReport") -> list[dict[str, Any]]:
+def _suspect_pictures(data: PageData) -> list[dict[str, Any]]:
     """Return the samples of suspected labels of which there are images."""
-    shown: list[dict[Any, Any]] = report._shown_label_errors().to_dict("records")
-    records = [record for record in shown if record["row"] in report.examples]
-    pictures = _pictures_of(report, [record["row"] for record in records])
+    shown: list[dict[Any, Any]] = data.suspects.to_dict("records")
+    records = [record for record in shown if record["row"] in data.examples]
+    pictures = _pictures_of(data, [record["row"] for record in records])
     return [record | picture for record, picture in zip(records, pictures, strict=True)]
 
 
-def _rejected_pictures(report: "EvaluationReport") -> list[dict[str, Any]]:
+def _rejected_pictures(data: PageData) -> list[dict[str, Any]]:
     """Return the rejected samples of which there are images, the least confident first."""
-    rows = [row for row in report.rejections.tolist() if row in report.examples]
+    rows = [row for row in data.rejections.tolist() if row in data.examples]
     return [
         picture
         | {
-            "true": report.y_true[picture["row"]],
-            "predicted": report._labels[picture["row"]],
+            "true": data.y_true[picture["row"]],
+            "predicted": data.labels[picture["row"]],
             "confidence": None
-            if report.confidence is None
-            else float(report.confidence[picture["row"]]),
+            if data.confidence is None
+            else float(data.confidence[picture["row"]]),
         }
-        for picture in _pictures_of(report, rows[:SHOWN_REJECTIONS])
+        for picture in _pictures_of(data, rows[:N_SHOWN_REJECTIONS])
     ]
 
 
-def _pictures_of(report: "EvaluationReport", rows: list[int]) -> list[dict[str, Any]]:
+def _pictures_of(data: PageData, rows: list[int]) -> list[dict[str, Any]]:
     if not rows:
         return []
-    pixels = scale_to_unit(np.stack([report.examples[row] for row in rows]))
+    pixels = scale_to_unit(np.stack([data.examples[row] for row in rows]))
     return [{"source": _png(image), "row": row} for image, row in zip(pixels, rows, strict=True)]
 
 
-def _occlusion_pictures(report: "EvaluationReport") -> list[dict[str, Any]]:
-    if report.images is None:
+def _occlusion_pictures(data: PageData) -> list[dict[str, Any]]:
+    if data.images is None:
         return []
-    place = {row: i for i, row in enumerate(report.mistakes[: len(report.images)].tolist())}
-    pixels = scale_to_unit(report.images)
+    place = {row: i for i, row in enumerate(data.mistakes[: len(data.images)].tolist())}
+    pixels = scale_to_unit(data.images)
     return [
         {
             "source": _png(pixels[place[row]]),
             "map": _png(overlay(pixels[place[row]], importance)),
             "row": row,
-            "true": report.y_true[row],
-            "predicted": report._labels[row],
+            "true": data.y_true[row],
+            "predicted": data.labels[row],
         }
-        for row, importance in report.occlusion_maps.items()
+        for row, importance in data.occlusion_maps.items()
         if row in place
     ]
 

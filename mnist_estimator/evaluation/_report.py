@@ -1,38 +1,29 @@
-"""What a fitted classifier is worth on test data: numbers, tables and a page to show.
-
-Any fitted scikit-learn classifier or pipeline will do.
-"""
+"""The report of a classifier on test data: numbers, tables and an HTML page."""
 
 import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import issparse
+from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import classification_report, precision_recall_fscore_support
 
-from ..utils._displayed_images import as_images
-from ..utils._fitted import final_estimator, find_history, find_image_shape, take_rows
 from ..utils._input_checks import check_count
-from ..utils._labels import check_labels, check_same_kind, check_targets
-from ..utils._predictions import most_confident_first, predict
-from ._calibration import calibration_table, coverage_table
+from ..utils._output_files import atomic_write, file_path
+from ..utils._predictions import most_confident_first
+from ._calibration import calibration_table, coverage_table, expected_calibration_error
+from ._html import PageData, render
 from ._label_errors import suspect_labels
-from ._occlusion import map_label
 
-_KEPT_IMAGES = 100
-_SHOWN_PAIRS, _IMAGES_A_PAIR = 10, 8
-_SHOWN_LABEL_ERRORS = 12
-_SHOWN_REJECTIONS = 24
-_MOST_MAPS = 40
-_SMALLEST_SIDE = 8  # pixels: below it, square flat rows are more likely a table than an image
+MAX_IMAGES = 100
+"""Mistakes of which a report has the images."""
+N_SHOWN_PAIRS, N_IMAGES_OF_PAIR, N_SHOWN_LABEL_ERRORS = 10, 8, 12
+"""What a page shows of confused pairs of labels, of each of them, and of label errors."""
 
 
 class Averages(NamedTuple):
@@ -42,180 +33,6 @@ class Averages(NamedTuple):
     """Mean over the classes, weighted by the number of true samples of each."""
     macro: float
     """Plain mean over the classes."""
-
-
-def evaluate(
-    estimator: Any,
-    X: Any,
-    y: ArrayLike,
-    *,
-    image_shape: Sequence[int] | None = None,
-    n_occlusion_maps: int = 0,
-) -> "EvaluationReport":
-    """Evaluate a fitted classifier on data it has not seen.
-
-    Parameters
-    ----------
-    estimator : fitted classifier
-        Any classifier, pipeline or search. Without `predict_proba` the report
-        has no log loss, calibration error and confidence. Samples that a
-        :class:`~mnist_estimator.RejectingClassifier` rejects are counted as such, and are
-        no mistakes.
-    X : array-like or DataFrame of shape (n_samples, ...)
-        Samples in the form that `estimator` takes.
-    y : array-like of shape (n_samples,)
-        True labels, of the kind `estimator` was fitted on. Labels it has never
-        seen are allowed, and count as mistakes.
-    image_shape : sequence of int, default=None
-        (height, width) or (height, width, channels) of flat rows, for showing
-        mistakes. None takes the estimator's `image_shape_` if it has one, else
-        takes rows of at least 8 × 8 pixels as square; if they cannot be, the
-        report has no images.
-    n_occlusion_maps : int, default=0
-        For so many of the most confident mistakes, at most 40, the report has a map of
-        what the classifier looks at. Each takes about as long as to predict 1,000 images.
-
-    Returns
-    -------
-    EvaluationReport
-
-    Raises
-    ------
-    NotFittedError
-        If `estimator` is not fitted.
-    TypeError
-        If `estimator` is no classifier.
-    ValueError
-        If `X` is empty, `y` has another length than `X`, missing labels, or
-        labels of another kind than the estimator's; if `image_shape` does
-        not fit `X`; or if `n_occlusion_maps` is out of range.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_digits
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> from mnist_estimator import evaluate
-    >>> X, y = load_digits(return_X_y=True)
-    >>> model = LogisticRegression(max_iter=1000).fit(X[:1000] / 16, y[:1000])
-    >>> report = evaluate(model, X[1000:] / 16, y[1000:])
-    >>> report
-    EvaluationReport(accuracy=0.9322, n_samples=797)
-    >>> report.top_confusions[["true", "predicted"]].iloc[0].tolist()
-    [1, 9]
-    """
-    check_count(n_occlusion_maps, "n_occlusion_maps", 0, _MOST_MAPS)
-    y_true = check_labels(X, y)
-    y_pred, labels, proba, seen, confidence, rejected, _ = predict(estimator, X)
-    check_same_kind(y_true, labels if seen is None else seen)
-    check_targets(y_true)
-    classes = np.unique(np.concatenate([y_true, labels] + ([] if seen is None else [seen])))
-    aligned = None
-    if proba is not None and seen is not None:  # a class never seen in training has probability 0
-        aligned = np.zeros((len(y_true), len(classes)), dtype=np.result_type(proba, np.float32))
-        aligned[:, np.searchsorted(classes, seen)] = proba
-    wrong = y_true != labels if rejected is None else (y_true != labels) & ~rejected
-    mistakes = most_confident_first(np.flatnonzero(wrong), confidence)
-    history, best_epoch = find_history(estimator) or (None, None)
-    report = EvaluationReport(
-        y_true=y_true,
-        y_pred=y_pred,
-        classes=classes,
-        rejected=rejected,
-        proba=aligned,
-        images=_images_of(estimator, X, mistakes[:_KEPT_IMAGES], image_shape),
-        history=history,
-        best_epoch=best_epoch,
-        model_name=type(final_estimator(estimator)).__name__,
-        model_description=repr(estimator),
-    )
-    if report.images is None:
-        return report
-    shown = _shown_rows(report)
-    examples = _images_of(estimator, X, shown, image_shape)
-    maps = {}
-    if proba is not None:
-        for row in mistakes[:n_occlusion_maps].tolist():
-            sample = take_rows(X, np.array([row]))
-            sample = sample.toarray() if issparse(sample) else sample
-            column = int(np.flatnonzero(seen == labels[row])[0])
-            maps[row] = map_label(
-                estimator, sample, column, float(proba[row, column]), image_shape=image_shape
-            )
-    return replace(
-        report,
-        examples={} if examples is None else dict(zip(shown.tolist(), examples, strict=True)),
-        occlusion_maps=maps,
-    )
-
-
-def _shown_rows(report: "EvaluationReport") -> NDArray[np.intp]:
-    """Return the rows whose images a page shows beside the most confident mistakes."""
-    rows = [report.examples_of(*pair) for pair in report._shown_pairs()]
-    rows.append(report._shown_label_errors()["row"].to_numpy())
-    rows.append(report.rejections[:_SHOWN_REJECTIONS])
-    return np.unique(np.concatenate([*rows, np.empty(0, dtype=np.intp)]))
-
-
-def _images_of(
-    estimator: Any, X: Any, indices: NDArray[Any], image_shape: Sequence[int] | None
-) -> NDArray[Any] | None:
-    """Return the rows as images, None if they are none; what the user asked for must work."""
-    rows = take_rows(X, indices)
-    if image_shape is not None:
-        return as_images(rows, image_shape)
-    shape = np.shape(rows)
-    flat = len(shape) == 2
-    image_shape = find_image_shape(estimator, int(np.prod(shape[1:]))) if flat else None
-    try:
-        images = as_images(rows, image_shape)
-    except (TypeError, ValueError):
-        return None
-    smallest = _SMALLEST_SIDE if flat and image_shape is None else 2
-    return images if min(images.shape[1:3]) >= smallest else None
-
-
-def expected_calibration_error(
-    correct: ArrayLike, confidence: ArrayLike, *, n_bins: int = 15
-) -> float:
-    r"""Compute by how much confidence and accuracy differ on average.
-
-    The samples are put into bins :math:`B_m` of equal width by confidence;
-    the result is :math:`\sum_m \frac{|B_m|}{n} |acc(B_m) - conf(B_m)|`.
-
-    Parameters
-    ----------
-    correct : array-like of bool of shape (n_samples,)
-        Whether each prediction is right.
-    confidence : array-like of float of shape (n_samples,)
-        Probability of each predicted label, in [0, 1].
-    n_bins : int, default=15
-        Number of bins; each holds its upper edge.
-
-    Returns
-    -------
-    float
-        In [0, 1]; 0 for perfect calibration.
-
-    Raises
-    ------
-    ValueError
-        If the lengths differ or are 0, a confidence lies outside [0, 1], or
-        `n_bins` is below 1.
-
-    References
-    ----------
-    C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger: On Calibration of Modern
-    Neural Networks. ICML 2017.
-
-    Examples
-    --------
-    >>> round(expected_calibration_error([True, True, False, True], [0.9, 0.9, 0.9, 0.9]), 3)
-    0.15
-    """
-    table = calibration_table(correct, confidence, n_bins=n_bins)
-    filled = table[table["count"] > 0]
-    gaps = (filled["accuracy"] - filled["confidence"]).abs()
-    return float((gaps * filled["count"]).sum() / filled["count"].sum())
 
 
 def _pick(rows: NDArray[Any], columns: NDArray[np.intp]) -> NDArray[Any]:
@@ -508,15 +325,25 @@ class EvaluationReport:
         return suspect_labels(self.y_true, self.proba, self.classes)
 
     def _shown_pairs(self) -> list[tuple[Any, Any]]:
-        """Return the most confused pairs of labels, (true, predicted), at most 10."""
-        pairs = self.top_confusions[["true", "predicted"]].head(_SHOWN_PAIRS)
+        """Return the most confused pairs of labels, (true, predicted), at most 10.
+
+        Returns
+        -------
+        list of tuple
+        """
+        pairs = self.top_confusions[["true", "predicted"]].head(N_SHOWN_PAIRS)
         return list(pairs.itertuples(index=False, name=None))
 
     def _shown_label_errors(self) -> pd.DataFrame:
-        """Return the rows of `label_errors` that a page shows."""
+        """Return the rows of `label_errors` that a page shows.
+
+        Returns
+        -------
+        DataFrame
+        """
         if self.label_errors is None:
             return pd.DataFrame({"row": np.empty(0, dtype=np.intp)})
-        return self.label_errors.head(_SHOWN_LABEL_ERRORS)
+        return self.label_errors.head(N_SHOWN_LABEL_ERRORS)
 
     def examples_of(self, true: Any, predicted: Any) -> NDArray[np.intp]:
         """Return the rows of `X` that show a confused pair best, at most 8.
@@ -532,7 +359,7 @@ class EvaluationReport:
             Rows with this true and this predicted label, the most confident first.
         """
         of_pair = (self.y_true == true) & (self._labels == predicted) & self._answered
-        return most_confident_first(np.flatnonzero(of_pair), self.confidence)[:_IMAGES_A_PAIR]
+        return most_confident_first(np.flatnonzero(of_pair), self.confidence)[:N_IMAGES_OF_PAIR]
 
     def __repr__(self) -> str:
         rejected = "" if self.rejected is None else f", n_rejected={self.n_rejected}"
@@ -645,7 +472,20 @@ class EvaluationReport:
         TypeError, ValueError
             If `n_images` is no whole number or out of range.
         """
-        from ._html import render, write_atomically
+        check_count(n_images, "n_images", 0, MAX_IMAGES)
+        target = file_path(path, example="report.html")
+        page = render(self._page_data(), title=title, n_images=n_images)
+        with atomic_write(target) as partial:
+            partial.write_text(page, encoding="utf-8")
+        return target
 
-        check_count(n_images, "n_images", 0, _KEPT_IMAGES)
-        return write_atomically(path, lambda: render(self, title=title, n_images=n_images))
+    def _page_data(self) -> PageData:
+        own: dict[str, Any] = {
+            "labels": self._labels,
+            "counts": self._counts,
+            "rejected_by_class": self._rejected_by_class,
+            "pairs": [(*pair, self.examples_of(*pair).tolist()) for pair in self._shown_pairs()],
+            "suspects": self._shown_label_errors(),
+        }
+        names = [field.name for field in fields(PageData) if field.name not in own]
+        return PageData(**own, **{name: getattr(self, name) for name in names})

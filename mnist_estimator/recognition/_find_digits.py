@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..preprocessing._digit_normalizer import SIDE, as_bytes
+from ..preprocessing._digit_image import SIDE, as_bytes
 from ._binarization import find_ink
 from ._open_image import open_page, page_to_grey
 from ._ruled_lines import remove_ruled_lines

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from ..preprocessing._digit_normalizer import SIDE, as_bytes
+from ..preprocessing._digit_image import SIDE, as_bytes
 from ..utils._fitted import fitted_parts
 from ..utils._palette import BLUE, VERMILION
 from ..utils._predictions import find_rejecting, predict

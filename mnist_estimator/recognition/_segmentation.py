@@ -13,7 +13,7 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
-from ..preprocessing._digit_normalizer import fit_box
+from ..preprocessing._digit_image import fit_box
 from ._binarization import Ink, weighted_median
 
 MOST_PARTS = 10_000

@@ -13,7 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
 from mnist_estimator import OcclusionDisplay
-from mnist_estimator.evaluation._occlusion import occlusion_map, overlay
+from mnist_estimator.evaluation import occlusion_map
+from mnist_estimator.evaluation._plot._occlusion_display import overlay
 
 
 class Looks(ClassifierMixin, BaseEstimator):

@@ -1,0 +1,1 @@
+"""Displays: they draw what the other modules compute."""
