@@ -1,4 +1,4 @@
-"""What the command line does with a fitted pipeline: predict, evaluate, export, draw."""
+"""The commands that use a fitted pipeline: predict, evaluate, export, draw."""
 
 import argparse
 import csv
@@ -59,7 +59,7 @@ def run_predict(options: argparse.Namespace) -> int:
             for batches, images in _joined(_good_batches(opened, skipped)):
                 light += _count_light(images, model.image_spec) if batches[0].picture else 0
                 labels, proba = model.classify(images, invert=options.invert)
-                if names:  # not before there is something to write
+                if names:  # no header without rows
                     writer.writerow(names)
                     names = []
                 _write_rows(writer, batches, labels, proba, options.probabilities)
@@ -79,7 +79,7 @@ def run_predict(options: argparse.Namespace) -> int:
 
 
 def run_evaluate(options: argparse.Namespace) -> int:
-    """Print how well a pipeline does on images with labels.
+    """Print the metrics of a pipeline on images with labels.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def run_export(options: argparse.Namespace) -> int:
 
 
 def run_draw(options: argparse.Namespace) -> int:
-    """Serve a page where a pipeline reads what is drawn, until Ctrl-C.
+    """Serve a page to draw digits, which a pipeline classifies, until Ctrl-C.
 
     Parameters
     ----------
@@ -175,8 +175,8 @@ def run_draw(options: argparse.Namespace) -> int:
     if model.image_spec.image_shape != (28, 28, 1) or model.image_spec.value_range is None:
         scale = "" if model.image_spec.value_range is not None else ", without an ImageScaler"
         raise ValueError(
-            "draw needs a model with an ImageScaler that reads grey images of 28×28 pixels; "
-            f"{model_path} reads {model.image_spec}{scale}. Train one on MNIST "
+            "draw needs a model with an ImageScaler for grey images of 28×28 pixels; "
+            f"{model_path} takes {model.image_spec}{scale}. Train one on MNIST "
             "(mnist-estimator train), or on images that DigitNormalizer has normalized."
         )
     with warnings.catch_warnings():
@@ -194,7 +194,7 @@ def run_draw(options: argparse.Namespace) -> int:
 
 
 def _check_there(paths: Iterable[Path]) -> None:
-    """See that files exist, before seconds go into loading the model."""
+    """Check that files exist, before the model is loaded."""
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"{path}: there is no such file or folder.")
@@ -232,7 +232,7 @@ def _labelled_data(
 def _opened(
     options: argparse.Namespace, model: LoadedModel, skipped: list[str] | None
 ) -> Iterator["ImageSource"]:
-    """Open the inputs; leave out those that cannot be if ``skipped`` takes them."""
+    """Open the inputs; those that cannot be opened go to ``skipped``, if it is a list."""
     from .inputs._base import InputError, InputSpec
     from .inputs._open import open_images
 
@@ -249,7 +249,7 @@ def _opened(
 
 
 def _good_batches(opened: Iterable["ImageSource"], skipped: list[str] | None) -> Iterator["Batch"]:
-    """Yield batches; leave out what follows a fault in a file if ``skipped`` takes it."""
+    """Yield batches; the rest of a damaged file is left out if ``skipped`` is a list."""
     from .inputs._base import InputError
 
     for images in opened:
@@ -309,7 +309,7 @@ def _count_light(images: "NDArray[Any]", image_spec: "ImageSpec") -> int:
 
 @contextmanager
 def _csv_writer(output: Path | None) -> Iterator[Any]:
-    """Give what writes rows of CSV to a file, which appears whole or not at all, or to stdout."""
+    """Open a CSV writer to a file, written atomically, or to stdout."""
     how: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
     if output is None:
         if hasattr(sys.stdout, "reconfigure"):

@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """How a command ended; ``meaning`` says it in words, for the help."""
+    """How a command ended; ``meaning`` is its text in the help."""
 
     meaning: str
 
@@ -16,13 +16,13 @@ class ExitCode(IntEnum):
         return member
 
     DONE = 0, "done"
-    ERROR = 1, "the data, the model or a file is at fault; one line on stderr tells what"
+    ERROR = 1, "invalid data, model or file; one line on stderr says which"
     USAGE = 2, "wrong arguments"
     BELOW_MIN_ACCURACY = 3, "evaluate: the accuracy is below --min-accuracy"
     SKIPPED = 4, "done, but --skip-bad left out files, which stderr lists"
     OTHER_VALUE_RANGE = 5, "the values of the images have another range than in training"
     INTERRUPTED = 130, "Ctrl-C; 0 for draw, once the page is there, as that is how it ends"
-    BROKEN_PIPE = 141, 'nobody reads the output any more, as in "| head"'
+    BROKEN_PIPE = 141, 'the reader of the output is gone, as in "| head"'
 
 
 def exit_code_table() -> str:

@@ -1,4 +1,4 @@
-"""A saved model as the commands use it: found, loaded, asked with images from files."""
+"""The saved model of a command: found, loaded, and called with images from files."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class LoadedModel(NamedTuple):
-    """A fitted pipeline, and what the files have to suit."""
+    """A fitted pipeline, and the images that it takes."""
 
     pipe: Any
     image_spec: "ImageSpec"
@@ -77,7 +77,7 @@ def find_model(path: Path) -> Path:
 
 
 def load_model(path: Path) -> LoadedModel:
-    """Load a model, and see what images it takes.
+    """Load a model, and find out which images it takes.
 
     Raises
     ------

@@ -20,11 +20,11 @@ DRAWING_PORT = 8028
 N_TRAIN = 60_000
 
 COMMANDS = {
-    "train": ("_train", "train a network on MNIST and report how well it reads (the default)"),
-    "predict": ("_commands", "read images from files, and write labels as CSV"),
-    "evaluate": ("_commands", "report how well a model does on images with labels"),
+    "train": ("_train", "train a network on MNIST and report its accuracy (the default)"),
+    "predict": ("_commands", "classify images from files, and write labels as CSV"),
+    "evaluate": ("_commands", "report the metrics of a model on images with labels"),
     "export": ("_commands", "write a model as an ONNX file"),
-    "draw": ("_commands", "serve a page where a model takes what is drawn"),
+    "draw": ("_commands", "serve a page to draw digits, which a model classifies"),
 }
 """Where each command's function is, and what it does."""
 
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain("interrupted.")
         return ExitCode.INTERRUPTED
     except MemoryError:
-        _complain("the memory does not suffice. Take fewer images at once, or .npy files.")
+        _complain("not enough memory. Take fewer images at once, or .npy files.")
     except OSError as error:
         if error.filename is not None or error.strerror is None:
             place = "" if error.filename is None else f"{error.filename}: "
@@ -80,7 +80,7 @@ def _run(arguments: list[str]) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.command == "evaluate" and options.data is not None and options.source is not None:
-        parser.error("--source tells where MNIST comes from; give it or DATA, not both")
+        parser.error("--source says where MNIST comes from; give it or DATA, not both")
     module = importlib.import_module(f".{COMMANDS[options.command][0]}", __package__)
     with warnings.catch_warnings():
         if hasattr(options, "force"):
@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         usage="mnist-estimator [train] [options]\n"
         "       mnist-estimator {predict,evaluate,export,draw} MODEL ... [options]",
         description="Train a convolutional network on MNIST, and use it. "
-        '"mnist-estimator COMMAND --help" tells the options of a command.',
+        '"mnist-estimator COMMAND --help" lists the options of a command.',
         epilog=exit_code_table(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -179,7 +179,7 @@ label, first or last, is left out where its values tell it; else --label-column 
         help="a picture (PNG, JPEG, BMP, GIF, TIFF, WebP, PPM), a folder of them, an IDX, .npy, "
         ".npz, CSV or Parquet file, gzipped or not, a pipe, or - for stdin")  # fmt: skip
     add("--output", type=Path, metavar="FILE",
-        help="file for the CSV, which appears whole or not at all (default: stdout)")  # fmt: skip
+        help="file for the CSV, written atomically (default: stdout)")  # fmt: skip
     add("--probabilities", action="store_true",
         help="add a column for each class, named probability_LABEL")  # fmt: skip
     _add_reading(parser)

@@ -14,7 +14,7 @@ class PlainConsole(Console):
         super().__init__(highlight=False, markup=False, emoji=False, soft_wrap=True, **options)
 
     def on_broken_pipe(self) -> None:
-        """Leave it to the caller that nobody reads any more; rich would exit with 1."""
+        """Raise to the caller when the reader is gone; rich would exit with 1."""
         raise
 
 
@@ -24,7 +24,7 @@ def progress_bar(*, shown: bool) -> Progress:
     Parameters
     ----------
     shown : bool
-        Whether it is wanted. It is shown in a terminal only.
+        Whether to show it; only ever in a terminal.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def progress_bar(*, shown: bool) -> Progress:
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow with Ctrl-C put off: one that comes meanwhile is lost in the import."""
+    """Import TensorFlow with Ctrl-C deferred: the import would swallow it."""
     pressed: list[int] = []
     previous = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
     try:

@@ -34,7 +34,7 @@ def run_train(options: argparse.Namespace) -> int:
     Returns
     -------
     int
-        Exit code: 0, or 130 after Ctrl-C; what was learned until then is kept.
+        Exit code: 0, or 130 after Ctrl-C; the weights trained so far are kept.
     """
     console = PlainConsole(quiet=options.quiet)
     options.fitted = False
@@ -45,7 +45,7 @@ def run_train(options: argparse.Namespace) -> int:
         PlainConsole(stderr=True).print(
             f"Interrupted; the fitted pipeline is in {kept}."
             if options.fitted
-            else "Interrupted before anything was learned; nothing was written."
+            else "Interrupted before the end of the first epoch; nothing was written."
         )
         return ExitCode.INTERRUPTED
 
@@ -115,7 +115,7 @@ def _fit(pipe: "Pipeline", X: Any, y: Any, console: Console) -> bool:
 def _facts(
     options: argparse.Namespace, pipe: "Pipeline", n_images: int, seconds: float
 ) -> dict[str, Any]:
-    """Return how the numbers came about."""
+    """Return the settings, times and versions of the training."""
     import platform
 
     import keras
@@ -142,7 +142,7 @@ def _facts(
 
 
 def _make_folder(folder: Path, option: str) -> None:
-    """Make a folder and see that it takes files, before anything is trained."""
+    """Create a folder and check that it is writable, before anything is trained."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -175,7 +175,7 @@ def _write_results(
     history = pd.DataFrame(pipe[-1].history_)
     history.index += 1
     history.to_csv(folder / "history.csv", index_label="epoch")
-    report.to_html(folder / "report.html", title="MNIST: how well the network reads digits")
+    report.to_html(folder / "report.html", title="MNIST test set")
 
     def save(display: Any, name: str) -> None:
         display.figure_.savefig(folder / name, dpi=150, bbox_inches="tight")

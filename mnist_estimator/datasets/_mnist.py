@@ -1,4 +1,4 @@
-"""Load MNIST, and prove that it is MNIST."""
+"""Load MNIST, verified by checksums."""
 
 import os
 from typing import Any, Literal, overload
@@ -60,7 +60,7 @@ def load_mnist(
     """Load the MNIST handwritten digits.
 
     Whatever the source, each array is compared with the SHA-256 of the
-    original file, so what is returned is MNIST to the last byte, in the
+    original file, so the result is identical to MNIST, in the
     original order. The arrays belong to the caller, who may change them.
 
     Parameters
@@ -101,7 +101,7 @@ def load_mnist(
         frame : DataFrame of shape (n, 785) or None
             ``data`` and ``target`` together, only if ``as_frame=True``.
         DESCR : str
-            What the data are, with copyright, licence and reference.
+            Description of the data, with copyright, licence and reference.
         filename : str
             The file or folder that was read; for OpenML its cache.
         source : str
@@ -114,7 +114,7 @@ def load_mnist(
     TypeError
         If a parameter is of the wrong type.
     ValueError
-        If ``subset`` or ``source`` is not known, or if what was read is
+        If ``subset`` or ``source`` is not known, or if the data are
         damaged or not MNIST.
     FileNotFoundError
         If a file or folder is missing.

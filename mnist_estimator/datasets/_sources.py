@@ -1,4 +1,4 @@
-"""Where MNIST comes from: four kinds of source, each checked to the last byte."""
+"""The sources of MNIST: four kinds, each verified by checksums."""
 
 import difflib
 import gzip
@@ -68,7 +68,7 @@ def _bad(path: Path, what: str) -> ValueError:
 
 
 def _verified(found: Mapping[str, Any], wanted: _Wanted, path: Path) -> _Read:
-    """Return the arrays wanted if each is MNIST's to the last byte."""
+    """Return the requested arrays after a check of their checksums."""
     arrays = []
     for array in wanted:
         if array.key not in found:
@@ -265,7 +265,7 @@ def _read_openml(wanted: _Wanted) -> _Read:
 
 @contextmanager
 def _undone_on_failure(cache: Path) -> Iterator[None]:
-    """Remove what a failed ``fetch_openml`` has added to its cache.
+    """Remove the files that a failed ``fetch_openml`` added to its cache.
 
     A reply cut short is cached like any other: the check comes after the rename.
     """
@@ -296,7 +296,7 @@ _SOURCES: dict[str, Callable[[_Wanted], _Read]] = {
 
 
 def find_reader(source: Any) -> Callable[[_Wanted], _Read]:
-    """Return what reads the ``source`` of ``load_mnist``.
+    """Return the reader for the ``source`` of ``load_mnist``.
 
     Parameters
     ----------
@@ -306,8 +306,8 @@ def find_reader(source: Any) -> Callable[[_Wanted], _Read]:
     Returns
     -------
     callable
-        Takes the entries of ``SUBSETS`` that are wanted; returns their arrays,
-        verified, and where they lie.
+        Takes entries of ``SUBSETS``; returns their arrays, verified, and the
+        path that they were read from.
 
     Raises
     ------
@@ -340,6 +340,6 @@ def listed(names: Iterable[str]) -> str:
 
 
 def remedy(given: str, allowed: Iterable[str]) -> str:
-    """Return what to pass instead: the nearest name, if one is near."""
+    """Return the remedy for an error: the nearest name, if one is near."""
     close = difflib.get_close_matches(given.lower(), allowed, n=1)
     return f"Did you mean {close[0]!r}?" if close else "Pass one of these."

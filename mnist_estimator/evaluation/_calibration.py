@@ -8,12 +8,12 @@ from numpy.typing import ArrayLike, NDArray
 def calibration_table(
     correct: ArrayLike, confidence: ArrayLike, *, n_bins: int = 15
 ) -> pd.DataFrame:
-    """Compare confidence and accuracy, bin by bin.
+    """Compute confidence and accuracy by bin of confidence.
 
     Parameters
     ----------
     correct : array-like of bool of shape (n_samples,)
-        Whether each prediction is right.
+        Whether each prediction is correct.
     confidence : array-like of float of shape (n_samples,)
         Probability of each predicted label, in [0, 1].
     n_bins : int, default=15
@@ -31,17 +31,17 @@ def calibration_table(
         If the lengths differ or are 0, a confidence lies outside [0, 1], or
         `n_bins` is below 1.
     """
-    right, sure = _check_pairs(correct, confidence)
+    is_correct, checked = _check_pairs(correct, confidence)
     # Probabilities in float32 may exceed 1 by a rounding error.
-    if not ((sure >= 0) & (sure <= 1 + 1e-6)).all():
+    if not ((checked >= 0) & (checked <= 1 + 1e-6)).all():
         raise ValueError(
-            f"confidence must lie in [0, 1]; got values from {sure.min()} to {sure.max()}. "
+            f"confidence must lie in [0, 1]; got values from {checked.min()} to {checked.max()}. "
             "Pass probabilities, not scores."
         )
     if n_bins < 1:
         raise ValueError(f"n_bins must be at least 1; got {n_bins}. The default is 15.")
     edges = np.linspace(0, 1, n_bins + 1)
-    bins = np.searchsorted(edges[1:-1], sure, side="left")
+    bins = np.searchsorted(edges[1:-1], checked, side="left")
     counts = np.bincount(bins, minlength=n_bins)
     means = [
         np.divide(
@@ -50,7 +50,7 @@ def calibration_table(
             out=np.full(n_bins, np.nan),
             where=counts > 0,
         )
-        for values in (sure, right)
+        for values in (checked, is_correct)
     ]
     return pd.DataFrame(
         {
@@ -69,31 +69,31 @@ def coverage_table(correct: ArrayLike, score: ArrayLike) -> pd.DataFrame:
     Parameters
     ----------
     correct : array-like of bool of shape (n_samples,)
-        Whether each prediction is right.
+        Whether each prediction is correct.
     score : array-like of float of shape (n_samples,)
-        How sure the classifier is, such as the probability of the predicted label.
+        Confidence, such as the probability of the predicted label.
 
     Returns
     -------
     DataFrame
         A row for each score that occurs, highest first. Columns: ``threshold``, the score;
         ``coverage``, the share of samples with this score or a higher one; ``accuracy``, the
-        share of right predictions among those.
+        share of correct predictions among those.
 
     Raises
     ------
     ValueError
         If the lengths differ or are 0.
     """
-    right, sure = _check_pairs(correct, score)
-    order = np.argsort(-sure, kind="stable")
-    falling = sure[order]
+    is_correct, scores = _check_pairs(correct, score)
+    order = np.argsort(-scores, kind="stable")
+    falling = scores[order]
     ends = np.flatnonzero(np.append(falling[1:] < falling[:-1], True))
     return pd.DataFrame(
         {
             "threshold": falling[ends],
             "coverage": (ends + 1) / len(falling),
-            "accuracy": np.cumsum(right[order])[ends] / (ends + 1),
+            "accuracy": np.cumsum(is_correct[order])[ends] / (ends + 1),
         }
     )
 
@@ -101,19 +101,19 @@ def coverage_table(correct: ArrayLike, score: ArrayLike) -> pd.DataFrame:
 def _check_pairs(
     correct: ArrayLike, confidence: ArrayLike
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    right, sure = np.asarray(correct, dtype=bool), np.asarray(confidence, dtype=float)
-    if right.shape != sure.shape or right.ndim != 1 or right.size == 0:
+    is_correct, values = np.asarray(correct, dtype=bool), np.asarray(confidence, dtype=float)
+    if is_correct.shape != values.shape or is_correct.ndim != 1 or is_correct.size == 0:
         raise ValueError(
             "correct and confidence must be one-dimensional, of one length, at least 1; "
-            f"got the shapes {right.shape} and {sure.shape}."
+            f"got the shapes {is_correct.shape} and {values.shape}."
         )
-    return right, sure
+    return is_correct, values
 
 
 def expected_calibration_error(
     correct: ArrayLike, confidence: ArrayLike, *, n_bins: int = 15
 ) -> float:
-    r"""Compute by how much confidence and accuracy differ on average.
+    r"""Compute the expected calibration error: the mean gap between confidence and accuracy.
 
     The samples are put into bins :math:`B_m` of equal width by confidence;
     the result is :math:`\sum_m \frac{|B_m|}{n} |acc(B_m) - conf(B_m)|`.
@@ -121,7 +121,7 @@ def expected_calibration_error(
     Parameters
     ----------
     correct : array-like of bool of shape (n_samples,)
-        Whether each prediction is right.
+        Whether each prediction is correct.
     confidence : array-like of float of shape (n_samples,)
         Probability of each predicted label, in [0, 1].
     n_bins : int, default=15

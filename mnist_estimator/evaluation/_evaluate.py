@@ -26,28 +26,28 @@ def evaluate(
     image_shape: Sequence[int] | None = None,
     n_occlusion_maps: int = 0,
 ) -> EvaluationReport:
-    """Evaluate a fitted classifier on data it has not seen.
+    """Evaluate a fitted classifier on test data.
 
     Parameters
     ----------
     estimator : fitted classifier
         Any classifier, pipeline or search. Without `predict_proba` the report
         has no log loss, calibration error and confidence. Samples that a
-        :class:`~mnist_estimator.RejectingClassifier` rejects are counted as such, and are
-        no mistakes.
+        :class:`~mnist_estimator.RejectingClassifier` rejects are counted as rejected, not as
+        mistakes.
     X : array-like or DataFrame of shape (n_samples, ...)
         Samples in the form that `estimator` takes.
     y : array-like of shape (n_samples,)
-        True labels, of the kind `estimator` was fitted on. Labels it has never
-        seen are allowed, and count as mistakes.
+        True labels, of the kind `estimator` was fitted on. Labels unknown to it
+        are allowed, and count as mistakes.
     image_shape : sequence of int, default=None
         (height, width) or (height, width, channels) of flat rows, for showing
         mistakes. None takes the estimator's `image_shape_` if it has one, else
         takes rows of at least 8 × 8 pixels as square; if they cannot be, the
         report has no images.
     n_occlusion_maps : int, default=0
-        For so many of the most confident mistakes, at most 40, the report has a map of
-        what the classifier looks at. Each takes about as long as to predict 1,000 images.
+        Number of the most confident mistakes with an occlusion map, at most 40. Each takes
+        about as long as the prediction of 1,000 images.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def evaluate(
     NotFittedError
         If `estimator` is not fitted.
     TypeError
-        If `estimator` is no classifier.
+        If `estimator` is not a classifier.
     ValueError
         If `X` is empty, `y` has another length than `X`, missing labels, or
         labels of another kind than the estimator's; if `image_shape` does
@@ -84,7 +84,7 @@ def evaluate(
     check_targets(y_true)
     classes = np.unique(np.concatenate([y_true, labels] + ([] if seen is None else [seen])))
     aligned = None
-    if proba is not None and seen is not None:  # a class never seen in training has probability 0
+    if proba is not None and seen is not None:  # unknown classes have probability 0
         aligned = np.zeros((len(y_true), len(classes)), dtype=np.result_type(proba, np.float32))
         aligned[:, np.searchsorted(classes, seen)] = proba
     wrong = y_true != labels if rejected is None else (y_true != labels) & ~rejected
@@ -133,7 +133,7 @@ def _shown_rows(report: EvaluationReport) -> NDArray[np.intp]:
 def _images_of(
     estimator: Any, X: Any, indices: NDArray[Any], image_shape: Sequence[int] | None
 ) -> NDArray[Any] | None:
-    """Return the rows as images, None if they are none; what the user asked for must work."""
+    """Return the rows as images, or None if they are not images and no shape was given."""
     rows = take_rows(X, indices)
     if image_shape is not None:
         return as_images(rows, image_shape)

@@ -118,7 +118,7 @@ def render(data: PageData, *, title: str, n_images: int) -> str:
     title : str
         The heading.
     n_images : int
-        At most so many mistakes are shown.
+        Maximum number of mistakes shown.
 
     Returns
     -------
@@ -209,7 +209,7 @@ def _trust_charts(data: PageData) -> list[dict[str, Any]]:
 
 
 def _thinned(coverage: pd.DataFrame, n_points: int = 400) -> pd.DataFrame:
-    """Leave out points of the curve that lie closer than the eye can tell apart."""
+    """Leave out points of the curve that are too close to be distinguished."""
     step = (coverage["coverage"] * n_points).astype(int)
     steep = coverage["accuracy"].diff().abs() > 0.001
     return coverage[~step.duplicated(keep="last") | steep]
@@ -250,7 +250,7 @@ def _svg(figure: Any) -> Any:
     drawing = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", drawing, count=1)
     for color, replacement in _PAGE_COLORS.items():
         drawing = drawing.replace(color, replacement)
-    return Markup(drawing)  # drawn by us from numbers only: nothing to escape
+    return Markup(drawing)  # drawn from numbers only: nothing to escape
 
 
 def _confusion_cells(data: PageData) -> list[dict[str, Any]]:
@@ -297,7 +297,7 @@ def _mistake_pictures(data: PageData, n_images: int) -> list[dict[str, Any]]:
 
 
 def _confused_pictures(data: PageData) -> list[dict[str, Any]]:
-    """Return the most confused pairs of which there are images."""
+    """Return the most confused pairs that have images."""
     groups = []
     for true, predicted, candidates in data.pairs:
         rows = [row for row in candidates if row in data.examples]
@@ -308,7 +308,7 @@ def _confused_pictures(data: PageData) -> list[dict[str, Any]]:
 
 
 def _suspect_pictures(data: PageData) -> list[dict[str, Any]]:
-    """Return the samples of suspected labels of which there are images."""
+    """Return the suspected label errors that have images."""
     shown: list[dict[Any, Any]] = data.suspects.to_dict("records")
     records = [record for record in shown if record["row"] in data.examples]
     pictures = _pictures_of(data, [record["row"] for record in records])
@@ -316,7 +316,7 @@ def _suspect_pictures(data: PageData) -> list[dict[str, Any]]:
 
 
 def _rejected_pictures(data: PageData) -> list[dict[str, Any]]:
-    """Return the rejected samples of which there are images, the least confident first."""
+    """Return the rejected samples that have images, the least confident first."""
     rows = [row for row in data.rejections.tolist() if row in data.examples]
     return [
         picture

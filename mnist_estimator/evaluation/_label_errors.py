@@ -1,4 +1,4 @@
-"""Which labels are probably wrong: confident learning."""
+"""Probable label errors, by confident learning."""
 
 from typing import Any
 
@@ -17,20 +17,20 @@ from ..utils._wording import shown
 def find_label_errors(estimator: Any, X: Any, y: ArrayLike, *, cv: Any = 5) -> pd.DataFrame:
     """Find samples whose label is probably wrong, by cross-validation.
 
-    Each sample is judged by a classifier that has not learned its label.
+    The probabilities of each sample come from a classifier that was not fitted on it.
 
     Parameters
     ----------
     estimator : classifier
         With ``predict_proba``; a pipeline or search will do. It is cloned. One with a reject
-        option judges by its probabilities, which it gives of rejected samples, too.
+        option is used by its probabilities, which it also gives for rejected samples.
     X : array-like or DataFrame of shape (n_samples, ...)
         Samples in the form that ``estimator`` takes.
     y : array-like of shape (n_samples,)
         The labels in question.
     cv : int, cross-validation generator, iterable or "prefit", default=5
         The folds, each sample in one of them. "prefit": ``estimator`` is fitted, on other
-        samples than these, and judges all of them.
+        samples than these, and predicts all of them.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def find_label_errors(estimator: Any, X: Any, y: ArrayLike, *, cv: Any = 5) -> p
     Raises
     ------
     TypeError
-        If ``estimator`` is no classifier or has no ``predict_proba``.
+        If ``estimator`` is not a classifier or has no ``predict_proba``.
     ValueError
         If X and y do not fit together, labels are of another kind than the estimator's, or the
         folds do not hold each sample once.
@@ -55,10 +55,10 @@ def find_label_errors(estimator: Any, X: Any, y: ArrayLike, *, cv: Any = 5) -> p
     Uncertainty in Dataset Labels. Journal of Artificial Intelligence Research 70, 2021. The
     threshold of a class is the mean probability that samples labelled so get for it. A sample
     belongs confidently to the most probable class that reaches its threshold; it counts as an
-    error if that is not its label. Those found are few and mostly true; where labels are
-    nearly all right, read on in the order of the table. The package cleanlab calls the two
+    error if that is not its label. Precision is high and recall low: where nearly all labels
+    are correct, also check the rows after the confident ones. The package cleanlab calls the two
     ``filter_by="confident_learning"`` and ``return_indices_ranked_by="self_confidence"``, and
-    finds the same.
+    returns the same rows.
 
     Examples
     --------
@@ -82,15 +82,15 @@ def find_label_errors(estimator: Any, X: Any, y: ArrayLike, *, cv: Any = 5) -> p
         proba, classes = _probabilities(estimator, X, labels, None)
         return suspect_labels(labels, proba, classes)
     proba = np.zeros((len(labels), len(classes)))
-    n_judged = np.zeros(len(labels), dtype=int)
+    n_predicted = np.zeros(len(labels), dtype=int)
     for kept, held_out in check_cv(cv, labels, classifier=True).split(X, labels):
         fitted = clone(estimator).fit(take_rows(X, kept), labels[kept])
         proba[held_out] = _probabilities(fitted, take_rows(X, held_out), labels, classes)[0]
-        n_judged[held_out] += 1
-    if (n_judged != 1).any():
+        n_predicted[held_out] += 1
+    if (n_predicted != 1).any():
         raise ValueError(
             "cv must hold out each sample once; got folds that hold out some of them "
-            f"{n_judged.min()} times and some {n_judged.max()} times. Pass a KFold or a number."
+            f"{n_predicted.min()} times and some {n_predicted.max()} times. Pass a KFold or int."
         )
     return suspect_labels(labels, proba, classes)
 
@@ -103,7 +103,7 @@ def _probabilities(
     check_same_kind(labels, seen)
     if classes is None:
         classes = np.unique(np.concatenate([labels, seen]))
-    aligned = np.zeros((len(proba), len(classes)))  # what a fold does not know has probability 0
+    aligned = np.zeros((len(proba), len(classes)))  # classes unknown in a fold have probability 0
     aligned[:, np.searchsorted(classes, seen)] = proba
     return aligned, classes
 

@@ -1,4 +1,4 @@
-"""What a classifier looks at: how its answer changes when a part of the image is covered."""
+"""Occlusion maps: how a probability changes when a part of the image is covered."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from ..utils._input_checks import check_count
 from ..utils._predictions import predict, predict_proba
 from ..utils._wording import shown
 
-_BATCH_SIZE = 1024  # images judged at once
+_BATCH_SIZE = 1024  # images
 
 
 def occlusion_map(
@@ -23,10 +23,10 @@ def occlusion_map(
     patch_size: int | None = None,
     image_shape: Any = None,
 ) -> NDArray[np.float64]:
-    """Compute how much each pixel counts for a label, by covering patches of the image.
+    """Compute how much each pixel contributes to the probability of a label, by occlusion.
 
-    A square slides over the image and takes the image's median, which for a digit is the
-    background. A pixel's value is the mean fall of the label's probability over all squares
+    A square filled with the image's median, for a digit the background, slides over the
+    image. A pixel's value is the mean decrease of the label's probability over all squares
     that cover it.
 
     Parameters
@@ -48,8 +48,8 @@ def occlusion_map(
     Returns
     -------
     ndarray of float of shape (height, width)
-        In [-1, 1]. Above 0: covering the place makes the label less probable, so what is
-        there speaks for it. Below 0: it speaks against it.
+        In [-1, 1]. Positive where covering the pixel makes the label less probable
+        (evidence for it), negative where it makes it more probable.
 
     Raises
     ------
@@ -58,8 +58,8 @@ def occlusion_map(
     TypeError
         If ``estimator`` has no ``predict_proba``, or the pixels are not numbers.
     ValueError
-        If ``image`` is no image, ``label`` is none of the classes, or ``patch_size`` is out of
-        range.
+        If ``image`` is not one image, ``label`` is not one of the classes, or ``patch_size``
+        is out of range.
 
     References
     ----------

@@ -42,14 +42,14 @@ def _pick(rows: NDArray[Any], columns: NDArray[np.intp]) -> NDArray[Any]:
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class EvaluationReport:
-    """What a classifier made of some test data; made by :func:`evaluate`.
+    """Metrics of a classifier on test data, made by :func:`evaluate`.
 
-    `print(report)` shows the main numbers, `report.to_html(path)` writes them
-    all, with pictures, on a page. Each number and table is a property.
+    `print(report)` shows the main numbers; `report.to_html(path)` writes a page with
+    all of them and with images. Each number and table is a property.
 
     Where the classifier has a reject option, accuracy, precision, recall, F1, mistakes and
-    confusions are those of the samples that it answered. Log loss, calibration, coverage
-    and label errors judge its probabilities, of all samples.
+    confusions refer to the samples that are not rejected. Log loss, calibration, coverage
+    and label errors refer to the probabilities of all samples.
 
     Attributes
     ----------
@@ -63,19 +63,19 @@ class EvaluationReport:
         Probabilities, columns as in `classes`; 0 for labels that the estimator
         does not know. None without `predict_proba`.
     images : ndarray of shape (n_images, height, width[, channels]) or None
-        The first 100 of `mistakes` as images. None if the samples are no images.
+        The first 100 of `mistakes` as images. None if the samples are not images.
     examples : dict of int to ndarray of shape (height, width[, channels])
         By their row in `X`, images of the most confused pairs, of samples with suspected
-        labels and of 24 rejected ones; empty if the samples are no images.
+        labels and of 24 rejected ones; empty if the samples are not images.
     occlusion_maps : dict of int to ndarray of shape (height, width)
-        By their row in `X`, what counts for the predicted label of the most confident
+        By their row in `X`, occlusion maps of the predicted label of the most confident
         mistakes, from :func:`~mnist_estimator.evaluation.occlusion_map`; empty unless asked for.
     history : dict of str to list of float, or None
         The estimator's `history_`, if it has one.
     best_epoch : int or None
         The estimator's `best_epoch_`, counted from 1, if it has one.
     model_name, model_description : str
-        Class of the classifier, and what the estimator prints as.
+        Class name of the classifier, and the estimator's representation.
     """
 
     __module__ = "mnist_estimator.evaluation"  # pickles name it
@@ -143,7 +143,7 @@ class EvaluationReport:
         By E. B. Wilson: Probable Inference, the Law of Succession, and Statistical
         Inference. Journal of the American Statistical Association 22, 1927.
         """
-        if self.n_answered == 0:  # nothing is known
+        if self.n_answered == 0:  # no samples
             return 0.0, 1.0
         n_correct = int(np.sum((self.y_true == self._labels)[self._answered]))
         interval = binomtest(n_correct, self.n_answered).proportion_ci(0.95, method="wilson")
@@ -314,11 +314,11 @@ class EvaluationReport:
 
     @cached_property
     def label_errors(self) -> pd.DataFrame | None:
-        """Samples whose true label is suspected to be wrong; None without `proba`.
+        """Samples whose label is probably wrong; None without `proba`.
 
         The most suspicious first. The columns: row, label, suggested, label_probability,
         suggested_probability, confident; see :func:`~mnist_estimator.find_label_errors`.
-        It takes for granted that the estimator has not learned from these samples.
+        The estimator must not have been fitted on these samples.
         """
         if self.proba is None:
             return None
@@ -346,7 +346,7 @@ class EvaluationReport:
         return self.label_errors.head(N_SHOWN_LABEL_ERRORS)
 
     def examples_of(self, true: Any, predicted: Any) -> NDArray[np.intp]:
-        """Return the rows of `X` that show a confused pair best, at most 8.
+        """Return rows of `X` that are examples of a confused pair, at most 8.
 
         Parameters
         ----------
@@ -383,7 +383,7 @@ class EvaluationReport:
 
     def _headline(self) -> list[str]:
         if self.n_answered == 0:
-            return [f"All {self.n_samples:,} samples rejected: there is no accuracy"]
+            return [f"All {self.n_samples:,} samples rejected: accuracy undefined"]
         low, high = self.accuracy_interval
         accuracy = (
             f"Accuracy {100 * self.accuracy:.2f} % "
@@ -408,7 +408,7 @@ class EvaluationReport:
             "precision_weighted", "precision_macro" and so on for recall and
             f1, "log_loss", "ece", "per_class" (by label as str), "confusion"
             ("labels", "counts" with true labels as rows, and with a reject option
-            "rejected") and "top_confusions". What is not known is None.
+            "rejected") and "top_confusions". Undefined values are None.
         """
         averages = {
             f"{metric}_{kind}": value
@@ -441,13 +441,12 @@ class EvaluationReport:
         title: str = "Evaluation report",
         n_images: int = 40,
     ) -> Path:
-        """Write the report as one page that needs nothing beside it.
+        """Write the report as a self-contained HTML page.
 
         The page holds the numbers, the table of classes, the learning curves
-        if the estimator has a history, how far its confidence can be trusted, the
-        confusion matrix, the most confused pairs with examples, the most confident
-        mistakes, what the classifier looked at in some, and suspected label errors.
-        The file appears whole or not at all.
+        if the estimator has a history, calibration, accuracy by coverage, the confusion
+        matrix, the most confused pairs with examples, the most confident mistakes, their
+        occlusion maps, and suspected label errors. The file is written atomically.
 
         Parameters
         ----------
@@ -456,7 +455,7 @@ class EvaluationReport:
         title : str, default="Evaluation report"
             The page's heading.
         n_images : int, default=40
-            At most so many mistakes are shown, from 0 to 100.
+            Maximum number of mistakes shown, from 0 to 100.
 
         Returns
         -------
@@ -470,7 +469,7 @@ class EvaluationReport:
         IsADirectoryError
             If `path` is a folder.
         TypeError, ValueError
-            If `n_images` is no whole number or out of range.
+            If `n_images` is not a whole number or out of range.
         """
         check_count(n_images, "n_images", 0, MAX_IMAGES)
         target = file_path(path, example="report.html")

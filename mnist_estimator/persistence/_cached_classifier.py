@@ -131,7 +131,7 @@ class CachedClassifier(DelegatingClassifier):
         Raises
         ------
         ValueError
-            If a ``random_state`` is no int, or ``estimator`` raises it.
+            If a ``random_state`` is not an int, or ``estimator`` raises it.
         TypeError
             If ``estimator``, X, y or what else was given cannot be pickled.
         KeyboardInterrupt

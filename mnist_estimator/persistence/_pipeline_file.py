@@ -297,7 +297,7 @@ def _open(data: bytes) -> dict[str, bytes]:
     if not data.startswith(b"PK\x03\x04"):
         if data[:1] == b"\x80":
             raise ValueError("it is a pickle, as joblib's files are, which may run anything.")
-        raise ValueError("it is no archive as save writes them.")
+        raise ValueError("it is not an archive written by save.")
     view = memoryview(data)
     if not _CHECKSUM.fullmatch(view[-_CHECKSUM_SIZE:]):
         raise ValueError("it does not end with a checksum: it is cut off, or of another kind.")
@@ -309,7 +309,7 @@ def _open(data: bytes) -> dict[str, bytes]:
     except ValueError:
         raise
     except Exception as error:  # zipfile raises a dozen kinds
-        raise ValueError(f"it is no archive that can be read: {error}.") from error
+        raise ValueError(f"it is not a readable archive: {error}.") from error
 
 
 def _members(archive: zipfile.ZipFile, size: int) -> Iterator[tuple[str, bytes]]:
@@ -357,9 +357,9 @@ def _manifest(text: bytes) -> dict[str, Any]:
     try:
         manifest = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"its manifest.json is no JSON: {error}.") from error
+        raise ValueError(f"its manifest.json is not valid JSON: {error}.") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise ValueError("its manifest.json does not say that it is a pipeline of ours.")
+        raise ValueError("its manifest.json does not say that it is a pipeline of this package.")
     number = manifest.get("format_version")
     if type(number) is not int or number < 1:
         raise ValueError(f"its format_version is {number!r:.100}, and no whole number from 1 up.")
@@ -441,7 +441,7 @@ def _check_array(name: str, content: bytes) -> None:
         read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
         shape, _, dtype = read[major](file)
     except Exception as error:
-        raise ValueError(f"{name} is no array: {error!s:.300}.") from error
+        raise ValueError(f"{name} is not an array: {error!s:.300}.") from error
     size = math.prod(shape) * dtype.itemsize
     if dtype.kind not in "biufcSUmM" or dtype.itemsize == 0 or size != len(content) - file.tell():
         raise ValueError(

@@ -45,7 +45,7 @@ def save(pipe: BaseEstimator, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     TypeError
-        If ``pipe`` is no estimator, or holds an object of a type that is not saved, such as
+        If ``pipe`` is not an estimator, or holds an object of a type that is not saved, such as
         a callback, a function or a tree. Nothing is written.
     NotFittedError
         If ``pipe`` is not fitted.

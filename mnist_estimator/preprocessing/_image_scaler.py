@@ -176,7 +176,7 @@ class ImageScaler(
             return values >= 0.5
         if dtype.kind in "iu":
             info = np.iinfo(dtype)
-            # The largest int64 is no float64; the next smaller float is.
+            # The largest int64 is not a float64; the next smaller float is.
             highest = float(info.max) if info.bits < 64 else np.nextafter(float(info.max), 0)
             values = np.clip(np.rint(values), info.min, highest)
         with np.errstate(over="ignore"):

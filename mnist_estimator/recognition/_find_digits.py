@@ -47,7 +47,7 @@ def find_digits(image: Any, *, page: int | None = None) -> DetectedDigits:
 
     Uneven light, shadows, texture of the paper and ruled lines are taken out, broken
     strokes joined, specks dropped, and digits that touch cut apart. What is written
-    there but is no digit is returned like one: this function looks for ink, and
+    there but is not a digit is returned like one: this function looks for ink, and
     leaves classification to the classifier.
 
     Parameters
@@ -75,11 +75,11 @@ def find_digits(image: Any, *, page: int | None = None) -> DetectedDigits:
     OSError
         If a file cannot be found or read.
     ValueError
-        If a file is no picture or is cut off, or the picture is too large, has no
+        If a file is not a picture or is cut off, or the picture is too large, has no
         pixel, a wrong number of channels, or values that are not finite, or there is
         no such page.
     TypeError
-        If `image` is none of these kinds, or `page` is no whole number.
+        If `image` is none of these kinds, or `page` is not a whole number.
 
     See Also
     --------

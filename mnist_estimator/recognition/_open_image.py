@@ -61,11 +61,11 @@ def open_page(image: Any, page: int | None = None) -> Page:
     OSError
         If a file cannot be found or read.
     ValueError
-        If a file is no picture or is cut off, or the picture is too large, has no
+        If a file is not a picture or is cut off, or the picture is too large, has no
         pixel, a wrong number of channels, or values that are not finite, or there is no
         such page.
     TypeError
-        If it is none of these kinds, or ``page`` is no whole number.
+        If it is none of these kinds, or ``page`` is not a whole number.
     """
     from PIL import Image
 

@@ -385,7 +385,7 @@ def _seam(mask: NDArray[np.bool_], middle: float, reach: float) -> tuple[NDArray
     last = min(mask.shape[1] - 1, int(middle + reach) + 1)
     columns = np.arange(first, max(last, first + 1))
     cost = mask[:, columns].astype(float) + 0.01 * np.abs(columns - middle) / max(reach, 1.0)
-    total = np.full((len(cost), len(columns) + 2), np.inf)  # a column on each side is no way
+    total = np.full((len(cost), len(columns) + 2), np.inf)  # a column on each side is blocked
     total[:, 1:-1] = cost
     came = np.zeros(cost.shape, dtype=int)
     steps = np.empty((3, len(columns)))

@@ -1,4 +1,4 @@
-"""What is like nothing a network has learned: distances between its features."""
+"""Novelty detection by distances between the features of a network."""
 
 import math
 from numbers import Integral, Real
@@ -18,22 +18,22 @@ from ..utils._input_checks import count_rows
 from ..utils._sklearn_compat import Interval, validate_parameter_constraints
 from ..utils._wording import suggest_names
 
-_AT_ONCE = 1024
+_BATCH_SIZE = 1024
 NOT_FITTED = (
     "classifier is a %(name)s that is not fitted. Fit it first. Where copies are fitted, as in "
     "searches, pass FrozenEstimator(classifier): a copy of anything else is not fitted."
 )
 LARGEST_MAP = 8
-"""Pixels a side of the maps of features, at most: they are remembered for each image."""
+"""Maximum side of the feature maps, in pixels, as they are stored for each image."""
 
 
 class NoveltyDetector(DocumentationLink, OutlierMixin, BaseEstimator):
     """Novelty detector among the features of a fitted CNN.
 
-    An image is an outlier if its features, the input of the network's last convolution, point
-    in another direction than those of all images known: if the cosine distance to the k-th
-    nearest of them is larger than for almost all of these. Letters, clothes and noise may
-    get a high probability for some digit; their features are far from every digit's.
+    An image is an outlier if its features, the input of the network's last convolution, are
+    far from those of the images of ``fit``: if the cosine distance to the k-th nearest of
+    them is larger than for almost all of these themselves. A network may give
+    letters, clothes or noise a high probability for some digit.
 
     Parameters
     ----------
@@ -41,19 +41,18 @@ class NoveltyDetector(DocumentationLink, OutlierMixin, BaseEstimator):
         A fitted one. None only in a :class:`~mnist_estimator.RejectingClassifier`, which
         passes its own.
     n_neighbors : int, default=5
-        The neighbour whose distance counts.
+        Number k of the neighbour whose distance is used.
     contamination : float in (0, 0.5], default=0.01
         Share of the images of ``fit`` that are outliers.
     max_samples : int, default=10000
-        At most so many images, drawn at random, are remembered. More take longer to
-        compare with.
+        Maximum number of images stored, drawn at random. Prediction time grows with it.
     random_state : int, RandomState instance or None, default=None
-        Seeds that draw.
+        Seed of that draw.
 
     Attributes
     ----------
     offset_ : float
-        Scores below are those of outliers.
+        Threshold: outliers have lower scores.
     n_features_in_ : int
         Values a sample.
 
@@ -63,8 +62,8 @@ class NoveltyDetector(DocumentationLink, OutlierMixin, BaseEstimator):
 
     Notes
     -----
-    The last convolution keeps what tells the classes apart, and no more of what is none of
-    them than happens to be left: its input tells that better than its output.
+    The last convolution discards information that does not separate the classes, so its input
+    is the better feature for detecting novel images.
 
     References
     ----------
@@ -110,13 +109,13 @@ class NoveltyDetector(DocumentationLink, OutlierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Remember the features of images.
+        """Store the features of images.
 
         Parameters
         ----------
         X : array-like of shape (n, pixels), (n, height, width) or (n, height, width, channels)
-            Images of the kind that are no outliers, in the form that ``classifier`` takes:
-            best those that it has learned.
+            Images without outliers, in the form that ``classifier`` takes; best those that it
+            was fitted on.
         y : ignored
 
         Returns
@@ -153,7 +152,7 @@ class NoveltyDetector(DocumentationLink, OutlierMixin, BaseEstimator):
         return self
 
     def score_samples(self, X: Any) -> NDArray[np.float64]:
-        """Return how near images are to those known; the higher, the less of an outlier.
+        """Return the negative distance to the stored images; low for outliers.
 
         Parameters
         ----------
@@ -198,7 +197,7 @@ class NoveltyDetector(DocumentationLink, OutlierMixin, BaseEstimator):
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return a state with the features known as an array, in place of the search in them."""
+        """Return a state with the stored features as an array, in place of ``NearestNeighbors``."""
         state = super().__getstate__().copy()
         neighbors = state.pop("_neighbors", None)
         if neighbors is not None:
@@ -206,12 +205,12 @@ class NoveltyDetector(DocumentationLink, OutlierMixin, BaseEstimator):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over a state of this version or an earlier one; refuse one that no fit leaves.
+        """Set a state of this version or an earlier one; refuse one that no ``fit`` produces.
 
         Raises
         ------
         ValueError
-            If the features known are no table of numbers, or fewer than the neighbours.
+            If the stored features are not a float32 array of more rows than neighbours.
         """
         state = dict(state)
         known = state.pop("_known", None)
@@ -245,14 +244,16 @@ def _check_known(known: Any) -> tuple[NDArray[np.float32], int]:
         or type(n_neighbors) is not int
         or not 1 <= n_neighbors < len(features)
     ):
-        raise ValueError("The features known must be a table of float32, with more rows than k.")
+        raise ValueError(
+            "The stored features must be a float32 array with more rows than n_neighbors."
+        )
     return features, n_neighbors
 
 
 def network_features(classifier: Any, X: Any) -> NDArray[np.float32]:
-    """Return the input of the last convolution of a fitted CNN, or what comes of the only one.
+    """Return the input of the last convolution of a fitted CNN, or the output of the only one.
 
-    Maps of more than 8×8 pixels are brought to that size, or nearly, by averaging.
+    Maps of more than 8×8 pixels are reduced to about that size by average pooling.
 
     Parameters
     ----------
@@ -294,8 +295,8 @@ def network_features(classifier: Any, X: Any) -> NDArray[np.float32]:
     if model is not classifier.model_:
         inner = keras.Sequential([classifier.model_.get_layer("standardize"), inner])
     parts = []
-    for start in range(0, len(images), _AT_ONCE):
-        batch = np.asarray(images[start : start + _AT_ONCE], dtype=np.float32)
+    for start in range(0, len(images), _BATCH_SIZE):
+        batch = np.asarray(images[start : start + _BATCH_SIZE], dtype=np.float32)
         parts.append(np.asarray(inner(batch, training=False)))
     return np.concatenate(parts).reshape(len(images), -1)
 

@@ -1,7 +1,4 @@
-"""A classifier that gives no label where it may be wrong, or where a sample is none of its kind.
-
-Any scikit-learn classifier with `predict_proba` will do.
-"""
+"""Selective classification: a reject option for any classifier with `predict_proba`."""
 
 import warnings
 from numbers import Integral, Real
@@ -30,16 +27,16 @@ from ..utils._wording import shown, suggest_names
 
 
 class OperatingPoint(NamedTuple):
-    """Where a classifier with a reject option works."""
+    """The operating point of a classifier with a reject option."""
 
     threshold: float
-    """Smallest score that is accepted; infinite if nothing can be."""
+    """Smallest score that is accepted; infinite if none is."""
     coverage: float
     """Share of the samples accepted, in [0, 1]."""
     error_rate: float
-    """Share of mistakes among those, NaN if there are none."""
+    """Share of mistakes among the accepted samples; NaN if there are none."""
     error_bound: float
-    """What the true error rate stays below, at the confidence level; NaN without samples."""
+    """Upper bound of the true error rate at the confidence level; NaN without samples."""
 
 
 def choose_threshold(
@@ -54,14 +51,14 @@ def choose_threshold(
     Parameters
     ----------
     correct : array-like of bool of shape (n_samples,)
-        Whether each prediction is right, on samples that the classifier did not learn from.
+        Whether each prediction is correct, on samples held out from training.
     score : array-like of float of shape (n_samples,)
-        How sure the classifier is of each, such as the largest probability. Samples of
-        score minus infinity are never accepted.
+        Confidence in each prediction, such as the largest probability. Samples with a
+        score of minus infinity are never accepted.
     error_rate : float in (0, 1], default=0.005
-        Share of mistakes wanted among the accepted.
+        Allowed share of mistakes among accepted samples.
     confidence_level : float in (0, 1), default=0.95
-        Chance, over the draw of the samples, that the bound holds.
+        Probability, over the draw of the samples, that the bound holds.
 
     Returns
     -------
@@ -77,9 +74,9 @@ def choose_threshold(
     Notes
     -----
     Of the k samples with the highest scores, let e be mistaken. The bound is Clopper and
-    Pearson's upper limit for the share e / k at the level :math:`1 - \delta / m`. A binary
-    search over k looks at :math:`m = \lceil \log_2 n \rceil` thresholds; dividing
-    :math:`\delta = 1 -` ``confidence_level`` by m pays for the choice among them.
+    Pearson's upper limit for the share e / k at the level :math:`1 - \delta / m`. The binary
+    search over k examines :math:`m = \lceil \log_2 n \rceil` thresholds; dividing
+    :math:`\delta = 1 -` ``confidence_level`` by m corrects for the choice among them (union bound).
 
     References
     ----------
@@ -95,13 +92,13 @@ def choose_threshold(
     >>> round(chosen.threshold, 3), chosen.error_bound < 0.01
     (0.198, True)
     """
-    right, sure = np.asarray(correct, dtype=bool), np.asarray(score, dtype=float)
-    if right.shape != sure.shape or right.ndim != 1 or right.size == 0:
+    is_correct, scores = np.asarray(correct, dtype=bool), np.asarray(score, dtype=float)
+    if is_correct.shape != scores.shape or is_correct.ndim != 1 or is_correct.size == 0:
         raise ValueError(
             "correct and score must be one-dimensional, of one length, at least 1; "
-            f"got the shapes {right.shape} and {sure.shape}."
+            f"got the shapes {is_correct.shape} and {scores.shape}."
         )
-    if np.isnan(sure).any():
+    if np.isnan(scores).any():
         raise ValueError("score must hold numbers; got NaN. Leave those samples out.")
     for name, value, allowed in (
         ("error_rate", error_rate, 0 < error_rate <= 1),
@@ -109,14 +106,14 @@ def choose_threshold(
     ):
         if not allowed:
             raise ValueError(f"{name} must be a share above 0 and at most 1; got {shown(value)}.")
-    sure_first = np.argsort(-sure, kind="stable")
-    falling = sure[sure_first]
-    n_wrong = np.cumsum(~right[sure_first])
+    order = np.argsort(-scores, kind="stable")
+    falling = scores[order]
+    n_wrong = np.cumsum(~is_correct[order])
     # A threshold accepts all samples of equal score, so only the last of them can be the end.
     ends = np.flatnonzero(np.append(falling[1:] < falling[:-1], True) & (falling > -np.inf))
     found = OperatingPoint(np.inf, 0.0, np.nan, np.nan)
     if error_rate == 1:  # nothing is asked, so nothing needs proof
-        return OperatingPoint(-np.inf, 1.0, float(n_wrong[-1] / len(sure)), 1.0)
+        return OperatingPoint(-np.inf, 1.0, float(n_wrong[-1] / len(scores)), 1.0)
     n_tries = max(1, int(np.ceil(np.log2(len(ends) + 1))))
     level = 1 - (1 - confidence_level) / n_tries
     low, high = 0, len(ends) - 1
@@ -127,7 +124,7 @@ def choose_threshold(
         if bound <= error_rate:
             kept = end + 1
             found = OperatingPoint(
-                float(falling[end]), float(kept / len(sure)), float(n_wrong[end] / kept), bound
+                float(falling[end]), float(kept / len(scores)), float(n_wrong[end] / kept), bound
             )
             low = middle + 1
         else:
@@ -153,20 +150,20 @@ class RejectingClassifier(DelegatingClassifier):
     """Classifier that rejects samples where its error rate would be too high.
 
     A sample is accepted if the probability of its predicted label reaches a threshold,
-    and the outlier detector, if there is one, takes it for an inlier. The threshold is
+    and the outlier detector, if there is one, predicts an inlier. The threshold is
     the lowest at which the error rate among accepted samples is bounded, by
     :func:`~mnist_estimator.uncertainty.choose_threshold` on samples held out from training.
-    The bound speaks of samples like those of ``fit``: of things of another kind only the
-    outlier detector knows.
+    The bound holds for samples from the distribution of those in ``fit``; other samples are
+    left to the outlier detector.
 
     Parameters
     ----------
     estimator : classifier
-        With ``predict_proba``; a pipeline or search will do.
+        With ``predict_proba``, such as a pipeline or search.
     error_rate : float in (0, 1], default=0.005
-        Share of mistakes wanted among accepted samples. 1 accepts all that are no outliers.
+        Allowed share of mistakes among accepted samples. 1 accepts all but outliers.
     confidence_level : float in (0, 1), default=0.95
-        Chance that the true error rate is below ``error_rate``.
+        Probability that the true error rate is below ``error_rate``.
     outlier_detector : outlier detector or None, default=None
         With ``predict`` that gives -1 for outliers in new samples: for networks
         ``NoveltyDetector()``, else such as ``LocalOutlierFactor(novelty=True)``. It takes
@@ -174,13 +171,13 @@ class RejectingClassifier(DelegatingClassifier):
         gets the fitted estimator there.
     cv : int, float, cross-validation generator, iterable or "prefit", default=5
         Where held-out samples come from. A float in (0, 1): that share of the samples,
-        drawn class by class; the estimator learns the others, once. An int or a splitter:
-        cross-validation; then the estimator learns all samples, and the bound is that of
-        the ones fitted in the folds, which have learned from fewer. "prefit": the estimator
+        stratified by class; the estimator is fitted once, on the others. An int or a splitter:
+        cross-validation; then the estimator is fitted on all samples, and the bound is that of
+        the ones fitted in the folds, on fewer samples. "prefit": the estimator
         and the detector are fitted, and all of X and y are held out.
     reject_label : number, str, bool or None, default="auto"
-        What ``predict`` says of rejected samples. "auto": -1 among numbers, less where
-        there are labels below 0; "?" among strings; None among booleans.
+        The label of rejected samples in ``predict``. "auto": -1 for numbers, or less if
+        there are labels below 0; "?" for strings; None for booleans.
     random_state : int, RandomState instance or None, default=None
         Seeds the draw where ``cv`` is a float.
 
@@ -199,13 +196,13 @@ class RejectingClassifier(DelegatingClassifier):
     error_rate_ : float
         Share of mistakes among those; NaN if there are none.
     error_bound_ : float
-        What the true error rate stays below, at ``confidence_level``; NaN if all are rejected.
+        Upper bound of the true error rate at ``confidence_level``; NaN if all are rejected.
     reject_label_ : object
-        What ``predict`` says of rejected samples.
+        The label of rejected samples in ``predict``.
 
     See Also
     --------
-    mnist_estimator.CoverageAccuracyDisplay : What each threshold would give.
+    mnist_estimator.CoverageAccuracyDisplay : Plot the accuracy at each threshold.
     sklearn.model_selection.TunedThresholdClassifierCV : Thresholds between two classes.
 
     Notes
@@ -227,7 +224,7 @@ class RejectingClassifier(DelegatingClassifier):
     """
 
     __module__ = "mnist_estimator.uncertainty"  # files and pickles name it
-    _delegates_to = None  # not for labels
+    _delegates_to = None  # its labels differ
 
     _parameter_constraints: dict[str, list | str] = {  # noqa: RUF012  scikit-learn's own form
         "estimator": [HasMethods(["fit", "predict", "predict_proba"])],
@@ -265,9 +262,9 @@ class RejectingClassifier(DelegatingClassifier):
         self.random_state = random_state
 
     def fit(self, X: Any, y: ArrayLike) -> Self:
-        """Fit the estimator, and choose the threshold on samples it has not learned.
+        """Fit the estimator, and choose the threshold on held-out samples.
 
-        A ``UserWarning`` says so if no threshold keeps the error rate: then every sample is
+        Issues a ``UserWarning`` if no threshold has a low enough bound; then all samples are
         rejected.
 
         Parameters
@@ -390,7 +387,7 @@ class RejectingClassifier(DelegatingClassifier):
         return self.score_samples(X) >= self.threshold_
 
     def score_samples(self, X: Any) -> NDArray[np.float64]:
-        """Return how sure the classifier is: what the threshold is held against.
+        """Return the confidence that is compared with the threshold.
 
         Parameters
         ----------
@@ -406,12 +403,12 @@ class RejectingClassifier(DelegatingClassifier):
         return _score(self.estimator_, self.outlier_detector_, X)[2]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over a state; refuse one that no fit leaves.
+        """Set the state; refuse one that no ``fit`` produces.
 
         Raises
         ------
         ValueError
-            If the threshold is no number, or the reject label no single value.
+            If the threshold is not a number, or the reject label no single value.
         """
         super().__setstate__(state)
         if not hasattr(self, "threshold_"):
@@ -430,7 +427,7 @@ def _score(
     """
     predictions = predict(estimator, X)
     score = np.asarray(predictions.confidence, dtype=np.float64)
-    if predictions.rejected is not None:  # by a reject option further in
+    if predictions.rejected is not None:  # by an inner reject option
         score = np.where(predictions.rejected, -np.inf, score)
     if detector is not None:
         score = np.where(np.asarray(detector.predict(X)) == -1, -np.inf, score)

@@ -29,7 +29,7 @@ def refuse_masked(array: Any, name: str) -> None:
 
 
 def refuse_streams(values: Any, name: str, what: str) -> None:
-    """Refuse what is no array and becomes none by itself, such as a data set of TensorFlow.
+    """Refuse what is not an array and becomes none by itself, such as a data set of TensorFlow.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def count_rows(X: Any) -> int:
     Raises
     ------
     TypeError
-        If it is no array-like.
+        If it is not an array-like.
     ValueError
         If it is a scalar.
     """
@@ -135,12 +135,12 @@ def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
 
 
 def check_count(value: int, name: str, low: int, high: float = math.inf) -> None:
-    """Refuse what is no whole number from `low` to `high`.
+    """Refuse what is not a whole number from `low` to `high`.
 
     Raises
     ------
     TypeError
-        If `value` is no whole number.
+        If `value` is not a whole number.
     ValueError
         If `value` is out of range.
     """

@@ -34,7 +34,7 @@ def as_numpy_labels(y: Any, name: str = "y") -> Any:
     ValueError
         If a label is missing, or holds half of a surrogate pair.
     TypeError
-        If they are no list or array.
+        If they are not a list or array.
     """
     refuse_masked(y, name)
     refuse_streams(y, name, "labels")
@@ -77,7 +77,7 @@ def check_classes(classes: Any) -> NDArray[Any]:
     Raises
     ------
     TypeError
-        If they are no list or array.
+        If they are not a list or array.
     ValueError
         If they are fewer than two, or one is missing or no label.
     """
@@ -97,7 +97,7 @@ def check_classes(classes: Any) -> NDArray[Any]:
 
 
 def check_targets(y: Any) -> None:
-    """Refuse labels that are no classes, such as measurements.
+    """Refuse labels that are not classes, such as measurements.
 
     Raises
     ------

@@ -168,7 +168,7 @@ def predict_proba(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     Raises
     ------
     TypeError
-        If `estimator` has no `predict_proba`, or is no classifier.
+        If `estimator` has no `predict_proba`, or is not a classifier.
     NotFittedError
         If `estimator` is not fitted.
     ValueError

@@ -675,7 +675,7 @@ def weight(change, number=2):
     return make
 
 
-NOT_OURS = "it is no archive as save writes them"
+NOT_OURS = "it is not an archive written by save"
 NO_SUM = "it does not end with a checksum"
 BAD = {
     # files of another kind
@@ -720,10 +720,13 @@ BAD = {
         "0.npy is compressed",
     ),
     "encrypted": (encrypted, "manifest.json is compressed, encrypted"),
-    "a wrong CRC": (wrong_crc, "no archive that can be read: Bad CRC-32"),
+    "a wrong CRC": (wrong_crc, "not a readable archive: Bad CRC-32"),
     "a bomb": (bomb, "schema.json is said to have .* bytes; 16777216 may be"),
     "a bomb that lies": (lying_bomb, "Bad CRC-32 for file 'schema.json'"),
-    "an archive in it": (lambda g, m: _pipeline_file._seal(members(g, _0=g)), "0.npy is no array"),
+    "an archive in it": (
+        lambda g, m: _pipeline_file._seal(members(g, _0=g)),
+        "0.npy is not an array",
+    ),
     "members that overlap": (overlapping, "its members overlap"),
     # manifests
     "a newer format": (
@@ -739,7 +742,7 @@ BAD = {
     "version 0": (lambda g, m: manifest(g, format_version=0), "format_version is 0, and no whole"),
     "a manifest in words": (
         lambda g, m: _pipeline_file._seal(members(g, manifest=b"hi")),
-        "is no JSON",
+        "is not valid JSON",
     ),
     "a list": (
         lambda g, m: _pipeline_file._seal(members(g, manifest=b"[1]")),
@@ -747,7 +750,7 @@ BAD = {
     ),
     "a deep manifest": (
         lambda g, m: _pipeline_file._seal(members(g, manifest=b"[" * 60_000)),
-        "manifest.json is no JSON",
+        "manifest.json is not valid JSON",
     ),
     "a large manifest": (
         lambda g, m: manifest(g, more="x" * _pipeline_file.LARGEST_MANIFEST),
@@ -763,7 +766,7 @@ BAD = {
         lambda g, m: _pipeline_file._seal(members(g, _0=npy({"shape": (10**12,), "descr": "|V0"}))),
         "0.npy is said to be",
     ),
-    "no array": (lambda g, m: _pipeline_file._seal(members(g, _0=b"hi")), "0.npy is no array"),
+    "no array": (lambda g, m: _pipeline_file._seal(members(g, _0=b"hi")), "0.npy is not an array"),
     "an array missing": (
         lambda g, m: _pipeline_file._seal(members(g, _0=None)),
         "that does not belong",
@@ -845,7 +848,7 @@ BAD = {
         lambda g, m: planted(g, node("ObjectNode", "keras.src.layers.core.lambda_layer.Lambda")),
         "foreign types, keras.src.layers.core.lambda_layer.Lambda",
     ),
-    "a type of ours that is not saved": (
+    "a type of this package that is not saved": (
         lambda g, m: planted(g, node("ObjectNode", "mnist_estimator.training._loop.TrainingState")),
         "foreign types, mnist_estimator.training._loop.TrainingState",
     ),

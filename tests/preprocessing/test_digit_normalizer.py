@@ -201,7 +201,7 @@ def test_skops_keeps_it(mnist):
     normalizer = DigitNormalizer().fit(X)
     kept = skops.dumps(normalizer)
     trusted = skops.get_untrusted_types(data=kept)
-    assert trusted == ["mnist_estimator.preprocessing._digit_normalizer.DigitNormalizer"]
+    assert trusted == ["mnist_estimator.preprocessing.DigitNormalizer"]
     restored = skops.loads(kept, trusted=trusted)
     assert_array_equal(restored.transform(X), normalizer.transform(X))
 

@@ -356,7 +356,7 @@ def test_report_of_nothing_answered(data, tmp_path):
 
 
 def test_report_of_labels_that_are_the_reject_label(data):
-    """Samples of another kind are marked so in the true labels: rejected, they are no mistakes."""
+    """Samples of another kind are marked so in the true labels: rejected, they are not mistakes."""
     X, y = data[0][1200:], data[1][1200:].copy()
     model = RejectingClassifier(BASE, error_rate=0.05, cv=3).fit(data[0][:1200], data[1][:1200])
     rejected = ~model.accepts(X)

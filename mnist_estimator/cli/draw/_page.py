@@ -1,4 +1,4 @@
-"""The page to draw on: what it asks, and what it is answered."""
+"""The page to draw on: its requests and the responses."""
 
 import base64
 import re
@@ -37,7 +37,7 @@ def drawing_server(pipe: Any, *, port: int = 0, name: str = "") -> LoopbackServe
     OSError
         If the port is in use or not allowed.
     """
-    read_drawing(pipe, _example())  # what takes long at the first time
+    read_drawing(pipe, _example())  # the first call is slow
     classes = [str(label) for label in pipe.classes_.tolist()]
     return LoopbackServer(
         port,
@@ -66,7 +66,7 @@ def parse_drawing(body: bytes) -> NDArray[np.uint8]:
     Raises
     ------
     BadRequest
-        If this is no such file, or has too few or too many pixels.
+        If this is not such a file, or has too few or too many pixels.
     """
     header = _HEADER.match(body)
     if header is None:
@@ -81,7 +81,7 @@ def parse_drawing(body: bytes) -> NDArray[np.uint8]:
 
 
 def read_drawing(pipe: Any, ink: NDArray[np.uint8]) -> dict[str, Any]:
-    """Find the digits in a drawing, and read them.
+    """Find and classify the digits in a drawing.
 
     Parameters
     ----------
@@ -99,10 +99,10 @@ def read_drawing(pipe: Any, ink: NDArray[np.uint8]) -> dict[str, Any]:
     """
     from ...recognition._recognize import recognize
 
-    if ink.min() == ink.max():  # no ink, or nothing else
+    if ink.min() == ink.max():  # blank, or filled
         return {"digits": []}
-    read = recognize(pipe, 255 - ink)  # as on paper
-    columns = read.labels, read.boxes, read.lines, cast(Any, read.probabilities), read.images
+    found = recognize(pipe, 255 - ink)  # dark on light
+    columns = found.labels, found.boxes, found.lines, cast(Any, found.probabilities), found.images
     return {
         "digits": [
             {

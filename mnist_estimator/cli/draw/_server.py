@@ -1,4 +1,4 @@
-"""A small HTTP server for one page and its questions, for this computer alone."""
+"""A small HTTP server for one page and its requests, on the loopback interface only."""
 
 import contextlib
 import json
@@ -16,27 +16,27 @@ from typing import Any
 
 ADDRESS = "127.0.0.1"
 NAMES = ("localhost", ADDRESS, "[::1]")
-"""What a Host header may name: any other may be a page from elsewhere, by a name of its own that
-it made point here (DNS rebinding)."""
+"""Host headers that are accepted. Others may come from a remote page whose name resolves to this
+machine (DNS rebinding)."""
 
 MOST_BYTES = 1_000_000
-"""Of a question."""
+"""Largest request body."""
 MOST_CONNECTIONS = 32
-"""At a time; further ones are closed."""
+"""Connections at a time; further ones are closed."""
 PATIENCE = 10.0
-"""Seconds that a client has for its request."""
+"""Time limit of a request, in seconds."""
 LINGER = 1.0
-"""Seconds that are spent on what a client goes on sending after the answer."""
+"""Time for which the rest of a request is read after the response, in seconds."""
 
 Answer = Callable[[bytes], Any]
 
 
 class BadRequest(ValueError):
-    """What is wrong with the body of a request."""
+    """The body of a request is invalid."""
 
 
 class LoopbackServer(ThreadingHTTPServer):
-    """Serve one page, and answer what it asks, each connection in a thread.
+    """Serve one page and respond to its requests, each connection in a thread.
 
     It listens on 127.0.0.1 only, and answers requests to loopback names only, so that no
     page from elsewhere reaches it through the browser. ``GET /`` is the page; ``POST`` of
@@ -49,9 +49,9 @@ class LoopbackServer(ThreadingHTTPServer):
     page : callable
         Takes a nonce, which the page's own script and style must carry, and returns HTML.
     request_path, request_type : str
-        Path and media type of the questions.
+        Path and media type of the requests.
     answer : callable
-        Takes the body of a question, returns what JSON can hold. May raise ``BadRequest``.
+        Takes the body of a request, returns a JSON-serializable object. May raise ``BadRequest``.
 
     Raises
     ------
@@ -88,7 +88,7 @@ class LoopbackServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where the page is."""
+        """Address of the page."""
         return f"http://{ADDRESS}:{self.server_port}/"
 
     def server_bind(self) -> None:
@@ -125,7 +125,7 @@ class LoopbackServer(ThreadingHTTPServer):
         self.close_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say what went wrong in a line, unless it is that the client went away."""
+        """Print errors in one line, except that the client disconnected."""
         error = sys.exception()
         if not isinstance(error, (ConnectionError, TimeoutError)):
             print(f"mnist-estimator: {type(error).__name__}: {error}", file=sys.stderr)
@@ -156,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RD)
 
     def parse_request(self) -> bool:
-        """Read the head of a request, and refuse it if it is not for us."""
+        """Read the head of a request, and refuse it if it is not addressed to this server."""
         if not super().parse_request():
             return False
         hosts = self.headers.get_all("Host", [])
@@ -189,13 +189,13 @@ class _Handler(BaseHTTPRequestHandler):
         question = self._read_body()
         if question is None:
             return
-        self._clock.cancel()  # what is left is ours
+        self._clock.cancel()  # the request is complete
         try:
             answer = json.dumps(self.server.answer(question), allow_nan=False)
         except BadRequest as error:
             self._refuse(400, str(error))
         except Exception:
-            self._refuse(500, "The program could not read the drawing; its terminal tells why.")
+            self._refuse(500, "The drawing could not be classified; see the terminal.")
             raise
         else:
             self._send(200, "application/json", answer)
@@ -256,4 +256,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Leave the terminal quiet."""
+        """Print nothing."""

@@ -32,7 +32,7 @@ ARRAYS = (
 
 
 def open_npy(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -> ImageSource:
-    """Open an .npy file, which is read piece by piece if it is a file and not gzipped."""
+    """Open an .npy file, memory-mapped if it is a file and not gzipped."""
     file = source.file_to_map()
     with readable(source, "an .npy file of numbers"):
         if file is not None:
@@ -113,7 +113,7 @@ def _usual(names: list[str]) -> list[str]:
 def _name_of(
     source: Source, names: list[str], wanted: str | None, usual: list[str], option: str
 ) -> str:
-    """Return the name of the array that is wanted, or else of the usual one."""
+    """Return the requested name of an array, or else the usual one."""
     if wanted in names:
         return str(wanted)
     if wanted is None and len(usual) == 1:
@@ -144,7 +144,7 @@ def _split_labels(
 
 
 def open_idx(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -> ImageSource:
-    """Open an IDX file, which is read piece by piece; labels are in the file beside it."""
+    """Open an IDX file, read in batches; its labels are in the file beside it."""
     with source.open() as file:
         dtype, shape = _idx_header(source, file)
     if len(shape) == 1:

@@ -1,4 +1,4 @@
-"""What images from files have in common: their form, batches of them, and the words for errors."""
+"""What the readers of all files share: the expected images, batches of them, and errors."""
 
 import math
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ BATCH_SIZE = 1000
 
 
 class ImageSpec(NamedTuple):
-    """What a fitted model takes."""
+    """The images that a fitted model takes."""
 
     image_shape: tuple[int, int, int]
     """(height, width, channels)."""
     value_range: tuple[float, float] | None = None
-    """Values of black and of white, for pictures; None if they are not known."""
+    """Values of black and white, for pictures; None if unknown."""
     feature_names: list[str] | None = None
     """Names of the columns, where the model was fitted on a data frame."""
     classes: list[Any] | None = None
@@ -60,42 +60,42 @@ class ImageSource(NamedTuple):
     """A source that has been opened."""
 
     n_images: int | None
-    """Number of images, None where only reading tells it; one a file for pictures."""
+    """Number of images, None if unknown before reading; for pictures one per file."""
     batches: Iterator[Batch]
-    """To be read once."""
+    """Can be iterated over once."""
 
 
 class InputSpec(NamedTuple):
-    """What to take from a file that holds more than images."""
+    """Which arrays and columns to read from a file."""
 
     key: str | None = None
     """The array of images in an .npz archive. None: the usual one, or the only one."""
     labelled: bool = False
-    """Whether labels are wanted, too."""
+    """Whether labels are read, too."""
     labels: str | None = None
-    """The column, array or file of the labels. None: where they usually are."""
+    """The column, array or file of the labels. None: the usual place."""
     label_column: str | None = None
-    """The column of labels in a table: "first", "last" or a name. None: as names or values tell."""
+    """The column of labels in a table: "first", "last" or a name. None: inferred."""
     invert: bool = False
-    """Whether pictures are dark on light, and so what is under transparent pixels."""
+    """Whether pictures are dark on light, which decides the colour under transparent pixels."""
     skipped: list[str] | None = None
-    """Takes what is wrong with pictures that are left out. None: they are errors."""
+    """Collects the errors of pictures that are left out. None: they are raised."""
 
 
 class InputError(ValueError):
-    """What is wrong with a file of images, in words for whoever gave it."""
+    """A file of images is invalid; the message names the file and the remedy."""
 
 
 @contextmanager
 def readable(source: Source, kind: str) -> Iterator[None]:
-    """Say of whatever a library raises which file it is about.
+    """Name the file in errors that libraries raise while it is read.
 
     Parameters
     ----------
     source : Source
         The file.
     kind : str
-        What it is taken for.
+        The format that is assumed.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Where the bytes of an input come from: files, gzipped or not, pipes and the standard input."""
+"""The bytes of an input: files, gzipped or not, pipes and the standard input."""
 
 import gzip
 import io
@@ -12,9 +12,9 @@ from ...utils._idx import is_gzip
 
 
 class Source:
-    """A file, or a stream that can be read once, opened as often as need be.
+    """A file, or a stream that can be read once, which can be opened several times.
 
-    The content of what is no regular file (a pipe, such as ``<(command)`` or /dev/stdin, or
+    The content of what is not a regular file (a pipe, such as ``<(command)`` or /dev/stdin, or
     "-", the standard input) is kept in memory when it is first opened.
 
     Parameters
@@ -22,7 +22,7 @@ class Source:
     name : path-like or str
         A path, or "-".
     content : bytes, default=None
-        What is in it, where that is there already, such as a picture in a table.
+        The content, if it is in memory, such as a picture in a table.
     """
 
     def __init__(self, name: str | os.PathLike[str], content: bytes | None = None) -> None:
@@ -38,7 +38,7 @@ class Source:
         return Path(self.name)
 
     def open(self) -> BinaryIO:
-        """Open it at its start, unzipped if it is gzipped; its first bytes tell, not its name.
+        """Open it at its start, decompressed if its first bytes, not its name, say gzip.
 
         Raises
         ------

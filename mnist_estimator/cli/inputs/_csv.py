@@ -14,7 +14,7 @@ from ._label_columns import KnownLabels, is_label_name, is_number
 from ._table_columns import check_unique, find_columns, take_columns
 
 LONGEST_FIELD = 1000
-"""Bytes of a number or name in a line, on average, before it is no table of images."""
+"""Bytes of a number or name in a line, on average, beyond which it is not a table of images."""
 
 _SEPARATORS = (",", ";", "\t", r"\s+")
 _LEAST_SHUFFLED = 10
@@ -22,7 +22,7 @@ _LEAST_SHUFFLED = 10
 
 
 def open_csv(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -> ImageSource:
-    """Open a CSV file: values apart by commas, semicolons, tabs or blanks."""
+    """Open a CSV file: values separated by commas, semicolons, tabs or blanks."""
     return ImageSource(None, _batches(source, image_spec, input_spec))
 
 
@@ -67,7 +67,7 @@ def _tables(
 
 
 def _first_line(source: Source, file: BinaryIO, image_spec: ImageSpec) -> bytes:
-    """Read a line, if it is not too long for an image."""
+    """Read a line; refuse one that is too long for an image."""
     longest = LONGEST_FIELD * (image_spec.n_pixels + 2)
     line = file.readline(longest)
     if len(line) == longest:
@@ -86,7 +86,7 @@ def _next_table(source: Source, tables: Iterator[pd.DataFrame]) -> pd.DataFrame 
 
 
 def _fields(line: str, image_spec: ImageSpec) -> tuple[str, list[str]]:
-    """Take the first line apart: by what gives one value a pixel, or else most values."""
+    """Split the first line by the separator that gives one value per pixel, or most values."""
     found = {}
     for separator in _SEPARATORS:
         single = separator if len(separator) == 1 else " "

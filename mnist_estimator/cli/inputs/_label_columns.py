@@ -98,11 +98,11 @@ class KnownLabels:
 def told_label_column(
     source: "Source", first: NDArray[Any], last: NDArray[Any], classes: Sequence[Any] | None
 ) -> str:
-    """Tell by the values whether the first or the last column of a table holds labels.
+    """Infer from the values whether the first or the last column of a table holds labels.
 
     A column is taken for labels if all its values are text, or all are labels that the model
     knows, half of its classes or more are among them, and they do not just count the rows;
-    and only if this is not so of the other column, too.
+    and only if the other column does not qualify, too.
 
     Parameters
     ----------
@@ -121,14 +121,14 @@ def told_label_column(
     Raises
     ------
     InputError
-        If the values do not tell.
+        If both columns qualify, or neither.
     """
     known = KnownLabels(classes or ())
     found = [_may_be_labels(column, known) for column in (first, last)]
     if found[0] != found[1]:
         return FIRST if found[0] else LAST
     raise InputError(
-        f"{source} has one column more than the model has pixels, and its values do not tell "
+        f"{source} has one column more than the model has pixels, and its values do not show "
         f"which one is the label: the first ({_sample(first)}) or the last ({_sample(last)}). "
         f"Pass --label-column {FIRST} or --label-column {LAST}."
     )

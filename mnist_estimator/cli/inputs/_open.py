@@ -1,4 +1,4 @@
-"""Images from files of any kind, in batches, for a model that is there."""
+"""Images from files of any kind, in batches."""
 
 import codecs
 import re
@@ -24,8 +24,8 @@ def open_images(
     ----------
     path : str
         A picture, a folder of pictures, an IDX, .npy, CSV or Parquet file or an .npz archive,
-        gzipped or not, a pipe, or "-" for the standard input. The content tells the kind; what
-        is named .csv is taken for CSV without a look at it.
+        gzipped or not, a pipe, or "-" for the standard input. The content decides the kind, except
+        that a file named .csv is always CSV.
     image_spec : ImageSpec
         What the images must be.
     input_spec : InputSpec, default=InputSpec()
@@ -41,7 +41,7 @@ def open_images(
         If there is no such file, or it cannot be read.
     InputError
         If it is damaged, of no known kind, without images or labels, or its images are
-        not those of ``image_spec``. While the batches are read this may be raised, too.
+        not those of ``image_spec``. May also be raised while the batches are read.
     """
     file = Path(path)
     if path != "-" and file.is_dir():

@@ -16,7 +16,7 @@ PICTURES = {
     ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP",
     ".pbm": "PPM", ".pgm": "PPM", ".ppm": "PPM", ".pnm": "PPM",
 }  # fmt: skip
-"""What is taken for a picture in a folder, and what Pillow may read it as."""
+"""Suffixes of pictures in a folder, and the formats that Pillow may read."""
 
 
 def open_picture(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -> ImageSource:
@@ -76,7 +76,7 @@ def read_picture(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -
     image_spec : ImageSpec
         What the model takes.
     input_spec : InputSpec
-        ``invert`` tells the paper that is under transparent pixels.
+        ``invert`` decides the colour under transparent pixels.
 
     Returns
     -------
@@ -94,10 +94,10 @@ def read_picture(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -
     height, width, _ = image_spec.image_shape
     frames = []
     with source.open() as file, readable(source, "a picture"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is seen to here
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # sizes are checked below
         with _opened(source, file) as picture:
             for frame in ImageSequence.Iterator(picture):
-                if frame.width * frame.height <= height * width:  # else it is not even decoded
+                if frame.width * frame.height <= height * width:  # larger ones are not decoded
                     frame = ImageOps.exif_transpose(frame)
                 if frame.size != (width, height):
                     raise InputError(

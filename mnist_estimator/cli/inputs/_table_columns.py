@@ -1,4 +1,4 @@
-"""Which columns of a table are the pixels, in which order, and which is the label."""
+"""Columns of a table: which are the pixels, in which order, and which is the label."""
 
 import re
 from collections import Counter
@@ -26,9 +26,9 @@ class Columns(NamedTuple):
     pixels: list[int]
     """In the order of the pixels."""
     label: int | None
-    """None if there is none."""
+    """None without labels."""
     told: bool = False
-    """Whether the values alone told which column is the label."""
+    """Whether the column was inferred from its values."""
 
 
 def find_columns(
@@ -63,7 +63,7 @@ def find_columns(
     Raises
     ------
     InputError
-        If the columns are not those of the model, or it cannot be told which are.
+        If the columns are not those of the model, or it cannot be inferred which are.
     """
     if names is None:
         return _by_position(source, list(range(rows.shape[1])), rows, image_spec, input_spec)
@@ -248,7 +248,7 @@ def take_columns(
     image_spec: ImageSpec,
     input_spec: InputSpec,
 ) -> Batch:
-    """Return the images, and the labels if they are wanted, in some rows of a table.
+    """Return the images, and the labels if requested, in some rows of a table.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ def take_columns(
     image_spec : ImageSpec
         What the model takes.
     input_spec : InputSpec
-        Whether labels are.
+        Whether labels are read.
 
     Returns
     -------
@@ -272,7 +272,7 @@ def take_columns(
     Raises
     ------
     InputError
-        If a pixel is no finite number, or a label is missing.
+        If a pixel is not a finite number, or a label is missing.
     """
     pixels = table.iloc[:, columns.pixels]
     images = _as_numbers(source, pixels, start).reshape(-1, *image_spec.image_shape)
@@ -288,7 +288,7 @@ def take_columns(
 
 
 def _check_told(source: "Source", labels: NDArray[Any], start: int, image_spec: ImageSpec) -> None:
-    """Refuse labels in later rows that would have told another column in the first ones."""
+    """Refuse later rows that contradict the column inferred from the first rows."""
     known = KnownLabels(image_spec.classes or ())
     strange = [i for i, label in enumerate(labels.tolist()) if label not in known]
     if strange and labels.dtype.kind in "uif":
@@ -311,6 +311,6 @@ def _as_numbers(source: "Source", table: pd.DataFrame, start: int) -> NDArray[An
         found = repr(value.item() if isinstance(value, np.generic) else value)
         raise InputError(
             f"{source} holds {found} in column {repr(name) if isinstance(name, str) else name} of "
-            f"row {start + row} (counted from 0), where a finite number is due."
+            f"row {start + row} (counted from 0), where a finite number is required."
         )
     return cast(NDArray[Any], values)

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 def _correct_and_confidence(
     y_true: ArrayLike, y_pred: ArrayLike, confidence: ArrayLike
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return which predictions are right, and the confidence, after a check of all three."""
+    """Return whether each prediction is correct, and the confidence, after checks."""
     predicted = np.asarray(y_pred)
     true = check_labels(predicted, y_true, "y_true")
     check_same_kind(true, predicted, "y_true")
-    sure = check_labels(predicted, confidence, "confidence")
-    return true == predicted, sure.astype(float)
+    checked = check_labels(predicted, confidence, "confidence")
+    return true == predicted, checked.astype(float)
 
 
 class ReliabilityDisplay:
-    """Accuracy by confidence: whether the probabilities mean what they say.
+    """Reliability diagram: accuracy by confidence.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_predictions`. All
     parameters are stored as attributes. For two classes and the probability of one of them
@@ -82,10 +82,10 @@ class ReliabilityDisplay:
         ----------
         estimator : fitted classifier
             With ``predict_proba``. Of one with a reject option, such as
-            :class:`~mnist_estimator.RejectingClassifier`, all samples count, those that are
-            rejected with their most probable label.
+            :class:`~mnist_estimator.RejectingClassifier`, all samples count,
+            rejected ones with their most probable label.
         X : array-like or DataFrame of shape (n_samples, ...)
-            Samples that it has not learned, in the form that it takes.
+            Samples that it was not fitted on, in the form that it takes.
         y : array-like of shape (n_samples,)
             True labels.
         n_bins : int, default=15
@@ -133,8 +133,8 @@ class ReliabilityDisplay:
         ReliabilityDisplay
         """
         check_count(n_bins, "n_bins", 1)
-        correct, sure = _correct_and_confidence(y_true, y_pred, confidence)
-        return cls(calibration_table(correct, sure, n_bins=n_bins)).plot(ax)
+        correct, checked = _correct_and_confidence(y_true, y_pred, confidence)
+        return cls(calibration_table(correct, checked, n_bins=n_bins)).plot(ax)
 
     def plot(self, ax: "Axes | None" = None, *, line_kw: Mapping[str, Any] | None = None) -> Self:
         """Draw the curve.
@@ -179,7 +179,7 @@ class ReliabilityDisplay:
 
 
 class CoverageAccuracyDisplay:
-    """Accuracy by coverage: how much is right if the least confident samples are rejected.
+    """Accuracy by coverage: accuracy if the least confident samples are rejected.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_predictions`. All
     parameters are stored as attributes.
@@ -189,14 +189,14 @@ class CoverageAccuracyDisplay:
     table : DataFrame
         From :func:`~mnist_estimator.evaluation.coverage_table`.
     threshold : float, default=None
-        The threshold in use, to be marked. None marks none.
+        A threshold to mark. None marks none.
 
     Attributes
     ----------
     line_ : matplotlib Line2D
         Accuracy among the accepted by the share of them.
     chosen_ : matplotlib Line2D or None
-        The point of ``threshold``; None without one, or where it accepts nothing.
+        The point of ``threshold``; None without a threshold, or if it accepts nothing.
     ax_ : matplotlib Axes
         The Axes.
     figure_ : matplotlib Figure
@@ -204,7 +204,7 @@ class CoverageAccuracyDisplay:
 
     See Also
     --------
-    mnist_estimator.RejectingClassifier : Chooses a threshold for a wanted error rate.
+    mnist_estimator.RejectingClassifier : Choose the threshold for an error rate.
 
     Examples
     --------
@@ -226,7 +226,7 @@ class CoverageAccuracyDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, y: ArrayLike, *, ax: "Axes | None" = None
     ) -> Self:
-        """Draw what rejecting would do for a fitted classifier.
+        """Draw accuracy by coverage of a fitted classifier.
 
         Parameters
         ----------
@@ -234,7 +234,7 @@ class CoverageAccuracyDisplay:
             With ``predict_proba``. Of a :class:`~mnist_estimator.RejectingClassifier` the
             threshold is marked, and its outliers are the first to be rejected.
         X : array-like or DataFrame of shape (n_samples, ...)
-            Samples that it has not learned, in the form that it takes.
+            Samples that it was not fitted on, in the form that it takes.
         y : array-like of shape (n_samples,)
             True labels.
         ax : matplotlib Axes, default=None
@@ -270,16 +270,16 @@ class CoverageAccuracyDisplay:
         threshold: float | None = None,
         ax: "Axes | None" = None,
     ) -> Self:
-        """Draw what rejecting would do for predictions.
+        """Draw accuracy by coverage of predictions.
 
         Parameters
         ----------
         y_true, y_pred : array-like of shape (n_samples,)
             True and predicted labels.
         confidence : array-like of float of shape (n_samples,)
-            How sure each prediction is.
+            Confidence of each prediction.
         threshold : float, default=None
-            The threshold in use, to be marked. None marks none.
+            A threshold to mark. None marks none.
         ax : matplotlib Axes, default=None
             See :meth:`plot`.
 
@@ -287,8 +287,8 @@ class CoverageAccuracyDisplay:
         -------
         CoverageAccuracyDisplay
         """
-        correct, sure = _correct_and_confidence(y_true, y_pred, confidence)
-        return cls(coverage_table(correct, sure), threshold=threshold).plot(ax)
+        correct, checked = _correct_and_confidence(y_true, y_pred, confidence)
+        return cls(coverage_table(correct, checked), threshold=threshold).plot(ax)
 
     def plot(self, ax: "Axes | None" = None, *, line_kw: Mapping[str, Any] | None = None) -> Self:
         """Draw the curve.

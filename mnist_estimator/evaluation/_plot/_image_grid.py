@@ -27,7 +27,7 @@ EMPTY = {
     "rejected": "rejected samples",
     "all": "samples",
 }
-"""What an ImageGridDisplay may show, and what it is called where there is none."""
+"""Values of ``which``, and the words of the message without such samples."""
 
 
 class ImageGridDisplay:
@@ -46,11 +46,11 @@ class ImageGridDisplay:
     titles : sequence of str, default=None
         One for each image. None writes none.
     highlighted : array-like of bool of shape (n_images,), default=None
-        Titles to set off in colour. None sets off none.
+        Titles to highlight in colour. None highlights none.
     indices : array-like of int of shape (n_images,), default=None
         The rows of `X` the images were taken from. Kept, not drawn.
     empty_message : str, default="No images to show."
-        What is written when there are no images.
+        The text drawn if there are no images.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ class ImageGridDisplay:
         n_columns: int | None = None,
         cmap: str = "gray",
     ) -> Self:
-        """Draw what a fitted classifier makes of some images.
+        """Draw images with the predictions of a fitted classifier.
 
         Parameters
         ----------
@@ -122,7 +122,7 @@ class ImageGridDisplay:
         which : {"mistakes", "correct", "rejected", "all"}, default="mistakes"
             See :meth:`from_predictions`.
         n_images : int, default=25
-            At most so many are drawn.
+            Maximum number of images.
         image_shape : sequence of int, default=None
             (height, width) or (height, width, channels) of flat rows. None
             takes the estimator's `image_shape_` if it has one, else a square.
@@ -138,7 +138,7 @@ class ImageGridDisplay:
         NotFittedError
             If `estimator` is not fitted.
         TypeError
-            If `estimator` is no classifier, or the pixels are not numbers.
+            If `estimator` is not a classifier, or the pixels are not numbers.
         ValueError
             If a parameter is out of range, or X, y and `image_shape` do not fit together.
         """
@@ -188,15 +188,15 @@ class ImageGridDisplay:
         confidence : array-like of float of shape (n_samples,), default=None
             Probability of each predicted label, in [0, 1].
         rejected : array-like of bool of shape (n_samples,), default=None
-            Samples that the classifier rejects; `y_pred` has their most probable label.
-            None: there are none.
+            Whether the classifier rejects each sample; `y_pred` has their most probable
+            label. None: no sample is rejected.
         which : {"mistakes", "correct", "rejected", "all"}, default="mistakes"
             "mistakes": the most confident first. "correct" and "rejected": the least
-            confident first. "all": in the order of `X`, mistakes set off in colour.
+            confident first. "all": in the order of `X`, mistakes highlighted in colour.
             Without `confidence` always in the order of `X`. Rejected samples are
             neither correct nor mistakes.
         n_images : int, default=25
-            At most so many are drawn.
+            Maximum number of images.
         image_shape : sequence of int, default=None
             (height, width) or (height, width, channels) of flat rows. None
             takes them as square.
@@ -212,7 +212,7 @@ class ImageGridDisplay:
         TypeError
             If the pixels are not numbers.
         ValueError
-            If a parameter is out of range, lengths differ, or rows are no images.
+            If a parameter is out of range, lengths differ, or rows are not images.
         """
         true, predicted = check_labels(X, y_true, "y_true"), check_labels(X, y_pred, "y_pred")
         check_same_kind(true, predicted, "y_true")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class OcclusionDisplay:
-    """An image, and over it what speaks for a label and what against it.
+    """An image, overlaid with the evidence for and against a label.
 
     It is recommended to use :meth:`from_estimator`. All parameters are stored as attributes.
 
@@ -26,7 +26,7 @@ class OcclusionDisplay:
     image : array-like of shape (height, width) or (height, width, channels)
         Numbers of any dtype and range.
     importance : array-like of float of shape (height, width)
-        Above 0 for what speaks for the label, below 0 for what speaks against it.
+        Positive for evidence for the label, negative for evidence against it.
     label : object, default=None
         The label. None writes no title.
 
@@ -35,7 +35,7 @@ class OcclusionDisplay:
     image_ : matplotlib AxesImage
         The image, in grey.
     map_ : matplotlib AxesImage
-        The importance over it, red for, blue against.
+        The importance over it, red for and blue against the label.
     ax_ : matplotlib Axes
         The Axes.
     figure_ : matplotlib Figure
@@ -68,7 +68,7 @@ class OcclusionDisplay:
         image_shape: Any = None,
         ax: "Axes | None" = None,
     ) -> Self:
-        """Draw what a fitted classifier looks at.
+        """Draw the occlusion map of a fitted classifier.
 
         Parameters
         ----------
