@@ -1,4 +1,4 @@
-"""The pipeline: the transformer, then the classifier."""
+"""The pipeline of the transformer and the classifier."""
 
 from copy import deepcopy
 from typing import Any
@@ -36,7 +36,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "early_stopping": False,
     },
 }
-"""Parameters of ``CNNClassifier`` that a preset sets; the others have their defaults."""
+"""Parameters of ``CNNClassifier`` in each preset; the others have their defaults."""
 
 
 def make_pipeline(
@@ -48,8 +48,9 @@ def make_pipeline(
     ----------
     preset : {"fast", "balanced", "accurate"}, default="balanced"
         Parameters to start from. "balanced" has those of ``CNNClassifier()``. "fast" is
-        a narrower network trained for two epochs, "accurate" a broader one trained for eight
-        times as many, on images changed to be hard; both hold nothing out, and disturb no images.
+        a narrower network trained for two epochs, "accurate" a wider one trained for eight
+        times as many, with adversarial perturbations; both use no validation data and no
+        corruptions.
         ``mnist_estimator.pipeline.PRESETS`` has them as dicts.
     memory : str, joblib.Memory or None, default=None
         Where the pipeline caches the fitted transformer.
@@ -58,7 +59,7 @@ def make_pipeline(
         training is shown with ``set_params(cnn__verbose=1)``.)
     **cnn_params
         Parameters of :class:`~mnist_estimator.CNNClassifier`, without the prefix
-        ``cnn__``; they go before those of the preset. ``image_shape`` goes to the
+        ``cnn__``; they override the preset. ``image_shape`` goes to the
         transformer, too.
 
     Returns

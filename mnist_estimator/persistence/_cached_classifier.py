@@ -1,7 +1,4 @@
-"""Fits that are kept in a folder, so that a search that was cut off repeats none of them.
-
-Any scikit-learn classifier will do.
-"""
+"""A disk cache of fits, with which an interrupted search can be resumed."""
 
 import contextlib
 import os
@@ -31,29 +28,29 @@ from ..utils._sklearn_compat import (
 from ..utils._wording import shown, suggest_names
 
 PACKAGES = ("keras", "mnist_estimator", "numpy", "scikit-learn", "tensorflow")
-"""Those whose versions a fit depends on."""
+"""Packages whose versions are part of the key of a fit."""
 INTERRUPTED_MESSAGE = "Training was interrupted"
-"""How the warning begins with which ``CNNClassifier`` answers Ctrl-C."""
+"""The start of the warning that ``CNNClassifier`` issues after Ctrl-C."""
 
 
 class CachedClassifier(DelegatingClassifier):
-    """Classifier whose fits are kept in a folder, and read there when they are asked for again.
+    """Classifier whose fits are cached in a folder.
 
-    A search or cross-validation over it that was killed can be started again, as it was: finished
-    fits are read, the others made.
+    An interrupted search or cross-validation over it can be repeated: finished fits are loaded,
+    only the others are computed.
 
-    A fit is the same if all of these are: the estimator and its parameters, X, y, what else was
-    given to ``fit``, and the versions of this package, Keras, NumPy, scikit-learn and TensorFlow.
+    The key of a fit: the estimator and its parameters, X, y, the other arguments
+    of ``fit``, and the versions of this package, Keras, NumPy, scikit-learn and TensorFlow.
 
     Parameters
     ----------
     estimator : classifier
-        What is fitted; a pipeline will do. Each ``random_state`` in it must be an int: a fit that
-        is read again is not random.
+        The estimator to fit, such as a pipeline. Each ``random_state`` in it must be an int, as
+        cached fits are not random.
     memory : str, os.PathLike, joblib.Memory or None
-        The folder, made when it is needed. It can be deleted at any time; ``joblib.Memory`` has
-        ways to keep it small. None keeps nothing. Files there are pickles: reading one runs what
-        is in it, so take a folder that nobody else can write to.
+        The folder, created when needed. It can be deleted at any time; ``joblib.Memory`` has
+        methods to limit its size. None caches nothing. The files are pickles, and loading a pickle
+        can run code: use a folder that nobody else can write to.
 
     Attributes
     ----------
@@ -72,16 +69,16 @@ class CachedClassifier(DelegatingClassifier):
 
     Notes
     -----
-    ``joblib.Memory`` does the keeping: files appear whole or not at all, and processes may share
-    the folder. Code is not compared: after a change of a transformer, callback or function of
-    your own, delete the folder.
+    The cache is a ``joblib.Memory``: files are written atomically, and processes may share the
+    folder. Code is not part of the key: after a change of a transformer, callback or function
+    of your own, delete the folder.
 
-    :func:`~mnist_estimator.save` writes the fitted estimator inside, without the folder: a file
-    must not name a folder of pickles to whoever loads it.
+    :func:`~mnist_estimator.save` writes the wrapped estimator, without the folder: a file
+    must not name a folder of pickles.
 
-    Callbacks and ``verbose`` are silent where a fit is read, and times in ``cv_results_`` are
-    then those of reading. Ctrl-C, after which a ``CNNClassifier`` alone is fitted with what it
-    has learned so far, is a ``KeyboardInterrupt`` here, and nothing is kept of that fit.
+    Callbacks and ``verbose`` have no effect on a cached fit, and times in ``cv_results_`` are
+    then those of loading. After Ctrl-C, which ends the training of a ``CNNClassifier`` early,
+    ``KeyboardInterrupt`` is raised here, and that fit is not cached.
 
     Examples
     --------
@@ -113,7 +110,7 @@ class CachedClassifier(DelegatingClassifier):
         self.memory = memory
 
     def fit(self, X: Any, y: ArrayLike, **params: Any) -> Self:
-        """Fit a copy of the estimator, or read the same fit where it is kept.
+        """Fit a clone of the estimator, or load the cached fit.
 
         Parameters
         ----------
@@ -133,9 +130,9 @@ class CachedClassifier(DelegatingClassifier):
         ValueError
             If a ``random_state`` is not an int, or ``estimator`` raises it.
         TypeError
-            If ``estimator``, X, y or what else was given cannot be pickled.
+            If ``estimator``, X, y or another argument cannot be pickled.
         KeyboardInterrupt
-            After Ctrl-C, even where ``estimator`` would make do with what it has learned.
+            After Ctrl-C, even if ``estimator`` would end its training early.
         """
         validate_parameter_constraints(
             self._parameter_constraints, self.get_params(deep=False), type(self).__name__
@@ -168,7 +165,7 @@ class CachedClassifier(DelegatingClassifier):
 
     @available_if(estimator_has("score_samples"))
     def score_samples(self, X: Any) -> NDArray[Any]:
-        """Return what the fitted estimator scores samples with, such as by a reject option.
+        """Return the fitted estimator's scores of samples, such as those of a reject option.
 
         Parameters
         ----------
@@ -204,7 +201,7 @@ class CachedClassifier(DelegatingClassifier):
         return self.estimator_.score(X, y, **params)
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Return where metadata go: from ``fit`` and ``score`` to those of the estimator.
+        """Return the metadata routing: ``fit`` and ``score`` to those of the estimator.
 
         Returns
         -------
@@ -222,7 +219,7 @@ class CachedClassifier(DelegatingClassifier):
 
 
 def _check_seeds(estimator: Any) -> None:
-    """Refuse an estimator whose fits are not to be the same twice."""
+    """Refuse an estimator whose fits are not reproducible."""
     for name, value in estimator.get_params(deep=True).items():
         if name.rpartition("__")[2] == "random_state" and not isinstance(value, Integral):
             raise ValueError(
@@ -233,7 +230,7 @@ def _check_seeds(estimator: Any) -> None:
 
 
 def _key(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """Return what a fit depends on; joblib makes a name of it, and notes it as text."""
+    """Return the key of a fit, which joblib hashes and writes as text."""
     bare = clone(estimator)
     for part in (bare, *bare.get_params(deep=True).values()):
         forget_callbacks(part)
@@ -253,8 +250,8 @@ def _key(estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> dict[str, An
 
 
 def _fit(key: dict[str, Any], estimator: Any, X: Any, y: Any, params: dict[str, Any]) -> Any:
-    """Fit an estimator; raise what it makes of Ctrl-C, for half a fit is not to be kept."""
-    if threading.current_thread() is not threading.main_thread():  # no signal comes here
+    """Fit an estimator; raise KeyboardInterrupt after Ctrl-C, so that the fit is not cached."""
+    if threading.current_thread() is not threading.main_thread():  # no signals
         return estimator.fit(X, y, **params)
     try:
         with warnings.catch_warnings():

@@ -1,9 +1,9 @@
-"""The file of a pipeline: written from what skops makes of it, and checked before skops reads it.
+"""The file format of a pipeline: written by skops, repacked, and validated before skops reads it.
 
-A ZIP archive with these members, and the checksum of all that stands before it as its comment:
+A ZIP archive with these members; its comment is the checksum of all bytes before it:
 
 - ``manifest.json``: the name and version of the format, and the versions it was written with;
-- ``schema.json``, compressed: what skops writes, the objects as nodes of named types;
+- ``schema.json``, compressed: the objects as nodes of named types, as skops writes them;
 - ``0.npy``, ``1.npy`` …: the arrays, each once.
 """
 
@@ -27,27 +27,27 @@ from .._version import __version__
 
 FORMAT = "mnist_estimator pipeline"
 FORMAT_VERSION = 1
-"""Raised when files are written that this version could not read; see CONTRIBUTING."""
+"""Incremented when older versions cannot read the files; see CONTRIBUTING."""
 
 LARGEST_FILE = 2**31
 LARGEST_MANIFEST = 2**16
 LARGEST_SCHEMA = 2**24
 LARGEST_TREE = 2**20
-"""Bytes of a file and of its texts, and objects in it counted as often as they are used."""
+"""Maximum bytes of a file and its JSON members, and maximum number of nodes with repetitions."""
 
 NODES = {
     "DictNode", "DTypeNode", "FunctionNode", "JsonNode", "ListNode", "MaskedArrayNode",
     "NdArrayNode", "ObjectNode", "RandomGeneratorNode", "RandomStateNode", "SetNode", "SliceNode",
     "TupleNode", "TypeNode",
 }  # fmt: skip
-"""Kinds of nodes that are read: none of them calls what a file names, but for the types in
-``TRUSTED`` and skops's own list. Of functions there are NumPy's and SciPy's ufuncs only."""
+"""Kinds of nodes that are read. They call only types in ``TRUSTED`` and skops's own list, and as
+functions only NumPy's and SciPy's ufuncs."""
 
 REFERENCE = "CachedNode"
 """The kind of node that stands for one defined before."""
 
 NAMELESS = {"JsonNode", "TypeNode", "FunctionNode"}
-"""Kinds of nodes that nothing refers to: two of a kind are as good as the same one."""
+"""Kinds of nodes that are not referred to, so that equal nodes need not be identical."""
 
 TRUSTED = [
     "mnist_estimator.classifier.CNNClassifier",
@@ -71,13 +71,13 @@ RENAMED = {
     "mnist_estimator.novelty": "mnist_estimator.uncertainty",
     "mnist_estimator.rejection": "mnist_estimator.uncertainty",
 }
-"""Modules that files of versions before 0.7 name, and where their classes are now."""
+"""Modules in files of versions before 0.7, and the present modules of their classes."""
 
 CACHED = ("mnist_estimator.persistence", "CachedClassifier")
-"""The type of which a file holds only the estimator inside: what it adds is a folder of pickles."""
+"""The class that is saved as its estimator: it only adds a folder of pickles."""
 
 FOLDERS = ("checkpoint_dir", "memory")
-"""Parameters that are None in a file: a ``fit`` would read, or write, in the folders they name."""
+"""Parameters saved as None: ``fit`` would read and write in the folders that they name."""
 
 _CHECKSUM = re.compile(rb"sha256:[0-9a-f]{64}")
 _CHECKSUM_SIZE = 71
@@ -90,7 +90,7 @@ _SKOPS_PROTOCOL = 2
 
 
 def pack(pipe: Any) -> bytes:
-    """Return the file of a pipeline, in which no folder is named; see ``CACHED``, ``FOLDERS``.
+    """Return the content of a pipeline's file, without the names of folders.
 
     Parameters
     ----------
@@ -129,8 +129,8 @@ def pack(pipe: Any) -> bytes:
 def unpack(data: bytes) -> Any:
     """Return the pipeline that a file holds.
 
-    The file is taken apart and checked, and what was checked is put into a new archive for
-    skops; so there is no second reading of the first one.
+    The file is unpacked and validated, and its validated members are repacked for skops, so
+    that skops never parses the original archive.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def unpack(data: bytes) -> Any:
     Raises
     ------
     ValueError
-        If it is not what :func:`pack` gives, or skops cannot rebuild it.
+        If it is not a file written by :func:`pack`, or skops cannot rebuild it.
     """
     members = _open(data)
     manifest = _manifest(members.pop("manifest.json"))
@@ -164,7 +164,7 @@ def unpack(data: bytes) -> Any:
 
 
 def foreign_types(members: dict[str, bytes] | bytes) -> list[str]:
-    """Return the names of types in a file, or in its members, that are not to be trusted."""
+    """Return the names of types in a file, or in its members, that are not trusted."""
     if isinstance(members, bytes):
         members = _open(members)
     try:
@@ -185,7 +185,7 @@ def _versions() -> dict[str, str]:
 
 
 def _version_of(package: str) -> str:
-    if package == "tensorflow":  # which has other names where it is made for one device only
+    if package == "tensorflow":  # has other distribution names, such as tensorflow-cpu
         import tensorflow as tf
 
         return str(tf.__version__)
@@ -226,7 +226,7 @@ def _without_folders(value: Any) -> Any:
 
 
 def _with_new_names(value: Any) -> Any:
-    """Return a schema in which the modules of ``RENAMED`` have their names of now."""
+    """Return a schema with the present names of the modules in ``RENAMED``."""
     if isinstance(value, list):
         return [_with_new_names(item) for item in value]
     if not isinstance(value, dict):
@@ -263,7 +263,7 @@ def _compact(value: Any, names: dict[str, str], ids: dict[int, int]) -> Any:
             node["__id__"] = ids[identity] = len(ids) + 1
         if "file" in node:
             node["file"] = names[node["file"]]
-        if "key_types" in node:  # skops reads them first: what they define must come first
+        if "key_types" in node:  # skops reads them first, so definitions in them must come first
             node = {"key_types": node.pop("key_types")} | node
     return {name: _compact(item, names, ids) for name, item in node.items()}
 
@@ -283,7 +283,7 @@ def _zip(members: dict[str, bytes], comment: bytes = b"") -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in members.items():
-            info = zipfile.ZipInfo(name)  # with no date: equal pipelines give equal files
+            info = zipfile.ZipInfo(name)  # without a date: equal pipelines give equal files
             info.external_attr = (stat.S_IFREG | 0o644) << 16
             # Arrays of weights hardly shrink, and texts by nine tenths.
             packed = name == "schema.json" and comment
@@ -319,7 +319,7 @@ def _members(archive: zipfile.ZipFile, size: int) -> Iterator[tuple[str, bytes]]
     if names[:1] != ["manifest.json"]:
         raise ValueError("its first member is not manifest.json: it is of another kind.")
     manifest = _content(archive, infos[0], LARGEST_MANIFEST)
-    _manifest(manifest)  # before all else, which another version of the format may change
+    _manifest(manifest)  # first: another version of the format may change the rest
     yield names[0], manifest
     if names[1:2] != ["schema.json"]:
         raise ValueError("its second member is not schema.json.")
@@ -373,7 +373,7 @@ def _manifest(text: bytes) -> dict[str, Any]:
 
 
 def _check_members(members: dict[str, bytes]) -> None:
-    """Check the objects and arrays of a file, before any is made."""
+    """Check the objects and arrays of a file, before any is created."""
     try:
         schema = json.loads(members["schema.json"])
         protocol = schema["protocol"]
@@ -392,7 +392,7 @@ def _check_members(members: dict[str, bytes]) -> None:
 
 
 class _Tree:
-    """The nodes of a schema, as far as they were walked."""
+    """The nodes of a schema visited so far."""
 
     def __init__(self) -> None:
         self.files: set[str] = set()
@@ -434,7 +434,7 @@ class _Tree:
 
 
 def _check_array(name: str, content: bytes) -> None:
-    """Check that an array is plain numbers or text, and has the size it says."""
+    """Check that an array holds numbers or text, and has the size in its header."""
     file = io.BytesIO(content)
     try:
         major, _ = np.lib.format.read_magic(file)

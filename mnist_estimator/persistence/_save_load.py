@@ -22,25 +22,25 @@ def save(pipe: BaseEstimator, path: str | os.PathLike[str]) -> None:
     """Save a fitted pipeline to one file.
 
     The file holds arrays and the names of types, and no code; :func:`load` reads it, in
-    this version and in later ones. It is written beside its place and then moved there: a
-    file that was there stays as it was until the new one is whole, and if anything fails.
+    this version and in later ones. It is written atomically: an existing
+    file is replaced only when the new one is complete.
 
-    The state of the optimizer is saved where training is to go on: after ``partial_fit``,
-    and after ``fit`` with ``warm_start=True``. Else the file has the size of the weights,
-    and a fifth more at the most.
+    The state of the optimizer is saved if training can continue: after ``partial_fit``,
+    and after ``fit`` with ``warm_start=True``. Otherwise the file is at most a fifth larger
+    than the weights.
 
-    No folder is named in it: ``memory`` and ``checkpoint_dir`` come back as None, and a
+    It holds no names of folders: ``memory`` and ``checkpoint_dir`` come back as None, and a
     :class:`~mnist_estimator.CachedClassifier` as the estimator that it wraps.
 
     Parameters
     ----------
     pipe : estimator
         A fitted pipeline, another estimator of this package, or one of scikit-learn with
-        one in it, such as a ``CalibratedClassifierCV`` or a ``VotingClassifier``. Of the
-        rest of scikit-learn all is saved that skops trusts: no trees, and of functions only
+        one in it, such as a ``CalibratedClassifierCV`` or a ``VotingClassifier``. Other
+        objects are saved if skops trusts their types: no trees, and of functions only
         ufuncs of NumPy and SciPy.
     path : str or path-like
-        The file to write, such as "digits.pipeline". Its folder must be there.
+        The file to write, such as "digits.pipeline". Its folder must exist.
 
     Raises
     ------
@@ -85,9 +85,9 @@ def save(pipe: BaseEstimator, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Load a pipeline that :func:`save` has written.
+    """Load a pipeline written by :func:`save`.
 
-    Nothing that a file names is run, whoever wrote it: size, checksum, members, kinds of
+    No code named in a file is run, whoever wrote it: size, checksum, members, kinds of
     objects, their types and the shapes of all arrays are checked before anything is
     built, and what is built is no larger than what the file holds.
 
@@ -99,13 +99,13 @@ def load(path: str | os.PathLike[str]) -> Any:
     Returns
     -------
     estimator
-        As it was saved: it predicts the same to the bit on the same versions and the same
+        As saved: its predictions are bit-identical on the same versions and the same
         kind of processor.
 
     Raises
     ------
     ValueError
-        If the file is none of ``save``'s, is changed or cut off, is of a newer format, or
+        If the file was not written by ``save``, is changed or truncated, is of a newer format, or
         holds what ``save`` would not write.
     OSError
         If it cannot be read: ``FileNotFoundError``, ``IsADirectoryError``,
@@ -118,8 +118,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     Notes
     -----
     If another version of scikit-learn wrote the file, scikit-learn warns of it, as with pickles
-    (``InconsistentVersionWarning``). That loading is safe does not make a stranger's model
-    right: it may answer what it likes.
+    (``InconsistentVersionWarning``). Loading an untrusted file is safe, but its predictions
+    are not to be trusted.
     """
     source = pipeline_file(as_path(path, example=PIPELINE_FILE))
     data = _read(source)
@@ -159,7 +159,7 @@ def _packed(pipe: BaseEstimator) -> bytes:
 
 
 def _places(pipe: BaseEstimator, names: list[str]) -> str:
-    """Say which parameters hold objects of these types."""
+    """Return the parameters that hold objects of these types, for the error."""
     found = [
         parameter
         for parameter, value in pipe.get_params().items()

@@ -1,4 +1,4 @@
-"""Digits of any size and polarity, brought to MNIST's own format."""
+"""The transformer that brings digits of any size and polarity to MNIST's format."""
 
 import copy
 import math
@@ -32,17 +32,17 @@ class DigitNormalizer(
     range: 16×16 pixels, a canvas that was drawn on, a field of a form. Each
     image is treated by itself, in this order:
 
-    - The level of the background and that of the ink are found and become 0
-      and 1; what noise the background has becomes 0.
+    - The levels of the background and the ink are estimated and become 0
+      and 1; noise of the background becomes 0.
     - The stroke is scaled to fit a box of 20×20 pixels with its aspect ratio
-      kept, every pixel being the share of ink in its area (anti-aliasing).
+      kept, each pixel being the mean of the ink in its area (anti-aliasing).
       Smaller images are interpolated by cubic splines, and their edges
       sharpened half-way to those of MNIST.
     - Strokes far thinner or thicker than MNIST's are widened or narrowed.
     - The box is put into 28×28 pixels so that the centre of mass is in the
       middle.
 
-    MNIST's own images stay what they are, but for a few grey levels.
+    MNIST's own images change by a few grey levels only.
 
     Images are grey or RGB, with or without alpha. Transparent pixels become the paper: the more
     frequent level where the opaque ones hold both ink and paper, else white under dark ink and
@@ -73,13 +73,13 @@ class DigitNormalizer(
         Shape of the images of ``fit``, if they have one size. Later images may have another.
     n_features_in_ : int
         Values a sample in ``fit``, height × width × channels, if the images have one size. Only
-        flat rows are held against it, as columns of a table are everywhere in scikit-learn.
+        flat rows are checked against it.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if X was a data frame with string names.
 
     See Also
     --------
-    mnist_estimator.find_digits : Finds the digits in a photo or scan first.
+    mnist_estimator.find_digits : Find the digits in a photo or scan first.
 
     Notes
     -----
@@ -119,7 +119,7 @@ class DigitNormalizer(
         self.dtype = dtype
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Check parameters and images, and note the columns of flat rows; nothing is learned.
+        """Check parameters and images, and store the columns of flat rows; nothing is learned.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Pictures of one digit each, in any form: arrays, lists of different sizes, PIL images, alpha."""
+"""Pictures of one digit each: lists of different sizes, PIL images, colours and alpha."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,18 +10,18 @@ from ..utils._image_shape import holds_images, nested_shape
 from ..utils._input_checks import refuse_masked
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])
-"""What red, green and blue count for the eye (ITU-R BT.601)."""
+"""Weights of red, green and blue in the luminance (ITU-R BT.601)."""
 
 CHANNELS = (1, 2, 3, 4)
 """Grey, grey and alpha, RGB, RGB and alpha."""
 FULL_SCALES = (1.0, 255.0, 65535.0)
-"""What white, and opaque, may be."""
+"""Possible values of white and of opaque."""
 CONTRAST = 0.25
-"""Share of the scale by which opaque pixels differ where ink and paper are both among them."""
+"""Minimum contrast of opaque pixels that hold both ink and paper, as a share of the scale."""
 
 
 def separate_images(X: Any) -> list[NDArray[Any]] | None:
-    """Return images that were given one by one.
+    """Return X as a list of images, if it is one.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def _is_clear(image: Any) -> bool:
 
 
 def image_to_grey(image: NDArray[Any], polarity: str = "auto") -> NDArray[np.float32]:
-    """Return one channel of an image: the only one, or the luminance, laid on paper.
+    """Return the only channel of an image or its luminance, with alpha composited over paper.
 
     Parameters
     ----------
@@ -97,14 +97,14 @@ def image_to_grey(image: NDArray[Any], polarity: str = "auto") -> NDArray[np.flo
 def _on_paper(
     grey: NDArray[np.float64], alpha: NDArray[Any], colours: NDArray[Any], polarity: str
 ) -> NDArray[np.float64]:
-    """Lay a picture on paper, so that ink in alpha is seen.
+    """Composite a picture over paper, so that ink in the alpha channel is visible.
 
     Where the opaque pixels hold ink and paper, transparent ones become that paper: its level is
     the more frequent. Else the opaque pixels are the ink, and the paper is white under dark
     ink and black under light ink; ``polarity``, if it is not "auto", says which.
     """
     opacity = alpha.astype(np.float64) / _full_scale(alpha)
-    if (opacity == opacity.flat[0]).all():  # nothing is told by it
+    if (opacity == opacity.flat[0]).all():  # no information
         return grey if opacity.flat[0] > 0 else np.zeros_like(grey)
     low = min(0.0, float(colours.min()))
     white = _full_scale(colours) if low == 0.0 else float(colours.max())
@@ -120,7 +120,7 @@ def _on_paper(
 
 
 def _full_scale(values: NDArray[Any]) -> float:
-    """Return what stands for white, or opaque: 255 for bytes, else 1, 255 or 65535."""
+    """Return the value of white, or opaque: 255 for bytes, else 1, 255 or 65535."""
     if values.dtype == np.uint8:
         return 255.0
     highest = float(values.max())

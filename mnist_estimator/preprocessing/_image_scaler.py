@@ -1,4 +1,4 @@
-"""The normalizing and reshaping transformer."""
+"""The transformer that scales and reshapes images."""
 
 import math
 from numbers import Real
@@ -24,8 +24,8 @@ class ImageScaler(
 ):
     """Scale pixels to [0, 1] and bring images to (n, height, width, channels).
 
-    The scale is settled in ``fit``, never by the batch at hand: a dark image
-    stays dark, and one image gives what it gives among a thousand.
+    The range is determined in ``fit``, never by the batch: a dark image stays dark, and the
+    result for an image does not depend on the others.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ class ImageScaler(
     image_shape_ : tuple of int, (height, width, channels)
         Shape of one image.
     value_range_ : tuple of float, (low, high)
-        The values that become 0 and 1. Values outside, met later, are scaled
-        alike and leave [0, 1].
+        The values that become 0 and 1. Later values outside
+        of them are scaled alike, to values outside [0, 1].
     n_features_in_ : int
         Values a sample: height × width × channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -142,7 +142,7 @@ class ImageScaler(
         else:
             scaled = scale(images, self.value_range_)
             scaled = scaled if plain else scaled.reshape(len(scaled), -1)
-        if is_reported(images):  # one warning is enough for a pipeline
+        if is_reported(images):  # one warning per pipeline
             mark_reported(scaled)
         return scaled
 

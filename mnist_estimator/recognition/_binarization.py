@@ -1,4 +1,4 @@
-"""Ink and paper told apart: uneven light taken out, noise left behind, ruled lines removed."""
+"""Binarization: ink separated from paper under uneven light and noise."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,31 +10,31 @@ from scipy import ndimage
 from ._filters import hysteresis_threshold, local_median
 
 WORKING_PIXELS = 4_000_000
-"""Larger pictures are scaled down to that many pixels: digits on a page keep 30 rows or more."""
+"""Larger pictures are reduced to this number of pixels; digits on a page keep 30 rows or more."""
 COARSE_SIDE = 512
-"""Longer side of the picture that the background is found in."""
+"""Longer side of the reduced picture that the background is estimated from, in pixels."""
 LARGE_SIDE = 160
-"""Pictures with a longer side than this are photos or scans: they have noise to be smoothed."""
+"""Pictures with a longer side are photos or scans, whose noise is smoothed, in pixels."""
 FAINTEST = 0.1
-"""Ink takes at least this share of the light that the paper gives back."""
+"""Minimum share of the paper's light that ink absorbs."""
 
 
 WINDOW = 10
-"""In strokes: what is dark and narrower is ink."""
+"""Maximum width of ink, in stroke widths."""
 DARKEST = 0.02
-"""Share of full light below which nothing can be told apart."""
+"""Minimum brightness of paper, as a share of white."""
 MIN_RELATIVE_INK = 0.35
-"""Share of the most ink nearby that a pixel has at least, if it is part of the stroke."""
+"""Minimum ink of a pixel, relative to the maximum in its neighbourhood."""
 
 
 @dataclass
 class Ink:
-    """What is ink on a page.
+    """The ink on a page.
 
     Parameters
     ----------
     amount : ndarray of shape (height, width), float32
-        Share of the paper's light that is missing, from 0 to 1; noise included.
+        Share of the paper's light that is absorbed, in [0, 1]; includes noise.
     mask : ndarray of shape (height, width), bool
         Where ink is.
     noise : float
@@ -42,7 +42,7 @@ class Ink:
     stroke : float
         Width of a stroke in pixels.
     scale : float
-        Pixels of the picture for one of `amount`; 1 or more.
+        Pixels of the picture per pixel of `amount`, at least 1.
     """
 
     amount: NDArray[np.float32]
@@ -53,7 +53,7 @@ class Ink:
 
 
 def find_ink(grey: NDArray[np.float32]) -> Ink:
-    """Tell ink from paper.
+    """Separate ink from paper.
 
     Parameters
     ----------
@@ -66,8 +66,8 @@ def find_ink(grey: NDArray[np.float32]) -> Ink:
 
     Notes
     -----
-    1. Polarity: ink covers less than half of any neighbourhood, so that what departs
-       from the local median departs towards ink (the sign of the third moment).
+    1. Polarity: ink covers less than half of any neighbourhood, so that what deviates
+       from the local median deviates towards ink (the sign of the third moment).
     2. The light of the blank paper: a morphological closing, which takes out what
        is dark and narrow, and keeps the edges of shadows and of the page.
     3. Ink is the share of that light that is missing. A pixel is ink if it has
@@ -81,14 +81,14 @@ def find_ink(grey: NDArray[np.float32]) -> Ink:
     if large:
         work = ndimage.gaussian_filter(work, 0.8)
     ink = _darker_than(_paper(work, np.inf), work, scale)
-    # The nearer to the strokes' width, the better the light is followed.
+    # Second pass: a window near the stroke width follows the light better.
     if large and ink.mask.any():
         ink = _darker_than(_paper(work, WINDOW * ink.stroke), work, scale)
     return ink
 
 
 def _darker_than(paper: NDArray[np.floating], work: NDArray[np.floating], scale: float) -> Ink:
-    """Return what is clearly darker than the paper."""
+    """Return the pixels that are significantly darker than the paper."""
     amount = (paper - work) / np.maximum(paper, DARKEST)
     level = float(np.median(amount))
     noise = 1.4826 * float(np.median(np.abs(amount - level)))
@@ -108,7 +108,7 @@ def _darker_than(paper: NDArray[np.floating], work: NDArray[np.floating], scale:
 
 
 def is_light_on_dark(grey: NDArray[np.floating]) -> bool:
-    """Tell whether the ink is lighter than what it is on."""
+    """Tell whether the ink is lighter than its background."""
     low, high = float(grey.min()), float(grey.max())
     if high <= low:
         return False
@@ -121,14 +121,14 @@ def is_light_on_dark(grey: NDArray[np.floating]) -> bool:
 
 
 def stroke_width(mask: NDArray[np.bool_]) -> float:
-    """Return the usual width of strokes: area over half the outline."""
+    """Return the mean stroke width in pixels: twice the area over the outline."""
     inner = ndimage.binary_erosion(mask)
     outline = int(mask.sum()) - int(inner.sum())
     return max(1.0, 2.0 * int(mask.sum()) / outline) if outline else 1.0
 
 
 def usual_height(mask: NDArray[np.bool_]) -> float:
-    """Return the height that half of the ink is in connected parts of, or less; 0 without ink."""
+    """Return the median height of connected components, weighted by area; 0 without ink."""
     labels, n_labels = ndimage.label(mask, structure=np.ones((3, 3)))
     if not n_labels:
         return 0.0
@@ -138,14 +138,14 @@ def usual_height(mask: NDArray[np.bool_]) -> float:
 
 
 def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
-    """Return the value that half of the weight is not above."""
+    """Return the weighted median."""
     order = np.argsort(values)
     reached = np.cumsum(weights[order])
     return float(values[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
 def _scaled_down(grey: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
-    """Return the picture with at most `WORKING_PIXELS`, and how many times smaller it is."""
+    """Return the picture reduced to `WORKING_PIXELS` at most, and the factor."""
     if grey.size <= WORKING_PIXELS:
         return grey, 1.0
     factor = (WORKING_PIXELS / grey.size) ** 0.5
@@ -154,7 +154,7 @@ def _scaled_down(grey: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]
 
 
 def _resized(image: NDArray[np.floating], factor: float) -> NDArray[np.float32]:
-    """Scale a picture down; each pixel is the mean over its area. Never up."""
+    """Reduce a picture by averaging; a factor of 1 or more leaves its size."""
     from PIL import Image
 
     height, width = (max(1, round(length * factor)) for length in image.shape)
@@ -165,10 +165,10 @@ def _resized(image: NDArray[np.floating], factor: float) -> NDArray[np.float32]:
 
 
 def _paper(work: NDArray[np.floating], widest: float) -> NDArray[np.floating]:
-    """Return the light that the paper would give back if it were blank.
+    """Return the brightness of the blank paper, by a morphological closing.
 
-    What is narrower than `widest` pixels, or a sixth of the picture if that is less, is
-    taken for ink.
+    Dark structures narrower than `widest` pixels, or a sixth of the picture if that is less,
+    are ink.
     """
     coarse = _resized(work, COARSE_SIDE / max(work.shape))
     side = min(coarse.shape)

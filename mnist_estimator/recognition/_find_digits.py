@@ -1,4 +1,4 @@
-"""Digits found in photos and scans."""
+"""Detection of digits in photos and scans."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -45,10 +45,9 @@ class DetectedDigits:
 def find_digits(image: Any, *, page: int | None = None) -> DetectedDigits:
     """Find the digits in a photo or scan, and bring them to MNIST's format.
 
-    Uneven light, shadows, texture of the paper and ruled lines are taken out, broken
-    strokes joined, specks dropped, and digits that touch cut apart. What is written
-    there but is not a digit is returned like one: this function looks for ink, and
-    leaves classification to the classifier.
+    Uneven light, shadows, the texture of the paper and ruled lines are removed, broken
+    strokes joined, specks dropped, and touching digits separated. Other writing is
+    returned like digits: this function segments ink and does not classify it.
 
     Parameters
     ----------
@@ -67,8 +66,8 @@ def find_digits(image: Any, *, page: int | None = None) -> DetectedDigits:
     Returns
     -------
     DetectedDigits
-        With no digits in it if none were found, or if the picture has more than 10,000 separate
-        marks, as textures and halftone prints have, of which a ``UserWarning`` tells.
+        Empty if no digits were found, or with a ``UserWarning`` if the picture has more than
+        10,000 separate marks, as textures and halftone prints do.
 
     Raises
     ------
@@ -84,7 +83,7 @@ def find_digits(image: Any, *, page: int | None = None) -> DetectedDigits:
     See Also
     --------
     mnist_estimator.recognize : Find and classify the digits.
-    mnist_estimator.DigitNormalizer : For digits that are cut out already.
+    mnist_estimator.DigitNormalizer : For digits that are already cropped.
 
     Examples
     --------
@@ -107,7 +106,7 @@ def find_digits_in(picture: NDArray[Any], score: Scorer | None = None) -> Detect
     Parameters
     ----------
     picture : ndarray of shape (height, width) or (height, width, 3)
-        Where to look.
+        The picture.
     score : callable, default=None
         See :func:`~mnist_estimator.recognition._segmentation.segment_digits`.
 

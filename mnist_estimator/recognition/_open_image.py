@@ -1,4 +1,4 @@
-"""Pictures from files, arrays and Pillow, opened, checked and brought to grey."""
+"""Pictures from files, arrays and Pillow: opened and checked."""
 
 import contextlib
 import io
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MOST_PIXELS = 50_000_000
-"""Of a picture. One of 100 megapixels can be a file of some kilobytes, made to fill the memory."""
+"""Maximum size of a picture: a file of some kilobytes can decode to gigabytes."""
 
 PAGED = ("TIFF", "GIF", "WEBP", "PNG")
 """Formats whose further pictures are pages or frames. A phone's JPEG may hold a preview beside."""
 
 
 class Page(NamedTuple):
-    """A picture, and which one of its file it is."""
+    """A picture and its position in its file."""
 
     pixels: NDArray[Any]
     """Of shape (height, width), float32 from 0 to 1: grey; or (height, width, 3), uint8: red,
@@ -37,7 +37,7 @@ class Page(NamedTuple):
 
 
 def open_page(image: Any, page: int | None = None) -> Page:
-    """Open a picture: as it is meant to be seen, without alpha.
+    """Open a picture, rotated as its EXIF data say and without alpha.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def open_page(image: Any, page: int | None = None) -> Page:
     Returns
     -------
     Page
-        Turned as EXIF says, and laid over white, or over black if what is opaque is light.
+        Alpha is composited over white, or over black if the opaque pixels are light.
 
     Warns
     -----
@@ -94,7 +94,7 @@ def page_to_grey(picture: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _from_file(file: Any, page: int | None) -> Page:
-    """Open a file, or what reads like one."""
+    """Open a file or file object."""
     from PIL import Image, UnidentifiedImageError
 
     name = "image"
@@ -104,9 +104,7 @@ def _from_file(file: Any, page: int | None) -> Page:
             if Path(file).exists() and not Path(file).is_file() and not Path(file).is_dir():
                 file = io.BytesIO(Path(file).read_bytes())  # a pipe, which is read once
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", Image.DecompressionBombWarning
-            )  # the limit here is lower
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MOST_PIXELS is lower
             with _decoded(name):
                 opened = Image.open(file)
             with opened:
@@ -194,7 +192,7 @@ def _pixels(image: "Image", name: str) -> NDArray[Any]:
 
 @contextlib.contextmanager
 def _decoded(name: str) -> Iterator[None]:
-    """Say of what Pillow's decoders raise, of all kinds, that the picture is damaged."""
+    """Raise whatever Pillow's decoders raise as an error about a damaged picture."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -202,7 +200,7 @@ def _decoded(name: str) -> Iterator[None]:
     except (MemoryError, UnidentifiedImageError, Image.DecompressionBombError):
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno:  # of the file, not of what is in it
+        if isinstance(error, OSError) and error.errno:  # about the file, not its content
             raise
         raise ValueError(
             f"{name} must be a whole picture; got one that is cut off or damaged ({error}). "
@@ -278,10 +276,10 @@ def _to_unit(array: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _without_alpha(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Lay a picture with alpha over white, or over black if what can be seen of it is light."""
+    """Composite a picture with alpha over white, or over black if its opaque pixels are light."""
     colours, alpha = image[..., :3], image[..., 3:].astype(np.float32) / 255.0
     opaque = float(alpha.sum())
     light = float(((colours @ LUMINANCE)[..., np.newaxis] * alpha).sum()) > 127.5 * opaque
-    # Where nothing can be seen through, nothing is laid under.
+    # Fully opaque pictures stay unchanged.
     under = 0.0 if light and float(alpha.min()) < 1.0 else 255.0
     return np.rint(colours * alpha + under * (1.0 - alpha)).astype(np.uint8)

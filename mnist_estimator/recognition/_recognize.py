@@ -1,4 +1,4 @@
-"""A picture in, the digits in it out: found, read, and drawn over the picture."""
+"""Recognition: digits in a picture, found, classified and drawn over it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 REJECTED = "?"
-"""What stands in a text for a rejected digit."""
+"""The character of a rejected digit in a text."""
 LINE_COLORS = (BLUE, VERMILION)
 """Of the boxes in even and odd lines of text."""
 
 
 @dataclass(eq=False)
 class Recognition:
-    """The digits that were read in a picture, in reading order.
+    """The digits recognized in a picture, in reading order.
 
     Parameters
     ----------
@@ -46,9 +46,9 @@ class Recognition:
     lines : ndarray of shape (n,), int64
         Line of text each digit is in, counted from 0 at the top.
     images : ndarray of shape (n, 28, 28), uint8
-        The digits as the classifier got them.
+        The digits as passed to the classifier.
     picture : ndarray of shape (height, width) or (height, width, 3)
-        Where they were found.
+        The picture.
     page : int, default=0
         Position of the picture in its file, from 0.
     n_pages : int, default=1
@@ -117,9 +117,9 @@ class Recognition:
         box_kw: Mapping[str, Any] | None = None,
         text_kw: Mapping[str, Any] | None = None,
     ) -> Self:
-        """Draw the picture, a box around each digit, and above it what it was read as.
+        """Draw the picture, with a box around each digit and its label above.
 
-        Boxes of lines that follow each other differ in colour. A digit in doubt has a
+        Boxes of consecutive lines differ in colour. A digit with low confidence has a
         dashed box and its confidence beside the label; a rejected one has a dotted box
         and "?".
 
@@ -128,7 +128,7 @@ class Recognition:
         ax : matplotlib Axes, default=None
             Where to draw. None makes a figure.
         doubtful : float, default=0.9
-            Digits read with less confidence than this are in doubt.
+            Confidence below which digits are marked as uncertain.
         box_kw, text_kw : mapping, default=None
             Passed to matplotlib's Rectangle and Text.
 
@@ -151,9 +151,9 @@ class Recognition:
         for i, (top, left, bottom, right) in enumerate(self.boxes):
             confidence = 1.0 if self.confidences is None else float(self.confidences[i])
             color = LINE_COLORS[self.lines[i] % 2]
-            doubted = confidence < doubtful and not self._is_rejected(i)
-            text = self._text(i) + (f" {confidence:.0%}" if doubted else "")
-            line = ":" if self._is_rejected(i) else "--" if doubted else "-"
+            is_uncertain = confidence < doubtful and not self._is_rejected(i)
+            text = self._text(i) + (f" {confidence:.0%}" if is_uncertain else "")
+            line = ":" if self._is_rejected(i) else "--" if is_uncertain else "-"
             style: dict[str, Any] = {"fill": False, "edgecolor": color, "linestyle": line}
             style |= dict(box_kw or {})
             # Pixels are drawn around whole numbers.
@@ -166,7 +166,7 @@ class Recognition:
 
 
 def recognize(estimator: Any, image: Any, *, page: int | None = None) -> Recognition:
-    """Find the digits in a photo or scan, and read them.
+    """Find and classify the digits in a photo or scan.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def recognize(estimator: Any, image: Any, *, page: int | None = None) -> Recogni
     Returns
     -------
     Recognition
-        With no digits in it if none were found.
+        Empty if no digits were found.
 
     Raises
     ------
@@ -197,13 +197,12 @@ def recognize(estimator: Any, image: Any, *, page: int | None = None) -> Recogni
 
     See Also
     --------
-    mnist_estimator.find_digits : Only finds them.
+    mnist_estimator.find_digits : Find digits without classifying them.
 
     Notes
     -----
-    Where digits may touch, the classifier decides on the cut: of several ways it takes
-    the one whose parts it reads with the highest confidence, that of the least
-    certain part.
+    Where digits may touch, the classifier decides on the cut: of several ways the one
+    with the highest confidence is used, that of its least confident part.
 
     Examples
     --------
@@ -249,7 +248,7 @@ def _check_size(estimator: Any) -> None:
 
 
 def _rows(estimator: Any, images: NDArray[np.uint8]) -> Any:
-    """Return images as flat rows, in the range and with the columns that were fitted on."""
+    """Return images as flat rows, with the value range and columns of the fit."""
     rows: NDArray[Any] = images.reshape(len(images), -1)
     low, high = _value_range(estimator)
     if (low, high) != (0.0, 255.0):
@@ -259,7 +258,7 @@ def _rows(estimator: Any, images: NDArray[np.uint8]) -> Any:
 
 
 def _value_range(estimator: Any) -> tuple[float, float]:
-    """Return what black and white were in the images that the estimator was fitted on."""
+    """Return the values of black and white in the images of the fit."""
     for part in fitted_parts(estimator):
         if hasattr(part, "value_range_"):
             return part.value_range_
@@ -267,19 +266,19 @@ def _value_range(estimator: Any) -> tuple[float, float]:
         if learned is not None:
             return learned[:2]
         if hasattr(part, "transform") and not is_classifier(part):
-            break  # what comes after it takes other values
+            break  # later parts take other values
     return 0.0, 255.0
 
 
 def _scorer(estimator: Any) -> Scorer | None:
-    """Return what rates ways to cut a blob, or None without probabilities."""
+    """Return a scorer of ways to cut a blob, or None without probabilities."""
     if not hasattr(estimator, "predict_proba"):
         return None
 
     def score(ways: Sequence[Sequence[NDArray[np.float32]]]) -> list[float]:
         images = as_bytes(np.array([image for way in ways for image in way]))
-        sure = np.asarray(estimator.predict_proba(_rows(estimator, images))).max(axis=1)
+        confidence = np.asarray(estimator.predict_proba(_rows(estimator, images))).max(axis=1)
         ends = np.cumsum([len(way) for way in ways])
-        return [float(part.min()) for part in np.split(sure, ends[:-1])]
+        return [float(part.min()) for part in np.split(confidence, ends[:-1])]
 
     return score

@@ -1,4 +1,4 @@
-"""Ruled lines on paper: found, and taken out without what is written over them."""
+"""Removal of ruled lines that keeps the strokes crossing them."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,19 +7,19 @@ from scipy import ndimage
 from ._binarization import usual_height
 
 SHORTEST = 0.25
-"""A ruled line spans at least this share of the page's width."""
+"""Minimum length of a ruled line, as a share of the page's width."""
 LENGTH = 2.5
-"""In heights of a digit, at least."""
+"""Minimum length of a ruled line, in heights of a digit."""
 LENGTH_TO_WIDTH = 25
-"""A ruled line is that many times as long as it is thick, at least."""
+"""Minimum ratio of the length of a ruled line to its thickness."""
 COVERED = 0.6
-"""Share of a line's columns, at least, in which it is seen."""
+"""Minimum share of a line's columns that contain ink."""
 
 
 def remove_ruled_lines(
     mask: NDArray[np.bool_], stroke: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Take lines across the page, and down the page, out of what is ink.
+    """Remove horizontal and vertical lines from the ink.
 
     Parameters
     ----------
@@ -31,14 +31,14 @@ def remove_ruled_lines(
     Returns
     -------
     mask : ndarray of shape (height, width), bool
-        The ink without the lines; what crosses them is kept.
+        The ink without the lines, with the strokes that cross them.
     removed : ndarray of shape (height, width), bool
-        What was taken out.
+        The removed pixels.
 
     Notes
     -----
-    As staff lines are removed from music: along the line, ink goes where its vertical
-    run is no longer than the line is thick (C. Dalitz et al., "A comparative
+    Like the removal of staff lines from music: along a line, ink is removed where its
+    vertical run is no longer than the line's thickness (C. Dalitz et al., "A comparative
     study of staff removal algorithms", 2008).
     """
     removed = _lines(mask, stroke, 0.0)
@@ -48,7 +48,7 @@ def remove_ruled_lines(
         removed = _lines(mask, stroke, LENGTH * height) if height else np.zeros_like(mask)
     left = mask & ~removed
     if removed.any():
-        # What crosses a line at a low angle has a gap there now.
+        # Close the gaps in strokes that cross a line at a low angle.
         gap = round(stroke) + 3
         closed = ndimage.binary_closing(np.pad(left, gap), np.ones((gap, gap)))
         left |= closed[gap:-gap, gap:-gap] & removed
@@ -105,7 +105,7 @@ def _take_out(
     ends: tuple[int, int],
     thickness: float,
 ) -> None:
-    """Mark what belongs to one line, a little beyond its ends."""
+    """Mark the pixels of one line, and a little beyond its ends."""
     height, width = mask.shape
     columns = np.arange(max(0, ends[0] - 4), min(width, ends[1] + 5))
     middle = np.rint(curve(columns)).astype(int)
@@ -118,7 +118,7 @@ def _take_out(
 
 
 def _vertical_runs(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Return for each pixel of ink how many there are in one go, up and down from it."""
+    """Return the length of the vertical run through each pixel of ink, 0 elsewhere."""
     above = np.zeros(mask.shape, dtype=np.int32)
     below = np.zeros(mask.shape, dtype=np.int32)
     for row in range(len(mask)):

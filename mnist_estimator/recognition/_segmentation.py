@@ -1,4 +1,4 @@
-"""Ink on a page taken apart into digits, in reading order."""
+"""Segmentation of the ink on a page into digits, in reading order."""
 
 import functools
 import heapq
@@ -17,33 +17,33 @@ from ..preprocessing._digit_image import fit_box
 from ._binarization import Ink, weighted_median
 
 MOST_PARTS = 10_000
-"""Connected parts of the ink of a page, at most: printed A4 text in 11 points has 4,500."""
+"""Maximum number of connected components of a page; printed A4 text in 11 points has 4,500."""
 SMALLEST = 6
-"""Pixels that a digit is high, at least."""
+"""Minimum height of a digit, in pixels."""
 MIN_MARK_HEIGHT = 0.4
-"""Of the usual height; what is lower is a dot, a comma or a dash if it belongs to nothing."""
+"""Relative to the usual height: lower blobs that nothing is joined to are punctuation."""
 PART = 0.6
-"""Of the usual height; what is smaller is joined to what it is near to."""
+"""Relative to the usual height: smaller blobs are joined to those near them."""
 NEAR = 0.2
-"""Of the usual height; parts that are that far from each other may be one digit."""
+"""Relative to the usual height: maximum distance of parts of one digit."""
 TALLEST, WIDEST = 1.5, 1.25
-"""Of the usual height; joined parts become no higher and no wider."""
+"""Relative to the usual height: maximum height and width of joined parts."""
 STAIN, LONG = 3.5, 0.3
-"""What is that many times thicker than the usual stroke is none; nor is what runs along the
-picture's edge for that share of it."""
+"""A blob thicker than STAIN times the median stroke, or one at the border that is longer than LONG
+times the picture, is not ink."""
 FAINT = 0.25
-"""Of the usual darkness; what is lighter shines through, or is a stain."""
+"""Relative to the median darkness: fainter blobs shine through from the back, or are stains."""
 
 WIDE, PERHAPS_WIDE, USUAL_WIDTH = 1.2, 0.85, 0.68
-"""In heights: what is wider is taken for several digits; may be several, if the classifier says
-so; and how wide one is."""
+"""Widths relative to the height: a blob wider than WIDE is several digits, one wider than
+PERHAPS_WIDE may be if the classifier decides so; the width of one digit."""
 MOST_CUT = 1.7
-"""In strokes: where no classifier is asked, a cut goes through no more ink."""
+"""Maximum ink on a cut without a classifier, in stroke widths."""
 MOST_DISTANCES = 1_000_000
-"""Between pixels of two outlines, computed one by one."""
+"""Maximum number of distances between two outlines that are computed pairwise."""
 
 Scorer = Callable[[Sequence[Sequence[NDArray[np.float32]]]], list[float]]
-"""Takes ways to cut a blob into images, and tells how good each is, from 0 to 1."""
+"""Takes ways to cut a blob, each a list of images, and returns a score in [0, 1] for each."""
 
 
 @dataclass
@@ -104,20 +104,20 @@ class Blob:
 
 
 def segment_digits(ink: Ink, score: Scorer | None = None) -> list[list[Blob]]:
-    """Find the digits on a page.
+    """Segment the ink of a page into digits.
 
     Parameters
     ----------
     ink : Ink
         Without ruled lines.
     score : callable, default=None
-        Tells how good each of several ways to cut a wide blob is. None goes by the
-        width, and the ink that is cut through.
+        Scores several ways to cut a wide blob. None: by the width, and the ink on
+        the cut.
 
     Returns
     -------
     list of list of Blob
-        The lines from top to bottom, in each the digits from left to right.
+        Lines from top to bottom, digits from left to right.
     """
     blobs = _connected(ink.mask)
     if len(blobs) > MOST_PARTS:
@@ -144,14 +144,14 @@ def segment_digits(ink: Ink, score: Scorer | None = None) -> list[list[Blob]]:
 
 
 def render_blob(blob: Blob, ink: Ink) -> NDArray[np.float32]:
-    """Draw a blob in MNIST's format.
+    """Render a blob in MNIST's format.
 
     Parameters
     ----------
     blob : Blob
-        What to draw.
+        The blob.
     ink : Ink
-        Of its page.
+        The ink of its page.
 
     Returns
     -------
@@ -182,7 +182,7 @@ def _connected(mask: NDArray[np.bool_]) -> list[Blob]:
 
 
 def _without_stains(blobs: list[Blob], shape: tuple[int, ...]) -> list[Blob]:
-    """Leave out what no pen draws: the table beside the page, a frame, a stain, a shadow."""
+    """Remove blobs that are not handwriting: the table beside the page, frames, stains, shadows."""
     height, width = shape
 
     def at_edge(blob: Blob) -> bool:
@@ -205,7 +205,7 @@ def _without_stains(blobs: list[Blob], shape: tuple[int, ...]) -> list[Blob]:
 
 
 def _joined(blobs: list[Blob], usual: float) -> list[Blob]:
-    """Join parts of broken strokes: small ones to what is next to them, the nearest first."""
+    """Join parts of broken strokes to their neighbours, the nearest first."""
     blobs = [blob for blob in blobs if max(blob.height, blob.width) >= 0.1 * usual]
     boxes = np.empty((2 * len(blobs), 4))  # of unions, too, which come in at the end
     boxes[: len(blobs)] = [(b.top, b.left, b.bottom, b.right) for b in blobs]
@@ -216,7 +216,7 @@ def _joined(blobs: list[Blob], usual: float) -> list[Blob]:
     pairs: list[tuple[float, int, int]] = []
 
     def add_pairs(number: int) -> None:
-        """Note how near a blob is to those before it with which it may be joined."""
+        """Add the distances of a blob to earlier ones that it may be joined with."""
         left = blobs[number].left
         near = slice(bisect_left(lefts, left - reach), bisect_right(lefts, left + reach))
         others = np.array(order[near])
@@ -245,7 +245,7 @@ def _joined(blobs: list[Blob], usual: float) -> list[Blob]:
 def _may_join(
     box: NDArray[np.floating], others: NDArray[np.floating], usual: float
 ) -> NDArray[np.bool_]:
-    """Return which other blobs may belong to one, by their boxes."""
+    """Return which blobs may be joined with one, by their bounding boxes."""
     sizes, other_sizes = box[2:] - box[:2], others[:, 2:] - others[:, :2]
     high, wide = (np.maximum(others[:, 2:], box[2:]) - np.minimum(others[:, :2], box[:2])).T
     apart = np.maximum(others[:, :2], box[:2]) - np.minimum(others[:, 2:], box[2:])
@@ -275,7 +275,7 @@ def _union(first: Blob, second: Blob) -> Blob:
 
 
 def _drawn_like_the_rest(blobs: list[Blob], ink: Ink) -> list[Blob]:
-    """Leave out what is much lighter than the rest, or lighter and thicker: shadows."""
+    """Remove blobs much fainter than the median, or fainter and thicker: shadows."""
     if not blobs:
         return []
     dark = np.array([np.percentile(_cut(ink.amount, blob)[blob.mask], 75.0) for blob in blobs])
@@ -320,7 +320,7 @@ def _slope(line: list[Blob]) -> float:
 
 
 def _split_stacked(blob: Blob, usual: float, stroke: float) -> list[Blob]:
-    """Cut digits apart that touch the ones of the line below."""
+    """Separate digits that touch those of the line below."""
     if blob.height < 1.7 * usual or blob.height > 6 * usual:
         return [blob]
     turned = Blob(blob.mask.T, blob.left, blob.top)
@@ -329,7 +329,7 @@ def _split_stacked(blob: Blob, usual: float, stroke: float) -> list[Blob]:
 
 
 def _split_touching(line: list[Blob], ink: Ink, score: Scorer | None) -> list[Blob]:
-    """Cut digits apart that touch each other."""
+    """Separate digits that touch each other."""
     height = float(np.median([blob.height for blob in line]))
     digits = []
     for blob in line:
@@ -342,7 +342,7 @@ def _split_touching(line: list[Blob], ink: Ink, score: Scorer | None) -> list[Bl
 
 
 def _best_cut(blob: Blob, height: float, ink: Ink, score: Scorer | None, wide: bool) -> list[Blob]:
-    """Return a blob in parts, or whole if that is better."""
+    """Return the best-scored way to cut a blob, or not to cut it."""
     likely = max(2, round(blob.width / (USUAL_WIDTH * height)))
     most_ink = MOST_CUT * ink.stroke if score is None else np.inf
     numbers = {2} if not wide else {likely} if score is None else {2, likely, likely + 1}
@@ -354,12 +354,12 @@ def _best_cut(blob: Blob, height: float, ink: Ink, score: Scorer | None, wide: b
     if score is None or len(ways) == 1:
         return ways[-1]
     scores = score([[render_blob(part, ink) for part in parts] for parts in ways])
-    scores[0] += 0.02 if wide else 0.3  # a digit of usual width is seldom two
+    scores[0] += 0.02 if wide else 0.3  # prior: few blobs of usual width are two digits
     return ways[int(np.argmax(scores))]
 
 
 def _cut_into(blob: Blob, n_parts: int, most_ink: float) -> list[Blob]:
-    """Cut a blob from top to bottom where there is least ink; not through too much of it."""
+    """Cut a blob along the seams with least ink, of at most `most_ink` pixels."""
     limits = []
     rows = np.arange(blob.height)
     for i in range(1, n_parts):
@@ -377,7 +377,7 @@ def _cut_into(blob: Blob, n_parts: int, most_ink: float) -> list[Blob]:
 
 
 def _seam(mask: NDArray[np.bool_], middle: float, reach: float) -> tuple[NDArray[np.int_], int]:
-    """Return the way from top to bottom through least ink, and how many pixels of ink it crosses.
+    """Return the seam from top to bottom with least ink, and how many pixels of ink it crosses.
 
     By dynamic programming; a step goes down, straight or to either side.
     """

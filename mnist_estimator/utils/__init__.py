@@ -1,1 +1,1 @@
-"""What all parts share: checks of input, words for errors, files, compatibility."""
+"""Shared helpers: input checks, error messages, output files, compatibility."""

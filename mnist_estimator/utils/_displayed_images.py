@@ -61,7 +61,7 @@ def as_images(X: Any, image_shape: Sequence[int] | None = None) -> NDArray[Any]:
 
 
 def scale_to_unit(images: NDArray[Any]) -> NDArray[Any]:
-    """Bring pixels of any range to float64 in [0, 1], for showing.
+    """Scale pixels of any range to float64 in [0, 1], for display.
 
     Bytes are taken as 0 to 255 and booleans as 0 and 1; anything else by the
     smallest and largest finite value in `images`. Values that are not finite
@@ -75,7 +75,7 @@ def scale_to_unit(images: NDArray[Any]) -> NDArray[Any]:
 
 
 def value_range(images: NDArray[Any]) -> tuple[float, float]:
-    """Return the values shown as black and as white: see `scale_to_unit`."""
+    """Return the values displayed as black and white: see `scale_to_unit`."""
     if images.dtype == np.uint8:
         return 0.0, 255.0
     finite = images[np.isfinite(images)]

@@ -48,7 +48,7 @@ def fitted_parts(estimator: Any, *, with_members: bool = True) -> Iterator[Any]:
 
 
 def final_estimator(estimator: Any) -> Any:
-    """Return the estimator at the heart of searches, pipelines, frozen and cached ones."""
+    """Return the final estimator inside pipelines, searches and other delegating estimators."""
     while (inner := passes_on_to(estimator)) is not None:
         estimator = inner
     return estimator

@@ -1,4 +1,4 @@
-"""The shape of images, in each of the forms that X may have."""
+"""The shape of images in the forms that X may have: rows, stacked images, lists."""
 
 import math
 import warnings
@@ -186,7 +186,7 @@ def nested_shape(image: Any) -> tuple[int, ...]:
 
 
 def refuse_single_image(X: Any, image_shape: tuple[int, int, int]) -> None:
-    """Tell who passes one image without the axis of the samples."""
+    """Refuse a single image without the axis of samples."""
     shape, n_pixels = tuple(getattr(X, "shape", ())), math.prod(image_shape)
     alone = shape == image_shape or (shape == image_shape[:2] and image_shape[2] == 1)
     if alone and shape[1:] not in (image_shape, image_shape[:2], (n_pixels,)):
@@ -201,7 +201,7 @@ def warn_of_channels_first(shape: tuple[int, ...]) -> None:
         channels, height, width = shape
         if height == width:
             warnings.warn(
-                f"X has images of shape {shape}, read as height {channels}, width {height} and "
+                f"X has images of shape {shape}, taken as height {channels}, width {height} and "
                 f"{width} channels. If the channels come first, pass np.moveaxis(X, 1, -1).",
                 UserWarning,
                 stacklevel=4,

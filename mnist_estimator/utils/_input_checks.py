@@ -1,4 +1,4 @@
-"""Checks of any input, and what happens when one fails."""
+"""Checks of any input, and context managers for their errors."""
 
 import contextlib
 import math
@@ -13,7 +13,7 @@ from ._wording import counted, shown
 
 
 def refuse_masked(array: Any, name: str) -> None:
-    """Refuse an array with masked values: nothing here would follow the mask.
+    """Refuse an array with masked values, as masks are not supported.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def refuse_masked(array: Any, name: str) -> None:
 
 
 def refuse_streams(values: Any, name: str, what: str) -> None:
-    """Refuse what is not an array and becomes none by itself, such as a data set of TensorFlow.
+    """Refuse objects that are not array-like, such as a ``tf.data.Dataset``.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def refuse_streams(values: Any, name: str, what: str) -> None:
         If it is a mapping, a set, a text, or gives its items one by one only.
     """
     if what == "labels" and (values is None or np.isscalar(values)):
-        return  # scikit-learn has words for these
+        return  # scikit-learn raises its own errors for these
     if hasattr(values, "__array__") or hasattr(values, "shape") or hasattr(values, "columns"):
         return
     kind = f"{type(values).__module__}.{type(values).__qualname__}".removeprefix("builtins.")
@@ -103,7 +103,7 @@ def count_rows(X: Any) -> int:
 
 @contextlib.contextmanager
 def prefix_errors(name: str) -> Iterator[None]:
-    """Say in errors which argument they are about, where a check knows it as X or y.
+    """Prefix the message of errors with the argument that they are about.
 
     Parameters
     ----------
@@ -118,12 +118,12 @@ def prefix_errors(name: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
-    """Give an estimator back its attributes if the block fails: a failed fit spoils no fitted one.
+    """Restore the attributes of an estimator if the block fails.
 
     Parameters
     ----------
     estimator : estimator
-        Whose attributes are kept, not copied.
+        Its attributes are kept by reference, not copied.
     """
     before = vars(estimator).copy()
     try:

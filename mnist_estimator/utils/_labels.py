@@ -15,7 +15,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def as_numpy_labels(y: Any, name: str = "y") -> Any:
-    """Bring labels from pandas' own types, and objects that hold numbers, to NumPy's.
+    """Convert labels of pandas' types, and objects that hold numbers, to NumPy's types.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def as_numpy_labels(y: Any, name: str = "y") -> Any:
         Labels. Nullable integers become integers, nullable booleans booleans;
         categories become what they name. Strings stay as they are.
     name : str, default="y"
-        What errors call them.
+        Their name in errors.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def check_targets(y: Any) -> None:
 
 
 def refuse_surrogates(labels: Any, name: str) -> None:
-    """Refuse text with half of a surrogate pair, which no file can hold.
+    """Refuse text with unpaired surrogates, which cannot be encoded as UTF-8.
 
     Raises
     ------
@@ -133,11 +133,11 @@ def check_labels(X: Any, y: Any, name: str = "y") -> NDArray[Any]:
     Parameters
     ----------
     X : array-like or DataFrame of shape (n_samples, ...)
-        Samples; only their number is looked at.
+        Samples; only their number is used.
     y : array-like of shape (n_samples,)
         Labels: numbers, strings or booleans.
     name : str, default="y"
-        What errors call `y`.
+        Name of `y` in errors.
 
     Returns
     -------
@@ -165,7 +165,7 @@ def check_labels(X: Any, y: Any, name: str = "y") -> NDArray[Any]:
 
 
 def check_same_kind(y_true: NDArray[Any], known: NDArray[Any], name: str = "y") -> None:
-    """Refuse strings against numbers: "7" would never equal 7, and all would be mistakes.
+    """Refuse labels of another kind than the estimator's, such as strings for numbers.
 
     Raises
     ------

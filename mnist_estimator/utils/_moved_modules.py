@@ -30,7 +30,7 @@ class MovedModules(MetaPathFinder, Loader):
         return ModuleSpec(fullname, self) if fullname in MOVED else None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Put the module of now in the place of the empty one."""
+        """Replace the empty module by the present one."""
         old, new = module.__name__, MOVED[module.__name__]
         warnings.warn(
             f"{old} has been {new} since version 0.7; the old name will be removed in version "

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Output files: their paths, and atomic writes."""
 
 import contextlib
 import os
@@ -10,11 +10,11 @@ from typing import Any
 from ._wording import shown
 
 PIPELINE_FILE = "digits.pipeline"
-"""The fitted pipeline in the folder that a training on the command line wrote to."""
+"""File name of the fitted pipeline in the folder that the command ``train`` writes."""
 
 
 def pipeline_file(path: Path) -> Path:
-    """Return the file of a pipeline that is named itself, or by the folder of a training."""
+    """Return the file of a pipeline, given its path or that of the folder of a training."""
     inside = path / PIPELINE_FILE
     return inside if inside.is_file() else path
 
@@ -102,20 +102,20 @@ def check_writable(path: Path, *, name: str, example: str, inputs: tuple[Path, .
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a name to write to, and make it `path` if the block succeeds.
+    """Write a file atomically: yield a temporary name, renamed to `path` if the block succeeds.
 
-    What was written is on the disk before it takes its place, and so outlives a power cut.
+    The content is synced to disk before the file is renamed, so it survives a power failure.
 
     Parameters
     ----------
     path : Path
-        The file wanted; one that is there is replaced. Where a link leads to a file, that
-        file is replaced. A device or a named pipe is written to straight away.
+        The file; an existing one is replaced. Symbolic links are followed. Devices and named
+        pipes are written to directly.
 
     Yields
     ------
     Path
-        A name beside `path` that is not in use, gone after the block.
+        An unused name in the folder of `path`, removed after the block.
     """
     if _is_special(path):
         yield path
@@ -137,7 +137,7 @@ whole_file = atomic_write  # the name that export/_onnx.py uses
 
 
 def _sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
+    """Sync a file, or the entries of a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -146,5 +146,5 @@ def _sync(path: Path) -> None:
 
 
 def _is_special(path: Path) -> bool:
-    """Tell whether there is something that must not be replaced, such as /dev/stdout."""
+    """Tell whether `path` is a device or pipe, such as /dev/stdout, that must not be replaced."""
     return path.exists() and (not path.is_file() or path.parts[:2] == ("/", "dev"))

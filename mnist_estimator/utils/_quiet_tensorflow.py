@@ -1,4 +1,4 @@
-"""TensorFlow and Keras, imported and started without their greetings on stderr."""
+"""TensorFlow and Keras, imported without their startup messages on stderr."""
 
 import contextlib
 import os
@@ -20,14 +20,14 @@ GREETING = re.compile(
     rb"|.*failed call to cuInit"  # no GPU
     rb"|.*Unable to register cu(FFT|DNN|BLAS) factory"  # two parts of TensorFlow bring it along
 )
-"""What a line starts with that tells of no fault."""
+"""Start of lines that report no fault."""
 
 _one_at_a_time = threading.RLock()
 
 
 @contextlib.contextmanager
 def without_greetings() -> Iterator[None]:
-    """Leave out of stderr what TensorFlow says when it is imported and when it first runs.
+    """Suppress TensorFlow's messages on stderr at its import and first use.
 
     Its C++ parts write to the process's own stderr (file descriptor 2), some of it whatever
     ``TF_CPP_MIN_LOG_LEVEL`` says. All other lines that come meanwhile, by whoever, appear at the
@@ -60,7 +60,7 @@ def without_greetings() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _errors_only() -> Iterator[None]:
-    """Have TensorFlow log errors only, if the user has not said what; it asks once, at import."""
+    """Set TensorFlow's log level to errors, unless the user has; it is read once, at import."""
     if LEVEL in os.environ:
         yield
         return

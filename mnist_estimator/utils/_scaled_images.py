@@ -1,4 +1,4 @@
-"""Images with their values brought to [0, 1]: at once, or as they are read from a mapped file."""
+"""Images scaled to [0, 1]: in memory, or lazily from a memory-mapped file."""
 
 import math
 from typing import Any
@@ -14,7 +14,7 @@ ROWS_AT_ONCE = 1000
 
 
 def float32_suffices(dtype: np.dtype[Any], low: float, span: float) -> bool:
-    """Tell whether numbers can be scaled in float32, without more digits in between.
+    """Tell whether numbers can be scaled in float32 without float64 in between.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ class ScaledImages:
         return scale(np.asarray(which(self._images))[np.newaxis], self._value_range)[0]
 
     def bounds(self) -> tuple[float, float]:
-        """Return values that none is below or above: of small integers without reading them."""
+        """Return bounds of the values; for small integers without reading them."""
         dtype = self._images.dtype
         if dtype.kind in "iu" and dtype.itemsize <= 2:
             limits = np.array([np.iinfo(dtype).min, np.iinfo(dtype).max], dtype)

@@ -1,4 +1,4 @@
-"""TensorFlow in processes that others start: no hang in forks, no more cores than are its share."""
+"""TensorFlow in worker processes: no deadlock after a fork, no oversubscription of cores."""
 
 import contextlib
 import os
@@ -14,10 +14,10 @@ def _note_fork() -> None:
 
 
 def _was_started_by_others() -> bool:
-    """Tell whether TensorFlow runs in this process, whoever started it.
+    """Tell whether TensorFlow is initialized in this process.
 
-    Its public functions cannot be asked without starting it. Remove when one can; where
-    TensorFlow has renamed what is asked here, it is not known.
+    Public functions initialize it. Remove when there is one that does not; if TensorFlow
+    renames these private attributes, the answer is False.
     """
     from tensorflow.python.eager import context
 
@@ -30,7 +30,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
 
 
 def is_cut_off() -> bool:
-    """Tell whether TensorFlow would hang here.
+    """Tell whether TensorFlow would deadlock in this process.
 
     It does in a process that was forked from one in which it had run: a fork has none of the
     threads that TensorFlow waits for.
@@ -39,7 +39,7 @@ def is_cut_off() -> bool:
 
 
 def check_process(purpose: str = "TensorFlow") -> None:
-    """Refuse to run TensorFlow where it would hang; else note that it runs here.
+    """Raise an error if TensorFlow would deadlock in this process; else initialize it.
 
     The first time it is started, and what it then says of missing GPUs is left out. If nobody
     has set its number of threads, it is given as many as ``OMP_NUM_THREADS`` says. By this
@@ -77,7 +77,7 @@ def n_threads() -> int:
 
 
 def _limit_threads() -> None:
-    """Give TensorFlow its share of the cores, unless it was told otherwise or runs already."""
+    """Limit TensorFlow's threads, unless they are set already or it is initialized."""
     share, threading = _number("OMP_NUM_THREADS"), tf.config.threading
     if share is None or _threads_told():
         return
@@ -87,7 +87,7 @@ def _limit_threads() -> None:
 
 
 def _threads_told() -> int | None:
-    """Return how many threads TensorFlow was told to use for an operation, if it was."""
+    """Return the configured number of intra-op threads, or None."""
     told = tf.config.threading.get_intra_op_parallelism_threads()
     return told or _number("TF_NUM_INTRAOP_THREADS")
 

@@ -55,7 +55,7 @@ def check_images(
     any_range: bool = False,
     name: str = "X",
 ) -> Any:
-    """Check images, and set or compare what the estimator knows of their form and values.
+    """Check images, and learn or compare their shape, column names and value range.
 
     With ``reset`` the estimator gets ``image_shape_``, ``n_features_in_`` (values
     a sample: height × width × channels), for data frames with string
@@ -65,7 +65,7 @@ def check_images(
     Parameters
     ----------
     estimator : estimator
-        Who asks.
+        The estimator that is fitted or predicts.
     X : array-like of shape (n, pixels), (n, height, width) or (n, height, width, channels)
         Numbers of any dtype.
     y : array-like of shape (n,), default="no_validation"
@@ -77,7 +77,7 @@ def check_images(
     any_range : bool, default=False
         Whether the estimator takes values of any range, so that none is learned.
     name : str, default="X"
-        What the warning calls X.
+        The name of X in warnings.
 
     Returns
     -------
@@ -139,7 +139,7 @@ def check_images(
 
 @contextlib.contextmanager
 def _names_explained(estimator: BaseEstimator, X: Any) -> Iterator[None]:
-    """Add to scikit-learn's error about names of columns how they differ, and what to do."""
+    """Add to scikit-learn's error about column names how they differ, and the remedy."""
     try:
         yield
     except ValueError as error:
@@ -156,9 +156,9 @@ def _names_explained(estimator: BaseEstimator, X: Any) -> Iterator[None]:
 
 
 def _is_plain(X: Any, estimator: Any) -> bool:
-    """Tell whether X is an array that every check would let pass as it is.
+    """Tell whether X is an array that passes all checks unchanged.
 
-    So are most in prediction, and the checks take as long as the network for one image.
+    Most are in prediction, and for one image the checks take as long as the network.
     """
     if type(X) is not np.ndarray or X.size == 0 or hasattr(estimator, "feature_names_in_"):
         return False

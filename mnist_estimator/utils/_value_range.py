@@ -1,4 +1,4 @@
-"""The range of values that an estimator was fitted on, and the warning that images have another.
+"""The value range of the images in ``fit``, and the warning about images with another range.
 
 The rule has three parts; `low` and `high` are the smallest and largest value seen in ``fit``, the
 span is their difference, the contrast of an image is its largest value less its smallest.
@@ -41,11 +41,11 @@ are examined."""
 _INSIDE = ("mnist_estimator.", "sklearn.", "contextlib", "joblib.")
 
 _reported: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-"""Outputs of transformers whose input has caused the warning: the next step need not repeat it."""
+"""Outputs of transformers whose input caused the warning, which the next step does not repeat."""
 
 
 class ValueRange(NamedTuple):
-    """What ``fit`` learns of the values of images; floats, so that every file format holds it."""
+    """The value range learned in ``fit``, as floats, which every file format can hold."""
 
     low: float
     high: float
@@ -157,12 +157,12 @@ def warn_of_value_range(
 
 
 def mark_reported(output: Any) -> None:
-    """Remember that the warning was issued for what became this output of a transformer."""
+    """Record that the warning was issued for the input of a transformer with this output."""
     _reported[id(output)] = output
 
 
 def is_reported(images: Any) -> bool:
-    """Tell whether the warning was issued for what became these images."""
+    """Tell whether the warning was issued for the images that these were made from."""
     return _reported.get(id(images)) is images
 
 

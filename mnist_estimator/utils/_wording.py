@@ -1,4 +1,4 @@
-"""Words of errors: values as one would type them, numbers with their nouns, the nearest name."""
+"""Parts of error messages: values, counts with nouns, the nearest name."""
 
 import difflib
 import functools
@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 LONGEST = 200
-"""Characters of a value in an error."""
+"""Maximum number of characters of a value in an error."""
 
 _Self = TypeVar("_Self")
 _Given = ParamSpec("_Given")
 
 
 def shown(value: Any) -> str:
-    """Return a value as it would be typed, on one line and cut to a bearable length.
+    """Return the representation of a value on one line, truncated to `LONGEST` characters.
 
     Parameters
     ----------
@@ -58,12 +58,12 @@ def counted(number: int, noun: str) -> str:
 
 
 def unknown_parameter(name: str, owner: str, names: Iterable[str]) -> str:
-    """Return what to say of a name that is not a parameter's; the nearest one is suggested.
+    """Return the error message for an unknown parameter, with the nearest name.
 
     Parameters
     ----------
     name : str
-        What came.
+        The unknown name.
     owner : str
         The class whose parameters are meant.
     names : iterable of str
