@@ -73,6 +73,17 @@ def test_doctests(name):
     assert result.failed == 0
 
 
+@pytest.mark.parametrize("name", mnist_estimator.__all__)
+def test_doctests_of_public_names(name):
+    """Also of classes that name another module than their own as theirs, for pickles."""
+    runner, public = doctest.DocTestRunner(), getattr(mnist_estimator, name)
+    if getattr(public, "__module__", None) in MODULES and public.__module__.count(".") > 1:
+        pytest.skip("run with its module")
+    for test in doctest.DocTestFinder(exclude_empty=True).find(public, name, module=False):
+        runner.run(test)
+    assert runner.failures == 0
+
+
 @pytest.mark.parametrize("name", ["CNNClassifier", "DigitNormalizer", "ImageScaler"])
 def test_documented_defaults_are_those_of_the_code(name):
     class_ = getattr(mnist_estimator, name)

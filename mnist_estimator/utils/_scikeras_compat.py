@@ -32,6 +32,9 @@ class _Hidden:
     def __get__(self, instance: Any, owner: type) -> Any:
         raise AttributeError(f"{owner.__name__!r} object has no attribute {self.name!r}")
 
+    def __set__(self, instance: Any, value: Any) -> None:
+        raise AttributeError(f"{type(instance).__name__!r} object has no attribute {self.name!r}")
+
 
 class _MixinFirst(type(KerasClassifier)):  # type: ignore[misc]
     """Put ``ClassifierMixin`` before ``BaseEstimator``, where scikit-learn wants it.

@@ -319,7 +319,7 @@ def test_what_numpy_writes_as_text(table, tmp_path):
 def test_text_in_the_first_row_makes_no_header_of_it(first_row, words, tmp_path):
     rows = [";".join(row) for row in (first_row, ["1"] * 64)]
     (tmp_path / "a.csv").write_text("\n".join(rows))
-    with pytest.raises(InputError, match="where a finite number is due") as raised:
+    with pytest.raises(InputError, match="where a finite number is required") as raised:
         read(tmp_path / "a.csv")
     assert words in str(raised.value)
 

@@ -227,7 +227,7 @@ def test_page_shows_what_was_looked_at(digits, model, tmp_path):
     assert shown == [
         f"What speaks for {label} in it" for label in report.y_pred[report.mistakes[:3]]
     ]
-    assert "What was looked at" in page.text
+    assert "Occlusion maps" in page.text
     with pytest.raises(ValueError, match="n_occlusion_maps must be a whole number from 0 to 40"):
         evaluate(model, X, y, n_occlusion_maps=41)
 

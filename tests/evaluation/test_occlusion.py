@@ -114,7 +114,7 @@ def test_display_draws_image_and_map(image, model):
     assert display.figure_ is figure
     assert np.allclose(display.map_.get_array(), occlusion_map(model, image, patch_size=1))
     assert np.allclose(display.image_.get_array(), image / 0.9)
-    assert ax.get_title() == "what speaks for yes"
+    assert ax.get_title() == "evidence for yes"
     assert OcclusionDisplay(image, image).plot().ax_.get_title() == ""
 
 

@@ -399,7 +399,7 @@ def check_occlusion(estimator, data, tmp_path, page):
         row = int(rejected.argmax())
         label = int(estimator.predict_proba(X[row : row + 1]).argmax())
         title = OcclusionDisplay.from_estimator(estimator, X[row]).ax_.get_title()
-        assert title == f"what speaks for {label} (rejected)"
+        assert title == f"evidence for {label} (rejected)"
 
 
 def check_search(estimator, data, tmp_path, page):

@@ -345,7 +345,7 @@ def test_report_of_nothing_answered(data, tmp_path):
     with pytest.warns(UserWarning, match="No threshold keeps"):
         model = RejectingClassifier(BASE, error_rate=1e-4, cv=2).fit(X, y)
     report = evaluate(model, X, y)
-    assert str(report).startswith("All 300 samples rejected: there is no accuracy\n\nLog loss")
+    assert str(report).startswith("All 300 samples rejected: accuracy undefined\n\nLog loss")
     assert np.isnan(report.accuracy)
     assert report.accuracy_interval == (0.0, 1.0)
     assert (report.n_answered, len(report.mistakes), len(report.top_confusions)) == (0, 0, 0)

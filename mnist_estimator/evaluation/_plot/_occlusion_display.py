@@ -47,7 +47,7 @@ class OcclusionDisplay:
     >>> from mnist_estimator import OcclusionDisplay
     >>> display = OcclusionDisplay(np.eye(4), np.eye(4) / 2, label=7).plot()
     >>> display.ax_.get_title()
-    'what speaks for 7'
+    'evidence for 7'
     """
 
     __module__ = "mnist_estimator.evaluation"  # pickles name it
@@ -144,7 +144,7 @@ class OcclusionDisplay:
         }
         self.map_ = ax.imshow(importance, **{**style, **(im_kw or {})})
         if self.label is not None:
-            ax.set_title(f"what speaks for {self.label}", fontsize=9, parse_math=False)
+            ax.set_title(f"evidence for {self.label}", fontsize=9, parse_math=False)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
