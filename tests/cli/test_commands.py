@@ -768,7 +768,7 @@ def test_model_of_other_images_is_told(saved, run):
     _, path = saved(np.random.default_rng(0).random((20, 64)), np.arange(20) % 2)
     code, _, err = run("evaluate", path)
     assert code == 1
-    assert "The model takes images of 8×8 pixels, and MNIST's have 28×28. Name the data." in err
+    assert "The model takes images of 8×8 pixels, and MNIST's have 28×28. Pass DATA." in err
 
 
 def test_file_that_holds_no_model_of_images_is_told(run, tmp_path, digits):

@@ -100,7 +100,7 @@ def test_rows_and_columns_out_of_order_are_refused(base, table, tmp_path):
     names = by_row_and_column(base)
     frame(table[0], names)[names[::-1]].to_csv(tmp_path / "a.csv", index=False)
     with pytest.raises(
-        InputError, match=r"do not number the rows and columns of 8×8 pixels one af"
+        InputError, match=r"do not number the rows and columns of 8×8 pixels in order"
     ):
         read(tmp_path / "a.csv")
 

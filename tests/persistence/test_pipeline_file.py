@@ -211,7 +211,7 @@ def test_features_that_no_fit_leaves_are_refused(rejecting, tmp_path, monkeypatc
 
     monkeypatch.setattr(NoveltyDetector, "__getstate__", hostile)
     (tmp_path / "model").write_bytes(_pipeline_file.pack(rejecting.outlier_detector_))
-    with pytest.raises(ValueError, match=r"it cannot be rebuilt: The features known must be"):
+    with pytest.raises(ValueError, match=r"it cannot be rebuilt: The stored features must be"):
         load(tmp_path / "model")
 
 

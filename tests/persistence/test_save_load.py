@@ -694,7 +694,7 @@ BAD = {
     # archives
     "no directory": (
         lambda g, m: checksummed(g[: len(g) // 2] + bytes(71)),
-        "can be read: File is",
+        "not a readable archive: File is",
     ),
     "no manifest": (lambda g, m: sealed([("schema.json", b"{}")]), "first member is not manifest"),
     "nothing inside": (lambda g, m: checksummed(b"PK\x03\x04" + sealed([])), "first member is not"),
