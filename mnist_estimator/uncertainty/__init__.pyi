@@ -1,3 +1,3 @@
 from ._novelty import NoveltyDetector as NoveltyDetector
 from ._rejection import RejectingClassifier as RejectingClassifier
-from ._rejection import choose_threshold as choose_threshold
+from ._threshold import choose_threshold as choose_threshold

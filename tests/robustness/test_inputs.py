@@ -21,11 +21,6 @@ PIXELS = [f"pixel{i}" for i in range(64)]
 WORDS = np.array(["above", "below"])
 
 
-def says(words):
-    """Match the words to the letter."""
-    return re.escape(words)
-
-
 @pytest.fixture(scope="module")
 def images(two_classes):
     """Return images of whole numbers from 0 to 79, which every dtype holds, as flat rows."""
@@ -321,7 +316,7 @@ def test_sparse_images_are_refused_with_the_remedy(reference, images, kind, cont
     X, y = images
     X = np.eye(64) if kind == "dia" else X  # SciPy warns of many diagonals
     sparse = getattr(scipy.sparse, f"{kind}_{container}")(X)
-    remedy = says("Sparse data was passed for X, but dense data is required. Use '.toarray()'")
+    remedy = re.escape("Sparse data was passed for X, but dense data is required. Use '.toarray()'")
     with pytest.raises(TypeError, match=remedy):
         CNNClassifier().fit(sparse, y[: len(X)])
     with pytest.raises(TypeError, match=remedy):
@@ -341,13 +336,13 @@ def test_images_that_hide_values_are_to_be_filled_first(reference, images, shape
     """A mask is nothing that a network could follow, and what is hidden is mostly wrong."""
     X, y = images
     masked = np.ma.masked_array(X, mask=X > 70).reshape(shape)
-    words = says(
+    words = re.escape(
         f"X is an array with {(X > 70).sum():,} masked values, which cannot be left out one"
     )
     for estimator in (CNNClassifier(epochs=1), ImageScaler()):
         with pytest.raises(ValueError, match=words):
             estimator.fit(masked, y)
-    with pytest.raises(ValueError, match=says("Pass X.filled(value), or leave out the rows")):
+    with pytest.raises(ValueError, match=re.escape("Pass X.filled(value), or leave out the rows")):
         reference.predict(masked)
 
 
@@ -456,9 +451,9 @@ UNEQUAL = {
 def test_images_of_unequal_size_are_told_both_sizes(reference, case):
     X, words = UNEQUAL[case]
     for estimator in (CNNClassifier(), ImageScaler()):
-        with pytest.raises(ValueError, match=says(words)):
+        with pytest.raises(ValueError, match=re.escape(words)):
             estimator.fit(X * 10, [0, 1] * 10)
-    with pytest.raises(ValueError, match=says(words)):
+    with pytest.raises(ValueError, match=re.escape(words)):
         reference.predict(X)
 
 
@@ -480,14 +475,16 @@ def test_one_flat_image_without_its_axis_is_told_to_reshape(reference, images):
 
 
 def test_one_image_without_its_axis_is_told_to_add_it(reference, quick):
-    words = says("X has shape (8, 8), that of a single image. Pass X[None] to have one image.")
+    words = re.escape("X has shape (8, 8), that of a single image. Pass X[None] to have one image.")
     with pytest.raises(ValueError, match=words):
         reference.predict(np.zeros((8, 8)))
     with pytest.raises(ValueError, match=words):
         ImageScaler().fit(np.zeros((2, 8, 8))).transform(np.zeros((8, 8)))
     generator = np.random.default_rng(0)
     colour = quick(epochs=1).fit(generator.uniform(size=(20, 9, 14, 3)), [0, 1] * 10)
-    with pytest.raises(ValueError, match=says("X has shape (9, 14, 3), that of a single image.")):
+    with pytest.raises(
+        ValueError, match=re.escape("X has shape (9, 14, 3), that of a single image.")
+    ):
         colour.predict(np.zeros((9, 14, 3)))
 
 
@@ -547,7 +544,7 @@ def test_the_shape_is_remembered_and_compared(quick, images, fitted_on, given, s
     else:
         came = (*given, 1)[:3]
         words = f"X has images of shape {came}, but {type(fitted).__name__} was fitted on images "
-        with pytest.raises(ValueError, match=says(f"{words}of shape {shape}")):
+        with pytest.raises(ValueError, match=re.escape(f"{words}of shape {shape}")):
             call(X[:5].reshape(5, *given))
 
 
@@ -583,7 +580,7 @@ def test_what_are_no_images(images, case):
     X, y = images
     make, words = NO_IMAGES[case]
     for estimator in (CNNClassifier(epochs=1), ImageScaler()):
-        with pytest.raises((ValueError, TypeError), match=says(words)):
+        with pytest.raises((ValueError, TypeError), match=re.escape(words)):
             estimator.fit(make(X), y)
 
 
@@ -841,7 +838,7 @@ def test_what_are_no_labels(images, case):
         pytest.skip("scikit-learn refuses bytes from 1.7 on, and warned of them before")
     X, y = images
     make, words = BAD_LABELS[case]
-    with pytest.raises((ValueError, TypeError), match=says(words)):
+    with pytest.raises((ValueError, TypeError), match=re.escape(words)):
         CNNClassifier(epochs=1).fit(X, make(y))
 
 
@@ -921,7 +918,7 @@ def test_validation_labels_in_any_form(quick, images, labels, labels_val):
 def test_errors_call_validation_data_by_their_name(images, X_val, y_val, words):
     X, y = images
     X_val, y_val = (X[:40] if X_val is None else X_val), (y[:40] if y_val is None else y_val)
-    with pytest.raises((ValueError, TypeError), match=says(words)):
+    with pytest.raises((ValueError, TypeError), match=re.escape(words)):
         CNNClassifier(epochs=1).fit(X, y, X_val=X_val, y_val=y_val)
 
 
