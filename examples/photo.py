@@ -3,11 +3,11 @@
 # Digits read in a photo
 
 A sheet of paper is written on by four hands and photographed, all by a program: no picture
-comes from elsewhere. The digits are found, read, and drawn over the picture.
+comes from elsewhere. The digits are found, classified, and drawn over the picture.
 
 Run time: about 1 minute on 2 cores. `MNIST_EXAMPLE_SIZE` in the environment sets a smaller
-number of training images than all 60,000. The paper is drawn with
-scikit-image: `pip install scikit-image`.
+number of training images than all 60,000. The paper is drawn with scikit-image:
+`pip install scikit-image`.
 """
 
 # %%

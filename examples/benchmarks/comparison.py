@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from methods import Method
-from reporting import to_markdown, wrap
-
 from mnist_estimator.evaluation._plotting import BEST_EPOCH_COLOR, TRAINING_COLOR
+from reporting import to_markdown, wrap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from measuring import Job, Row, parser_of, reset_peak, rows_of, run, said
-from reporting import memory, to_markdown
-
 from mnist_estimator.evaluation._plotting import BEST_EPOCH_COLOR, TRAINING_COLOR
+from reporting import memory, to_markdown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
