@@ -1,4 +1,4 @@
-"""The classifier: a convolutional network that keeps the scikit-learn contract."""
+"""The classifier: a convolutional network with scikit-learn's interface."""
 
 import contextlib
 import inspect
@@ -23,38 +23,31 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ._version import __version__
-from .network._architecture import batch_norms_of, build_cnn, check_fit, check_sizes
+from .network._architecture import NetworkConfig, changed_parameters, check_sizes
 from .network._augmentation import AUGMENTATIONS, resolve_augmentation
-from .network._functions import Architecture, StepOptions, freeze, resolve_precision
+from .network._functions import StepOptions, resolve_precision
 from .network._inference import predict_probabilities, resolve_shift
-from .network._model_changes import (
-    NOTHING_FROZEN,
-    Frozen,
-    check_network,
-    ensure_intact,
-    frozen_names,
-    frozen_parts,
-    note,
-)
+from .network._model_changes import NOTHING_FROZEN, Frozen
+from .network._network import Network
 from .network._numpy_network import NumpyNetwork
 from .network._optimizers import OPTIMIZERS, Optimizer
 from .training._adaptation import is_adaptation, rate_share
 from .training._callbacks import (
     EpochTasks,
     ProgressReporter,
-    cloned_callbacks,
-    own_callback,
-    pickled_callbacks,
+    clone_callbacks,
+    copy_callback,
+    picklable_callbacks,
 )
 from .training._checkpoint import Checkpoint, identity_of, open_checkpoint
 from .training._data import (
     Images,
+    Samples,
+    TrainingData,
     channel_statistics,
     check_weights,
-    class_weights,
+    prepare,
     resolve_batch_size,
-    split_validation,
-    weighted_images,
 )
 from .training._loop import SCHEDULES, History, TrainingOptions, TrainingState, train
 from .training._state import (
@@ -254,10 +247,13 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     classes_: NDArray[Any]
     image_shape_: tuple[int, int, int]
     _value_range: tuple[float, float, float]
+    _network: Network | NumpyNetwork
+    """The config and ``model_``; a ``NumpyNetwork`` if unpickled in a forked process."""
     _training_state: TrainingState
     _n_learned: int
-    _unbuilt: tuple[NumpyNetwork, dict[str, Any]]
-    """In a forked process, in place of ``model_``: the network, and the state it came from."""
+    """Training images of the largest finished fit."""
+    _unbuilt: dict[str, Any]
+    """In a forked process, in place of ``model_``: the state that was unpickled."""
 
     _parameter_constraints: dict[str, list] = {  # noqa: RUF012  scikit-learn's own form
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -404,49 +400,27 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         task.call_on_fit_task_begin(**call)
         goes_on = self.warm_start and hasattr(self, "model_")
         with (
-            self._as_before_on_failure(goes_on),
+            self._rollback_on_error(goes_on),
             open_checkpoint(self.checkpoint_dir) as checkpoint,
         ):
-            images, labels = self._check_data(X, y, new=not goes_on)
-            training, weight_of_class = self._weigh(images, labels, sample_weight)
-            seed = self._draw_seed()
-            if checkpoint and checkpoint.seed is not None and self.random_state is None:
-                seed = checkpoint.seed
-            if len(np.unique(training.labels)) < 2:
-                raise ValueError(
-                    "sample_weight leaves fewer than two classes with a weight above 0; "
-                    "CNNClassifier needs two classes or more. Give rows of another class a weight."
-                )
-            validation = None
-            if X_val is not None:
-                validation = self._check_validation(X_val, y_val, training, weight_of_class)
-            elif self.early_stopping:
-                kept, held_out = split_validation(training.labels, self.validation_fraction, seed)
-                if len(held_out):
-                    training, validation = training.subset(kept), training.subset(held_out)
+            samples = self._check_data(X, y, sample_weight, new=not goes_on)
+            held_out = None if X_val is None else self._check_validation(X_val, y_val)
+            seed = self._draw_seed(checkpoint)
+            data = self._prepare(samples, held_out, seed)
             if goes_on:
-                self._check_architecture()
+                self._check_config()
             else:
-                self._build(training, seed)
+                self._build(data.training, seed)
             if checkpoint:
-                data = {
-                    "X": [images],
-                    "y": [labels, np.array(repr(self.classes_.tolist()))],
-                    "sample_weight": [] if sample_weight is None else [np.asarray(sample_weight)],
-                    "X_val": [validation.X] if X_val is not None and validation else [],
-                    "y_val": [validation.labels] if X_val is not None and validation else [],
-                }
-                start = self._training_state.variables(self.model_)
-                checkpoint.identify(identity_of(self, seed, data, start, self._start()))
-            adapts = is_adaptation(len(training), self._n_learned, whole_fit=True)
-            finished = self._train(
-                training, validation, seed, epochs=self.epochs, schedule=self.schedule,
-                adapts=adapts, tasks=EpochTasks(task, call, self._learned), checkpoint=checkpoint,
-            )  # fmt: skip
+                network, state = self._current_network(), self._training_state
+                start = state.variables(network)
+                checkpoint.identify(identity_of(self, seed, samples, held_out, network, start))
+            tasks = EpochTasks(task, call, self._fitted_attributes)
+            finished = self._train(data, seed, whole_fit=True, tasks=tasks, checkpoint=checkpoint)
             if finished:
-                self._n_learned = max(self._n_learned, len(training))
-            if not self.warm_start:  # what goes on later starts anew, here as in a copy
-                self._training_state = TrainingState.start(self.model_)
+                self._n_learned = max(self._n_learned, len(data.training))
+            if not self.warm_start:  # later training starts with fresh moments, as in a copy
+                self._training_state = TrainingState.start(self._current_network())
             task.call_on_fit_task_end(**call, reconstruction_attributes=dict)
             if checkpoint and finished:
                 checkpoint.remove()
@@ -503,18 +477,15 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
                 f"classes={shown(given)} is not the same as on the first call to partial_fit: "
                 f"{shown(known)}. Leave classes out, or start with a new classifier."
             )
-        with self._as_before_on_failure(not first):
-            images, labels = self._check_data(X, y, new=first, classes=given if first else known)
-            training, _ = self._weigh(images, labels, sample_weight)
+        with self._rollback_on_error(not first):
+            samples = self._check_data(X, y, sample_weight, new=first, classes=given)
+            data = prepare(samples, self.classes_, self.class_weight)
             seed = self._draw_seed()
             if first:
-                self._build(training, seed)
+                self._build(data.training, seed)
             else:
-                self._check_architecture()
-            adapts = is_adaptation(len(training), self._n_learned, whole_fit=False)
-            self._train(
-                training, None, seed, epochs=1, schedule="constant", adapts=adapts, settle=False
-            )
+                self._check_config()
+            self._train(data, seed, whole_fit=False)
         return self
 
     def initialize(self, X: ArrayLike, y: ArrayLike) -> Self:
@@ -530,9 +501,10 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         self
         """
         self._check_parameters()
-        with self._as_before_on_failure(False):
-            images, labels = self._check_data(X, y, new=True)
-            self._build(Images.all(images, labels, np.ones(len(images))), self._draw_seed())
+        with self._rollback_on_error(False):
+            images, labels, _ = self._check_data(X, y, None, new=True)
+            weights = np.ones(len(images))
+            self._build(Images.from_arrays(images, labels, weights), self._draw_seed())
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -564,8 +536,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         given = {"test_time_shift": self.test_time_shift}
         validate_parameter_constraints(allowed, given, caller_name=type(self).__name__)
         shift = resolve_shift(self.test_time_shift, self.image_shape_)
-        network = self._unbuilt[0] if "_unbuilt" in vars(self) else self.model_
-        return predict_probabilities(network, self._architecture, images, shift)
+        network = self._network if "_unbuilt" in vars(self) else self._current_network()
+        return predict_probabilities(network, images, shift)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return the most probable class labels.
@@ -626,14 +598,19 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         check_sizes(self.filters, self.kernel_size, self.dense_units)
 
     def _check_data(
-        self, X: Any, y: Any, *, new: bool, classes: NDArray[Any] | None = None
-    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Return images and positions among the classes; set or compare shape and classes."""
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        *,
+        new: bool,
+        classes: NDArray[Any] | None = None,
+    ) -> Samples:
+        """Check images and labels; set, or compare, the shape of the images and the classes."""
         images, y = check_images(self, X, y, reset=new, image_shape=self.image_shape)
         check_targets(y)
-        if classes is None:
-            classes = np.unique(y) if new else self.classes_
         if new:
+            classes = np.unique(y) if classes is None else classes
             if len(classes) < 2:
                 raise ValueError(
                     f"y holds one class, {classes.tolist()[0]!r}; CNNClassifier needs two classes "
@@ -643,10 +620,19 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         elif hasattr(self, "_value_range"):  # versions before 0.7 did not save it
             learned = extend_value_range(ValueRange(*self._value_range), images)
             self._value_range = (*learned,)
-        return images, self._positions(y, "y")
+        return Samples(images, self._encode_labels(y, "y"), sample_weight)
 
-    def _positions(self, y: NDArray[Any], name: str) -> NDArray[np.int64]:
-        """Return where labels stand among the classes; refuse those that do not."""
+    def _check_validation(self, X_val: Any, y_val: Any) -> Samples:
+        """Check validation data given by the user."""
+        with said_of("X_val"):
+            images = check_images(self, X_val, reset=False, name="X_val")
+        y_val = column_or_1d(plain_labels(y_val, "y_val"), warn=True)
+        assert_all_finite(y_val, input_name="y_val")
+        check_consistent_length(images, y_val)
+        return Samples(images, self._encode_labels(y_val, "y_val"))
+
+    def _encode_labels(self, y: NDArray[Any], name: str) -> NDArray[np.int64]:
+        """Return the indices of labels among the classes; refuse unknown labels."""
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(
@@ -656,39 +642,31 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
             )
         return np.searchsorted(self.classes_, y)
 
-    def _weigh(
-        self, images: NDArray[Any], labels: NDArray[np.int64], sample_weight: Any
-    ) -> tuple[Images, NDArray[np.float64]]:
-        """Return the images that count, with their weights, and the weights of the classes."""
-        weights = check_weights(sample_weight, images)
-        of_class = class_weights(self.class_weight, self.classes_, labels, weights)
-        return weighted_images(images, labels, weights * of_class[labels]), of_class
-
-    def _check_validation(
-        self, X_val: Any, y_val: Any, training: Images, weight_of_class: NDArray[np.float64]
-    ) -> Images:
-        """Return validation data given by the user."""
-        with said_of("X_val"):
-            images = check_images(self, X_val, reset=False, name="X_val")
-        y_val = column_or_1d(plain_labels(y_val, "y_val"), warn=True)
-        assert_all_finite(y_val, input_name="y_val")
-        check_consistent_length(images, y_val)
-        labels = self._positions(y_val, "y_val")
-        weights = weight_of_class[labels]
-        if weights.sum() == 0:
+    def _prepare(self, samples: Samples, held_out: Samples | None, seed: int) -> TrainingData:
+        """Weigh and split the data of a fit."""
+        data = prepare(
+            samples,
+            self.classes_,
+            self.class_weight,
+            validation=held_out,
+            validation_fraction=self.validation_fraction if self.early_stopping else None,
+            seed=seed,
+        )
+        if len(np.unique(data.training.labels)) < 2:
             raise ValueError(
-                "class_weight leaves no row of y_val with a weight above 0. Give validation data "
-                "of classes that count."
+                "sample_weight leaves fewer than two classes with a weight above 0; "
+                "CNNClassifier needs two classes or more. Give rows of another class a weight."
             )
-        return Images.all(images, labels, weights)
+        return data
 
     @contextlib.contextmanager
-    def _as_before_on_failure(self, goes_on: bool) -> Iterator[None]:
-        """Give back attributes and, of a network to go on with, its weights if the block fails."""
+    def _rollback_on_error(self, goes_on: bool) -> Iterator[None]:
+        """Restore attributes and, if training goes on, the network's weights if the block fails."""
         restore = None
         if goes_on:
-            check_network(self.model_, self._architecture)
-            restore = self._training_state.keep(self.model_)
+            network = self._current_network()
+            network.check()
+            restore = self._training_state.snapshot(network)
         try:
             with unchanged_on_failure(self):
                 yield
@@ -697,131 +675,119 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
                 restore()
             raise
 
-    def _draw_seed(self) -> int:
-        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+    def _draw_seed(self, checkpoint: Checkpoint | None = None) -> int:
+        """Draw a seed from ``random_state``; without one, take that of the fit to be resumed."""
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        if checkpoint and checkpoint.seed is not None and self.random_state is None:
+            return checkpoint.seed
+        return seed
 
     def _build(self, training: Images, seed: int) -> None:
-        """Make the network, with initial weights and the statistics of the images."""
-        self._architecture = self._wanted_architecture()
-        check_fit(**dict(self._architecture))
-        self.model_ = build_cnn(**dict(self._architecture), seed=seed)
-        self.model_.get_layer("standardize").set_weights(channel_statistics(training))
-        note(self.model_)
-        self._training_state = TrainingState.start(self.model_)
+        """Build the network, with initial weights and the statistics of the images."""
+        config = self._wanted_config()
+        config.check_fit()
+        self._network = Network.build(config, seed)
+        self._network.standardize(*channel_statistics(training))
+        self.model_ = self._network.model
+        self._training_state = TrainingState.start(self._network)
         self.history_: History = {}
         self.n_iter_ = self.best_epoch_ = self._n_learned = 0
 
-    def _wanted_architecture(self) -> Architecture:
-        """Return the arguments of ``build_cnn`` that the parameters mean."""
-        return freeze(
-            {
-                "image_shape": self.image_shape_,
-                "n_classes": len(self.classes_),
-                "filters": self.filters,
-                "kernel_size": self.kernel_size,
-                "dense_units": self.dense_units,
-                "dropout": float(self.dropout),
-                "batch_norm": bool(self.batch_norm),
-                "compact": True,
-                "ensemble_size": int(self.ensemble_size),
-                "dtype": resolve_precision(self.precision)[0],
-            }
+    def _current_network(self) -> Network:
+        """Return the network around ``model_``, which users may have replaced."""
+        model = self.model_
+        if not isinstance(self._network, Network) or self._network.model is not model:
+            self._network = Network(self._network.config, model)
+        return self._network
+
+    def _wanted_config(self) -> NetworkConfig:
+        """Return the architecture that the parameters describe."""
+        return NetworkConfig(
+            image_shape=self.image_shape_,
+            n_classes=len(self.classes_),
+            filters=self.filters,
+            kernel_size=self.kernel_size,
+            dense_units=self.dense_units,
+            dropout=float(self.dropout),
+            batch_norm=bool(self.batch_norm),
+            compact=True,
+            ensemble_size=int(self.ensemble_size),
+            dtype=resolve_precision(self.precision)[0],
         )
 
-    def _check_architecture(self) -> None:
-        """Refuse to train on a network that the parameters no longer describe."""
-        wanted = dict(self._wanted_architecture())
-        changed = [
-            "precision" if name == "dtype" else name
-            for name, value in self._architecture
-            if wanted[name] != value
-        ]
+    def _check_config(self) -> None:
+        """Refuse to train a network that the parameters no longer describe."""
+        changed = changed_parameters(self._network.config, self._wanted_config())
         if changed:
             raise ValueError(
-                f"{', '.join(changed)} changed since the network was built, and training is to go "
-                "on with it. Set them back, or fit with warm_start=False."
+                f"{', '.join(changed)} changed since the network was built, which is to be trained "
+                "further. Set them back, or fit with warm_start=False."
             )
 
     def _train(
         self,
-        training: Images,
-        validation: Images | None,
+        data: TrainingData,
         seed: int,
         *,
-        epochs: int,
-        schedule: str,
-        adapts: bool,
-        settle: bool = True,
+        whole_fit: bool,
         tasks: EpochTasks | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> bool:
-        """Train the network and note how it went; return whether to the end."""
-        frozen = frozen_parts(self.model_)
-        rate = float(self.learning_rate)
-        batch_size = resolve_batch_size(self.batch_size, len(training))
-        if adapts:
-            rate *= rate_share(self.model_, self._architecture, training, batch_size)
-            frozen = frozen._replace(statistics=(True,) * len(batch_norms_of(self.model_)))
-        options = TrainingOptions(
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=rate,
-            schedule=schedule,
-            label_smoothing=float(self.label_smoothing),
-            hard_fraction=float(self.hard_fraction),
-            patience=self.patience if self.early_stopping else None,
-            settle=settle and not adapts,
-            seed=seed,
-        )
-        callbacks = [own_callback(callback) for callback in self.callbacks or ()]
+        """Train the network, and set the fitted attributes; return whether it was finished."""
+        network = self._current_network()
+        options = self._training_options(network, data.training, seed, whole_fit=whole_fit)
+        callbacks = [copy_callback(callback) for callback in self.callbacks or ()]
         if tasks is not None:
             callbacks.append(tasks)
-        if self.callbacks and checkpoint and checkpoint.n_epochs:
-            warnings.warn(
-                f"The fit goes on from its checkpoint, but callbacks begin anew in epoch "
-                f"{checkpoint.n_epochs + 1}: one that remembers earlier epochs may act otherwise. "
-                f"To train from the start, delete {str(checkpoint.path)!r}.",
-                UserWarning,
-                stacklevel=3,
-            )
+        if self.callbacks and checkpoint:
+            checkpoint.warn_of_callbacks(stacklevel=3)
         reporter = ProgressReporter() if self.verbose else None
         if reporter is not None:
             callbacks.append(reporter)
         try:
-            result = train(
-                self.model_, self._architecture, training, validation,
-                options, self._step_options(frozen), self._training_state, callbacks, checkpoint,
-            )  # fmt: skip
+            result = train(network, data, options, self._training_state, callbacks, checkpoint)
         finally:
             if reporter is not None:
                 reporter.close()
-        for name, value in self._learned(result.history, result.best_epoch).items():
+        for name, value in self._fitted_attributes(result.history, result.best_epoch).items():
             setattr(self, name, value)
         if result.interrupted:
-            best = ", the best so far" if validation and options.patience else ""
-            after = "With warm_start=True, fit goes on."
-            if checkpoint:
-                after = (
-                    f"{str(checkpoint.path)!r} stays as of {checkpoint.n_epochs} finished epochs; "
-                    "the same fit goes on from there."
-                )
+            best = ", the best so far" if data.validation and options.patience else ""
+            note = checkpoint.resume_note() if checkpoint else "With warm_start=True, fit goes on."
             warnings.warn(
                 f"Training was interrupted in epoch {self.n_iter_}; the classifier is fitted with "
-                f"the weights of epoch {self.best_epoch_}{best}. {after}",
+                f"the weights of epoch {self.best_epoch_}{best}. {note}",
                 ConvergenceWarning,
                 stacklevel=3,
             )
         return not result.interrupted
 
-    def _start(self) -> dict[str, Any]:
-        """Return what decides how training goes on, beside weights and parameters."""
-        return {
-            "the frozen layers": frozen_names(self.model_),
-            "the number of images learned before": self._n_learned,
-        }
+    def _training_options(
+        self, network: Network, training: Images, seed: int, *, whole_fit: bool
+    ) -> TrainingOptions:
+        """Return how to train: a whole fit or one pass, adapting a fitted network or not."""
+        frozen = network.frozen()
+        rate = float(self.learning_rate)
+        batch_size = resolve_batch_size(self.batch_size, len(training))
+        adapts = is_adaptation(len(training), self._n_learned, whole_fit=whole_fit)
+        if adapts:
+            rate *= rate_share(network, training, batch_size)
+            frozen = frozen._replace(statistics=(True,) * network.n_batch_norms())
+        return TrainingOptions(
+            epochs=self.epochs if whole_fit else 1,
+            batch_size=batch_size,
+            learning_rate=rate,
+            schedule=self.schedule if whole_fit else "constant",
+            label_smoothing=float(self.label_smoothing),
+            hard_fraction=float(self.hard_fraction),
+            patience=self.patience if self.early_stopping else None,
+            recalibrate=whole_fit and not adapts,
+            seed=seed,
+            step=self._step_options(frozen),
+        )
 
     def _step_options(self, frozen: Frozen = NOTHING_FROZEN) -> StepOptions:
-        """Return what the training step is traced for, beside the architecture."""
+        """Return what the training step is traced for, besides the config."""
         amounts = resolve_augmentation(self.augmentation, self.image_shape_)
         return StepOptions(
             bfloat16=resolve_precision(self.precision)[1],
@@ -829,16 +795,16 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
                 self.optimizer,
                 float(self.beta_1),
                 float(self.beta_2),
-                # The scale of a kernel counts where normalization does not follow it.
+                # The scale of a kernel matters where no batch normalization follows it.
                 rescale=bool(self.batch_norm) and not any(frozen.statistics),
             ),
-            augmentation=None if amounts is None else freeze(amounts),
+            augmentation=None if amounts is None else tuple(sorted(amounts.items())),
             frozen=frozen.weights,
             fixed_statistics=frozen.statistics,
         )
 
-    def _learned(self, history: History, best_epoch: int | None = None) -> dict[str, Any]:
-        """Return the attributes that tell how training went, after epochs of the given history."""
+    def _fitted_attributes(self, history: History, best_epoch: int | None = None) -> dict[str, Any]:
+        """Return ``history_``, ``n_iter_`` and ``best_epoch_`` after epochs of this history."""
         n_before, n_epochs = self.n_iter_, len(history["loss"])
         return {
             "history_": {  # what is not known of an epoch is NaN
@@ -853,18 +819,20 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     def __getstate__(self) -> dict[str, Any]:
         """Return a state of plain types and arrays: weights in place of the network."""
         state = super().__getstate__().copy()
-        model, training = state.pop("model_", None), state.pop("_training_state", None)
+        for name in ("model_", "_network", "_training_state"):
+            state.pop(name, None)
         if "model_" in vars(self):
-            ensure_intact(model, self._architecture)
-            state |= network_state(model, training)
+            network = self._current_network()
+            network.check_quickly()
+            state |= network_state(network, self._training_state)
         if "_unbuilt" in state:
-            state |= state.pop("_unbuilt")[1]
+            state |= state.pop("_unbuilt")
         is_fitted = "classes_" in state
-        state["callbacks"] = pickled_callbacks(state.get("callbacks"), is_fitted=is_fitted)
+        state["callbacks"] = picklable_callbacks(state.get("callbacks"), is_fitted=is_fitted)
         return state | {"_written_by": __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Rebuild the network from a state that ``__getstate__`` gave, in this version or before.
+        """Rebuild the network from a state that this or an earlier version has written.
 
         Raises
         ------
@@ -873,45 +841,44 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         """
         state = dict(state)
         check_version(state.pop("_written_by", "0"))
+        architecture = state.pop("_architecture", None)
         network = {name: state.pop(name) for name in NETWORK_STATE if name in state}
         parameters = inspect.signature(type(self)).parameters
-        defaults = {  # an older version did not have them all
+        defaults = {  # older versions had fewer parameters
             name: parameter.default
             for name, parameter in parameters.items()
             if parameter.default is not parameter.empty
         } | {"optimizer": "adam"}  # the only one up to 0.5
         super().__setstate__(defaults | state)
-        if "_weights" in network:
-            if is_cut_off():
-                self._architecture, weights, _ = check_network_state(
-                    state.get("_architecture"), network
-                )
-                self._unbuilt = NumpyNetwork(self._architecture, weights), network
-            else:
-                self._architecture, self.model_, self._training_state = restore_network(
-                    state.get("_architecture"), network
-                )
-            # Up to 0.6 it was not kept: without moments, the last thing was a finished fit.
-            fitted = state.get("n_iter_", 0) > 0 and "_n_steps" not in network
-            self._n_learned = state.get("_n_learned", sys.maxsize if fitted else 0)
-            known = dict(self._architecture)
-            wanted = (known["n_classes"], known["image_shape"])
-            if (len(self.classes_), self.image_shape_) != wanted:
-                raise ValueError(
-                    "The state names other classes or another image shape than its network has. "
-                    f"{REMEDY}"
-                )
+        if "_weights" not in network:
+            return
+        if is_cut_off():
+            config, weights, _ = check_network_state(architecture, network)
+            self._network = NumpyNetwork(config, weights)
+            self._unbuilt = network | {"_architecture": architecture}
+        else:
+            self._network, self._training_state = restore_network(architecture, network)
+            self.model_ = self._network.model
+        # Up to 0.6 it was not saved; without moments, the last training was a finished fit.
+        is_finished = state.get("n_iter_", 0) > 0 and "_n_steps" not in network
+        self._n_learned = state.get("_n_learned", sys.maxsize if is_finished else 0)
+        config = self._network.config
+        if (len(self.classes_), self.image_shape_) != (config.n_classes, config.image_shape):
+            raise ValueError(
+                "The state names other classes or another image shape than its network has. "
+                f"{REMEDY}"
+            )
 
     def __sklearn_clone__(self) -> Self:
-        """Clone as scikit-learn does, but for callbacks, which it copies as a whole or not."""
+        """Clone as scikit-learn does, but also callbacks that cannot be copied as a whole."""
         bare = object.__new__(type(self))
         bare.__dict__.update(vars(self), callbacks=None)
         twin: Self = super(CNNClassifier, bare).__sklearn_clone__()
-        twin.callbacks = cloned_callbacks(self.callbacks)
+        twin.callbacks = clone_callbacks(self.callbacks)
         return twin
 
     def __getattr__(self, name: str) -> Any:
-        """Say why there is no ``model_`` in a forked process; all else is missing indeed."""
+        """Explain why there is no ``model_`` in a forked process."""
         if name == "model_" and "_unbuilt" in vars(self):
             check_process("A Keras model")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

@@ -27,12 +27,13 @@ from rich.progress import track
 from sklearn.pipeline import Pipeline
 
 from mnist_estimator import load_mnist, make_pipeline
-from mnist_estimator.network._architecture import build_cnn
 from mnist_estimator.network._augmentation import resolve_augmentation
-from mnist_estimator.network._functions import step_function, weights_of, zero_moments
+from mnist_estimator.network._functions import StepInputs, step_function
+from mnist_estimator.network._network import Network
+from mnist_estimator.network._optimizers import zero_moments
 from mnist_estimator.pipeline import PRESETS
 from mnist_estimator.training._data import resolve_batch_size
-from mnist_estimator.training._loop import UNDISTURBED
+from mnist_estimator.training._loop import FINAL_CLEAN_SHARE
 from mnist_estimator.training._sampling import epoch_sizes
 
 N_TRAIN = 60_000
@@ -43,29 +44,34 @@ def prepare_bare_loop(pipe: Pipeline, X: np.ndarray, y: np.ndarray) -> Callable[
     clf = pipe[-1]
     images = pipe[:-1].transform(X).astype(np.float32)
     targets = np.eye(len(clf.classes_), dtype=np.float32)[np.searchsorted(clf.classes_, y)]
-    architecture = clf._architecture
-    step = step_function(architecture, clf._step_options())
+    config = clf._network.config
+    step = step_function(config, clf._step_options())
     batch_size = resolve_batch_size(clf.batch_size, len(X))
     sizes = epoch_sizes(len(X), clf.epochs, clf.hard_fraction)
     n_steps = sum(math.ceil(size / batch_size) for size in sizes)
-    disturbed = (resolve_augmentation(clf.augmentation) or {}).get("disturbed", 0.0)
+    corruption_rate = (resolve_augmentation(clf.augmentation) or {}).get("disturbed", 0.0)
 
     def run() -> None:
-        network = build_cnn(**dict(architecture))
-        weights, moments = weights_of(network), zero_moments(network)
+        variables = Network.build(config).variables()
+        moments = zero_moments(variables.trained)
         generator = np.random.default_rng(0)
         ones, number = np.ones(len(X), np.float32), 0
         for size in sizes:
             order = generator.permutation(len(X))[:size]
             for rows in np.array_split(order, math.ceil(size / batch_size)):
                 number += 1
-                losses, _ = step(
-                    *weights, moments, tf.constant(images[rows]), tf.constant(targets[rows]),
-                    tf.constant(ones[rows]), tf.constant(number), tf.constant(0),
-                    tf.constant(clf.learning_rate, tf.float32),
-                    tf.constant(disturbed if number < (1 - UNDISTURBED) * n_steps else 0.0),
-                    tf.constant(clf.dropout, tf.float32),
-                )  # fmt: skip
+                is_clean = number >= (1 - FINAL_CLEAN_SHARE) * n_steps
+                inputs = StepInputs(
+                    images=tf.constant(images[rows]),
+                    targets=tf.constant(targets[rows]),
+                    weights=tf.constant(ones[rows]),
+                    number=tf.constant(number),
+                    seed=tf.constant(0),
+                    learning_rate=tf.constant(clf.learning_rate, tf.float32),
+                    corruption_rate=tf.constant(0.0 if is_clean else corruption_rate, tf.float32),
+                    dropout=tf.constant(clf.dropout, tf.float32),
+                )
+                losses, _ = step(variables, moments, inputs)
                 losses.numpy()
 
     return run

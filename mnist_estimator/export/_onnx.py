@@ -23,13 +23,12 @@ def to_onnx(
 ) -> Path:
     """Write a fitted pipeline as an ONNX file, which runs without TensorFlow and scikit-learn.
 
-    The file takes raw pixels and holds all that the pipeline does with them: the
-    scaling, the network, and the second look at doubtful images. It needs ONNX
-    operators only, of set 17, and gives the pipeline's probabilities to five digits.
-    Names and types are those of scikit-learn's ONNX converters (``skl2onnx``, with
-    ``zipmap=False``):
+    The file takes raw pixels and contains the whole pipeline: the scaling, the network and
+    test-time augmentation. It uses standard ONNX operators only (opset 17), and its probabilities
+    agree with the pipeline's to five digits. Names and types are those of scikit-learn's ONNX
+    converters (``skl2onnx``, with ``zipmap=False``):
 
-    - input ``X``: any number of images, in the form and of the dtype of ``X``;
+    - input ``X``: any number of images, in the shape and dtype of ``X``;
     - output ``label``: int64 of shape (n,), or strings if the classes are strings;
     - output ``probabilities``: float32 of shape (n, n_classes), columns in the order
       of ``classes_``.
@@ -45,13 +44,13 @@ def to_onnx(
         pipelines within pipelines, a search, a ``FrozenEstimator`` or a
         :class:`~mnist_estimator.CachedClassifier`.
     path : path-like
-        The file to write, such as "digits.onnx"; one that is there is replaced. It
-        appears whole or not at all.
+        The file to write, such as "digits.onnx"; an existing one is replaced. It is written
+        whole or not at all.
     X : array-like of shape (n, pixels), (n, height, width) or (n, height, width, channels), \
 default=None
-        An example, one image or more, of what the file is to take, since ONNX fixes
-        one form and one dtype: ``X[:1].astype("float32")`` for flat rows of float32.
-        None: as in ``fit``, but float32 for a classifier alone.
+        An example, one image or more, of the input, since ONNX fixes its shape and dtype:
+        ``X[:1].astype("float32")`` for flat rows of float32. None: as in ``fit``, but float32
+        for a classifier alone.
 
     Returns
     -------
@@ -67,8 +66,8 @@ default=None
     TypeError
         If ``pipe`` is, or has a step that is, another estimator.
     ValueError
-        If ``X`` holds no images of the shape seen in ``fit``, or the classes are
-        dates or of another kind that ONNX has none of.
+        If ``X`` holds images of another shape than in ``fit``, or the classes are dates or of
+        another type that ONNX lacks.
     FileNotFoundError
         If the folder does not exist.
     IsADirectoryError
@@ -76,11 +75,10 @@ default=None
 
     Notes
     -----
-    Nothing checks the pixels on the way: NaN in gives NaN out. Images go through the network in
-    chunks, so that memory hardly grows with their number. With ``test_time_shift=0``, set before
-    or after ``fit``, there is no test-time augmentation, and the graph has no loop, for runtimes
-    that know none: then pass a few thousand images at once, since what the network computes takes
-    65 kB for each.
+    Pixels are not checked: NaN gives NaN. Images are processed in chunks, so that memory hardly
+    grows with their number. With ``test_time_shift=0``, set before or after ``fit``, there is no
+    test-time augmentation and no loop in the graph, for runtimes without loops; then pass at most
+    a few thousand images at once, since each takes 65 kB.
 
     Examples
     --------
@@ -117,13 +115,13 @@ default=None
 
 
 def _steps(pipe: Any) -> list[Any]:
-    """Return the fitted scalers and, at the end, the classifier; refuse all other steps."""
+    """Return the fitted scalers followed by the classifier; refuse all other steps."""
     steps = list(_flat("", pipe)) or [("", pipe)]
     for place, (name, step) in enumerate(steps):
         is_last = place == len(steps) - 1
         wanted: type = CNNClassifier if is_last else ImageScaler
         method = "predict_proba" if is_last else "transform"
-        # A subclass with a method of its own would answer otherwise than the file.
+        # A subclass with its own method would predict otherwise than the file.
         if getattr(type(step), method, None) is not getattr(wanted, method):
             raise TypeError(_refusal(name, step, is_last))
         check_is_fitted(step)
@@ -131,7 +129,7 @@ def _steps(pipe: Any) -> list[Any]:
 
 
 def _flat(name: str, estimator: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the steps of a pipeline, those of pipelines in it too, by their names."""
+    """Yield names and steps of a pipeline, also those of pipelines inside."""
     if isinstance(estimator, Pipeline):
         for inner, step in estimator.steps:
             if step not in (None, "passthrough"):
@@ -169,12 +167,12 @@ def _refusal(name: str, step: Any, is_last: bool) -> str:
 
 
 def _input_form(first: Any, X: Any) -> tuple[tuple[int, ...], np.dtype]:
-    """Return shape and dtype of one image as it will come in."""
+    """Return shape and dtype of one input image."""
     if X is None:
         shape, dtype = first._sample_shape, np.dtype(getattr(first, "_input_dtype", np.float32))
     else:
         images = check_images(first, X, reset=False)
         shape, dtype = np.shape(X)[1:] or images.shape[1:], images.dtype
-    # No byte order, and nothing longer than float64, in ONNX.
+    # ONNX has no byte order, and nothing longer than float64.
     is_long = dtype.kind == "f" and dtype.itemsize > 8
     return tuple(map(int, shape)), np.dtype(np.float64) if is_long else dtype.newbyteorder("=")

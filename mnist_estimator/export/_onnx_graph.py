@@ -1,4 +1,4 @@
-"""The ONNX graph of scalers and a classifier, node by node."""
+"""The ONNX graph of scalers and a classifier."""
 
 import itertools
 import json
@@ -12,19 +12,16 @@ from onnx import helper, numpy_helper
 
 from .._version import __version__
 from ..classifier import CNNClassifier
-from ..network._architecture import members_of
-from ..network._functions import dtype_of
-from ..network._inference import CERTAIN, DOUBTFUL, resolve_shift
-from ..network._model_changes import check_network
+from ..network._inference import TTA_FULL_BELOW, TTA_NONE_FROM, resolve_shift
+from ..network._network import Network
 from ..preprocessing._image_scaler import ImageScaler
-from ..utils._quiet_tensorflow import keras
 from ..utils._scaled_images import float32_suffices
 
-AT_ONCE = 512
-"""Images that go through the network at once, at most."""
+CHUNK = 512
+"""Most images that go through the network at once."""
 
 OPSET, IR_VERSION = 17, 8
-"""Of 2022, so that a runtime need not be new: ONNX Runtime reads them from 1.12 on."""
+"""Versions of 2022: ONNX Runtime reads them from 1.12 on."""
 
 
 def build_graph(
@@ -42,9 +39,9 @@ def build_graph(
     classifier : CNNClassifier
         Fitted.
     sample_shape : tuple of int
-        Shape of one image as it comes in.
+        Shape of one input image.
     dtype : dtype
-        Of the pixels as they come in; one that ONNX knows.
+        Dtype of the input pixels; one that ONNX has.
 
     Returns
     -------
@@ -52,23 +49,26 @@ def build_graph(
         Input ``X``; outputs ``label`` and ``probabilities``; dynamic batch.
     """
     nodes = _Nodes()
-    check_network(classifier.model_, classifier._architecture)
+    network = classifier._current_network()
+    network.check()
     labels = _labels(classifier.classes_)
 
     def add_all(nodes: _Nodes, pixels: str) -> str:
-        """Add the way from pixels to probabilities."""
-        network, kept, came = classifier.model_, dtype_of(classifier._architecture), dtype
+        """Add everything from pixels to probabilities."""
+        given = dtype
         for scaler in scalers:
-            pixels, came = _add_scaling(nodes, pixels, came, scaler), np.dtype(np.float32)
-        images = _add_images(nodes, nodes.cast(pixels, kept), network, kept)
+            pixels, given = _add_scaling(nodes, pixels, given, scaler), np.dtype(np.float32)
+        images = _add_images(nodes, pixels, network)
         logits = _add_network(nodes, images, network)
         probabilities = nodes.add("Softmax", logits, axis=1)
         if shift:
-            probabilities = _add_second_look(nodes, images, logits, probabilities, network, shift)
+            probabilities = _add_test_time_augmentation(
+                nodes, images, logits, probabilities, network, shift
+            )
         return probabilities
 
     shift = resolve_shift(classifier.test_time_shift, classifier.image_shape_)
-    # Without test-time augmentation there is no loop at all, for runtimes that know none.
+    # Without test-time augmentation there is no loop, for runtimes without loops.
     probabilities = _add_chunks(nodes, "X", len(labels), add_all) if shift else add_all(nodes, "X")
     nodes.add("Identity", probabilities, output="probabilities")
     highest = nodes.add("ArgMax", probabilities, axis=1, keepdims=0)
@@ -91,24 +91,26 @@ def build_graph(
         producer_name="mnist_estimator",
         producer_version=__version__,
     )
-    about = {"classes": classifier.classes_.tolist(), "image_shape": classifier.image_shape_}
-    told = {name: json.dumps(value, default=float) for name, value in about.items()}  # longdouble
-    helper.set_model_props(model, told)
+    metadata = {"classes": classifier.classes_.tolist(), "image_shape": classifier.image_shape_}
+    texts = {
+        name: json.dumps(value, default=float) for name, value in metadata.items()
+    }  # longdouble
+    helper.set_model_props(model, texts)
     return model
 
 
 class _Nodes:
-    """The nodes of a graph, or of one inside it, in the order in which they are added.
+    """The nodes of a graph or subgraph, in the order in which they are added.
 
-    Arrays among the inputs become constants of the graph, equal ones a single constant.
-    A graph inside has its own, though the file then holds the network's weights twice:
-    ONNX Runtime brings convolutions into its fast form only if their weights stand in
-    the same graph, and looked at doubtful images in a third of the time.
+    Arrays among the inputs become constants of the graph; equal ones become one constant. A
+    subgraph has its own, so the file holds the network's weights twice: ONNX Runtime optimizes
+    convolutions only if their weights are in the same graph, which makes test-time augmentation
+    three times as fast.
 
     Parameters
     ----------
     outer : _Nodes, default=None
-        Those of the graph around it.
+        Nodes of the graph around a subgraph.
     """
 
     def __init__(self, outer: "_Nodes | None" = None) -> None:
@@ -119,23 +121,25 @@ class _Nodes:
     def add(
         self, operator: str, *inputs: str | NDArray[Any], output: str = "", **attributes: Any
     ) -> str:
-        """Add a node with one output, and return the name of that."""
+        """Add a node with one output; return the name of the output."""
         output = output or f"{operator}_{next(self._numbers)}"
         names = [self._name(value) if isinstance(value, np.ndarray) else value for value in inputs]
         self.nodes.append(helper.make_node(operator, names, [output], output, **attributes))
         return output
 
     def cast(self, value: str, dtype: DTypeLike) -> str:
-        """Add a change of dtype, and return the name of what it gives."""
+        """Add a cast; return the name of its output."""
         return self.add("Cast", value, to=_tensor_type(dtype))
 
     def _name(self, array: NDArray[Any]) -> str:
         if array.dtype.kind == "i":
-            array = array.astype(np.int64)  # ONNX's type of shapes and places; NumPy's may be int32
+            array = array.astype(
+                np.int64
+            )  # ONNX's type of shapes and indices; NumPy's may be int32
         key = (array.dtype, array.shape, array.tobytes())
         if key not in self.constants:
             name = f"constant_{next(self._numbers)}"
-            whole = np.ascontiguousarray(array).reshape(array.shape)  # which makes 1-d of scalars
+            whole = np.ascontiguousarray(array).reshape(array.shape)  # scalars become 1-d
             self.constants[key] = numpy_helper.from_array(whole, name)
         return self.constants[key].name
 
@@ -146,12 +150,12 @@ def _tensor_type(dtype: DTypeLike) -> int:
 
 
 def _value(name: str, dtype: DTypeLike, *shape: int | str | None) -> onnx.ValueInfoProto:
-    """Describe an input or output; a letter is a size that may be any."""
+    """Describe an input or output; a letter or None is a dynamic size."""
     return helper.make_tensor_value_info(name, _tensor_type(dtype), shape)
 
 
 def _labels(classes: NDArray[Any]) -> NDArray[Any]:
-    """Return classes as sklearn-onnx has them: int64 where that changes none, or strings."""
+    """Return classes as sklearn-onnx does: int64 where that is exact, or strings."""
     if classes.dtype.kind not in "biuf":
         return classes.astype(object)
     whole = classes.astype(np.int64)
@@ -161,17 +165,17 @@ def _labels(classes: NDArray[Any]) -> NDArray[Any]:
 def _add_chunks(
     nodes: _Nodes, pixels: str, n_classes: int, add_all: Callable[[_Nodes, str], str]
 ) -> str:
-    """Add a loop over the images, so that memory does not grow with what the network computes.
+    """Add a loop over chunks of images, so that memory does not grow with their number.
 
-    All chunks are of one size, since a loop can only put such together: the number of images
-    by the least number of chunks of ``AT_ONCE`` that hold them. The last image fills up the last
-    chunk, and what it adds is cut off.
+    A loop can concatenate only chunks of equal size: the number of images divided by the smallest
+    number of chunks of at most ``CHUNK``. The last chunk is padded with the last image, and the
+    surplus is cut off.
     """
     one = np.array(1)
     n_images = nodes.add("Shape", pixels, start=0, end=1)
     n_images = nodes.add("Squeeze", n_images, np.array([0]))
-    least = nodes.add("Add", n_images, np.array(AT_ONCE - 1))
-    n_chunks = nodes.add("Max", nodes.add("Div", least, np.array(AT_ONCE)), one)
+    least = nodes.add("Add", n_images, np.array(CHUNK - 1))
+    n_chunks = nodes.add("Max", nodes.add("Div", least, np.array(CHUNK)), one)
     size = nodes.add("Sub", nodes.add("Add", n_images, n_chunks), one)
     size = nodes.add("Div", size, n_chunks)
     offsets = nodes.add("Range", np.array(0), size, one)
@@ -201,7 +205,7 @@ def _add_chunks(
 
 
 def _add_scaling(nodes: _Nodes, pixels: str, dtype: np.dtype, scaler: ImageScaler) -> str:
-    """Add what ``ImageScaler.transform`` does to values, in the arithmetic it does it in."""
+    """Add ``ImageScaler.transform``, in the same arithmetic."""
     low, high = scaler.value_range_
     span = high - low if high > low else 1.0
     arithmetic = np.float32 if float32_suffices(dtype, low, span) else np.float64
@@ -211,110 +215,59 @@ def _add_scaling(nodes: _Nodes, pixels: str, dtype: np.dtype, scaler: ImageScale
     return nodes.cast(pixels, np.float32)
 
 
-def _add_images(nodes: _Nodes, pixels: str, network: keras.Model, dtype: str) -> str:
-    """Add the way to (n, channels, height, width), ONNX's own form, and the first layer."""
-    _, height, width, channels = network.input_shape
-    images = nodes.add("Reshape", pixels, np.array([-1, height, width, channels]))
+def _add_images(nodes: _Nodes, pixels: str, network: Network) -> str:
+    """Add the standardization, and the change to ONNX's (n, channels, height, width)."""
+    pixels = nodes.cast(pixels, network.config.dtype)
+    images = nodes.add("Reshape", pixels, np.array([-1, *network.config.image_shape]))
     images = nodes.add("Transpose", images, perm=[0, 3, 1, 2])
-    images = _add_normalization(nodes, images, network.get_layer("standardize"), dtype)
+    mean, variance, *_ = network.float_weights()
+    scale, offset = np.ones_like(mean), np.zeros_like(mean)
+    images = nodes.add("BatchNormalization", images, scale, offset, mean, variance, epsilon=0.0)
     return nodes.cast(images, np.float32)
 
 
-def _add_network(nodes: _Nodes, images: str, network: keras.Model) -> str:
-    """Add what comes after the first layer: from standardized images to logits."""
-    answers = [_add_member(nodes, images, member) for member in members_of(network)]
-    return nodes.add("Mean", *answers) if len(answers) > 1 else answers[0]
+def _add_network(nodes: _Nodes, images: str, network: Network) -> str:
+    """Add the layers from standardized images to logits, averaged over an ensemble."""
+    weights = (np.asarray(weight, np.float32) for weight in network.float_weights()[2:])
+    logits = []
+    for _member in range(network.config.ensemble_size):
+        values = images
+        for layer in network.config.layers():
+            own = [next(weights) for _ in layer.weight_shapes()]
+            values = layer.add_onnx(nodes, values, own)
+        logits.append(values)
+    return nodes.add("Mean", *logits) if len(logits) > 1 else logits[0]
 
 
-def _add_member(nodes: _Nodes, images: str, network: keras.Sequential) -> str:
-    """Add the layers from standardized images to logits."""
-    values = images
-    order: NDArray[Any] | None = None  # of the values that come into a dense layer
-    for layer in network.layers:
-        match layer:
-            case keras.layers.Dropout():
-                pass
-            case keras.layers.BatchNormalization():
-                if layer.name != "standardize":
-                    values = _add_normalization(nodes, values, layer, "float32")
-            case keras.layers.Conv2D():
-                values = _add_convolution(nodes, values, layer)
-            case keras.layers.MaxPooling2D():
-                window = layer.pool_size
-                values = nodes.add("MaxPool", values, kernel_shape=window, strides=window)
-            case keras.layers.Activation(activation=keras.activations.relu):
-                values = nodes.add("Relu", values)
-            case keras.layers.Flatten():
-                # Keras flattens (height, width, channels), ONNX (channels, height, width).
-                shape = layer.input.shape[1:]
-                order = np.arange(np.prod(shape)).reshape(shape).transpose(2, 0, 1).ravel()
-                values = nodes.add("Flatten", values)
-            case keras.layers.Dense():
-                kernel, bias = _weights(layer, "float32")
-                values = nodes.add("Gemm", values, kernel if order is None else kernel[order], bias)
-                order = None
-                if layer.activation is keras.activations.relu:
-                    values = nodes.add("Relu", values)
-            case _:
-                raise ValueError(
-                    "pipe must have a network as CNNClassifier builds it; its model_ has the layer "
-                    f"{layer.name!r}, a {type(layer).__name__}. Fit again, or leave the layer out."
-                )
-    return values
-
-
-def _add_normalization(
-    nodes: _Nodes, values: str, layer: keras.layers.BatchNormalization, dtype: str
+def _add_test_time_augmentation(
+    nodes: _Nodes, images: str, logits: str, probabilities: str, network: Network, shift: int
 ) -> str:
-    *affine, mean, variance = _weights(layer, dtype)
-    scale, offset = affine or (np.ones_like(mean), np.zeros_like(mean))
-    return nodes.add(
-        "BatchNormalization", values, scale, offset, mean, variance, epsilon=layer.epsilon
-    )
+    """Add the test-time augmentation of ``predict_probabilities``.
 
-
-def _add_convolution(nodes: _Nodes, values: str, layer: keras.layers.Conv2D) -> str:
-    kernel, *bias = _weights(layer, "float32")
-    total = np.subtract(layer.kernel_size, 1) if layer.padding == "same" else np.zeros(2, int)
-    before = total // 2  # of an odd number of pixels, TensorFlow puts the larger half behind
-    return nodes.add(
-        "Conv", values, kernel.transpose(3, 2, 0, 1), *bias, pads=[*before, *(total - before)]
-    )
-
-
-def _weights(layer: keras.layers.Layer, dtype: str) -> list[NDArray[Any]]:
-    return [np.asarray(weight, dtype) for weight in layer.get_weights()]
-
-
-def _add_second_look(
-    nodes: _Nodes, images: str, logits: str, probabilities: str, network: keras.Model, shift: int
-) -> str:
-    """Add what ``predict_probabilities`` does to doubtful images.
-
-    A loop goes over the shifts, and does nothing where no image is doubtful; so the
-    memory taken is that of the first look at most.
+    A loop over the shifts does nothing if no image has low confidence, and takes no more memory
+    than the first pass.
     """
-    largest = nodes.add("ReduceMax", probabilities, axes=[1], keepdims=0)
-    is_doubtful = nodes.add("Less", largest, np.array(CERTAIN, np.float32))
-    rows = nodes.add("Squeeze", nodes.add("NonZero", is_doubtful), np.array([0]))
-    first, known, seen = (
+    confidence = nodes.add("ReduceMax", probabilities, axes=[1], keepdims=0)
+    is_uncertain = nodes.add("Less", confidence, np.array(TTA_NONE_FROM, np.float32))
+    rows = nodes.add("Squeeze", nodes.add("NonZero", is_uncertain), np.array([0]))
+    first, known, padded = (
         nodes.add("Gather", values, rows) for values in (probabilities, logits, images)
     )
 
-    sides = np.array(network.input_shape[1:3])
+    sides = np.array(network.config.image_shape[:2])
     by = np.minimum(shift, sides)
     for axis, side, pixels in zip((2, 3), sides, by, strict=True):
         mirrored = np.pad(np.arange(side), pixels, mode="symmetric")
-        seen = nodes.add("Gather", seen, mirrored, axis=axis)
-    # Corners of the eight views in the mirrored image; the ninth, its middle, is known.
+        padded = nodes.add("Gather", padded, mirrored, axis=axis)
+    # Corners of the eight shifted views in the padded image; the ninth is the image itself.
     starts = by * [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]
 
     body = _Nodes(nodes)
     corners = (body.add("Gather", ends, "number") for ends in (starts, starts + sides))
-    view = body.add("Slice", seen, *corners, np.array([2, 3]))
+    view = body.add("Slice", padded, *corners, np.array([2, 3]))
     body.add("Add", "sum_before", _add_network(body, view, network), output="sum_after")
     body.add("Identity", "goes_on", output="goes_on_after")
-    n_classes = network.output_shape[-1]
+    n_classes = network.config.n_classes
     loop = helper.make_graph(
         body.nodes,
         "look_at_one_shift",
@@ -326,14 +279,15 @@ def _add_second_look(
         [_value("goes_on_after", np.bool_), _value("sum_after", np.float32, None, n_classes)],
         list(body.constants.values()),
     )
-    any_doubtful = nodes.add("Min", nodes.add("Size", rows), np.array(1))
-    n_rounds = nodes.add("Mul", any_doubtful, np.array(len(starts)))
+    any_uncertain = nodes.add("Min", nodes.add("Size", rows), np.array(1))
+    n_rounds = nodes.add("Mul", any_uncertain, np.array(len(starts)))
     total = nodes.add("Loop", n_rounds, "", known, body=loop)
     mean = nodes.add("Div", total, np.array(len(starts) + 1, np.float32))
     mean = nodes.add("Softmax", mean, axis=1)
 
-    below = nodes.add("Sub", np.array(CERTAIN, np.float32), nodes.add("Gather", largest, rows))
-    share = nodes.add("Div", below, np.array(CERTAIN - DOUBTFUL, np.float32))
+    confidence = nodes.add("Gather", confidence, rows)
+    below = nodes.add("Sub", np.array(TTA_NONE_FROM, np.float32), confidence)
+    share = nodes.add("Div", below, np.array(TTA_NONE_FROM - TTA_FULL_BELOW, np.float32))
     share = nodes.add("Clip", share, np.array(0, np.float32), np.array(1, np.float32))
     share = nodes.add("Unsqueeze", share, np.array([1]))
     change = nodes.add("Mul", share, nodes.add("Sub", mean, first))

@@ -1,427 +1,293 @@
-"""The convolutional network: sizes in, Keras model out, nothing else."""
+"""The architecture of a network: sizes in, list of layers out."""
 
+import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..utils._quiet_tensorflow import keras, tf
-from ..utils._tensorflow_process import check_process
 from ..utils._wording import shown
+from ._layer_specs import (
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    LayerSpec,
+    MaxPooling2D,
+    ReLU,
+)
 
-FEW = 4
-"""Channels up to which a convolution and its pooling are faster in one."""
+MIN_SIDE_UNPADDED = 16
+"""Smallest image side, in pixels, from which the first convolution is not padded."""
 
-UNPADDED = 16
-"""Images of as many pixels a side, or more, are not padded before the first convolution."""
+MIN_SIDE_AFTER_CONV, MIN_SIDE_POOLED = 3, 6
+"""In a compact network: smallest side, in pixels, that an unpadded convolution may leave, and
+that is pooled."""
 
-LEAST_LEFT, LEAST_POOLED = 3, 6
-"""Pixels a side that a compact network's convolutions leave, and that it pools, at the least."""
+MAX_PADDED_KERNEL = 7
+"""Largest kernel side, in pixels, that is accepted for images of any size."""
 
-LARGEST_PADDED = 7
-"""Kernels of as many pixels a side fit images of any size, which are padded for them."""
+MAX_WEIGHTS = 250_000_000
+"""Most weights of a network: 1 GB in float32, of which training needs five times as much."""
 
-MOST_WEIGHTS = 250_000_000
-"""Of a network: 1 GB, which training takes five times."""
+SMALL_SIDE = 16
+"""Image side, in pixels, below which predictions are computed in float64."""
 
+MAX_BATCH, MAX_BATCH_VALUES = 1000, 2**20
+"""Most images, and pixel values, that go through the network at once outside training."""
 
-STANDARDIZE = "standardize"
-"""Name of the layer that brings the channels to mean 0 and variance 1; it is never trained."""
-
-WEIGHTS = {"kernel", "bias", "gamma", "beta"}
-"""Names of the variables that training is for; the others are statistics and seeds."""
-
-
-class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Batch normalization that trains on TensorFlow's fused kernel.
-
-    Keras 3 composes the layer of elementary operations, which costs a training
-    step on a CPU half as much again as the fused kernel does. Weights, their
-    order and the result are those of the parent class; so a network trains with
-    this layer and is kept with the plain one.
-    """
-
-    def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
-        """Normalize a batch of images (n, height, width, channels)."""
-        if not training or not self.trainable:
-            return super().call(inputs, training=False)
-        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs,
-            scale=tf.cast(self.gamma, tf.float32),
-            offset=tf.cast(self.beta, tf.float32),
-            epsilon=self.epsilon,
-            is_training=True,
-        )
-        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
-        return outputs
+ANY_RATE = 0.5
+"""Dropout rate that stands for every rate above 0 in :meth:`NetworkConfig.for_tracing`."""
 
 
-class PooledConv2D(keras.layers.Conv2D):
-    """A convolution and the 2×2 max pooling after it, in one.
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Architecture of a convolutional network that maps images to one logit per class.
 
-    The four values of a window come from four kernels, each the given one moved by a
-    pixel, that go over the image in steps of two pixels; the largest is kept. Of images
-    with few channels that takes half the time: the steps after it pass over a quarter of
-    the values. Weights and result are those of the two layers.
-    """
+    Each stage is one or more convolutions, each followed by batch normalization and a ReLU; the
+    last convolution of a stage is followed by 2×2 max pooling. Pooling precedes normalization
+    and activation, which gives the same maximum for a quarter of the work. Then come flattening,
+    dropout and dense layers.
 
-    def call(self, inputs: Any) -> Any:
-        """Return the largest answers (n, height // 2, width // 2, filters) to images."""
-        kernel = tf.convert_to_tensor(self.kernel)
-        moved = [
-            tf.pad(kernel, [[down, 1 - down], [right, 1 - right], [0, 0], [0, 0]])
-            for down in (0, 1)
-            for right in (0, 1)
-        ]
-        if self.padding == "same":
-            inputs = tf.pad(
-                inputs, [[0, 0], *(_margins(size) for size in self.kernel_size), [0, 0]]
-            )
-        answers = tf.nn.conv2d(inputs, tf.concat(moved, axis=3), strides=2, padding="VALID")
-        height, width = answers.shape[1:3]
-        answers = tf.reshape(answers, [-1, height, width, len(moved), self.filters])
-        largest = tf.reduce_max(answers, axis=3)
-        return largest + self.bias if self.use_bias else largest
+    Convolutions are padded, except the first one if both image sides are 16 pixels or more: this
+    saves a quarter of the work for MNIST. A compact network of such images pads no convolution
+    that leaves three pixels a side, and pools no side below six: this saves another third.
 
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Return the shape of the pooled answers."""
-        n, height, width, filters = super().compute_output_shape(input_shape)
-        return n, height // 2, width // 2, filters
-
-
-class AdjustableDropout(keras.layers.Dropout):
-    """Dropout whose rate is a tensor, so that what is traced with one rate serves for all.
-
-    Keras's layer has the rate as a constant, and draws a number of the activations' own type for
-    each of them, which takes a tenth of a training step in bfloat16. Here sixteen random bits
-    decide: half the time, and a share that is right to four digits in any precision.
+    Instances are hashable and serve as keys of caches. Sequences may be given in any form; they
+    are kept as tuples of Python numbers.
 
     Attributes
-    ----------
-    given_rate : tf.Tensor
-        The rate, float32, to be set before each call in training.
-    """
-
-    given_rate: tf.Tensor
-
-    def call(self, inputs: Any, training: bool = False) -> Any:
-        """Drop activations in training."""
-        if not training or self.rate == 0:
-            return inputs
-        shape, n_values = tf.shape(inputs), tf.size(inputs)
-        pairs = tf.random.stateless_uniform(
-            [(n_values + 1) // 2], tf.cast(self.seed_generator.next(), tf.int32),
-            minval=None, maxval=None, dtype=tf.uint32,
-        )  # fmt: skip
-        draws = tf.reshape(tf.bitcast(pairs, tf.uint16), [-1])[:n_values]
-        n_levels = tf.uint16.max + 1
-        n_dropped = tf.minimum(tf.round(self.given_rate * n_levels), n_levels - 1.0)
-        kept = tf.reshape(draws, shape) >= tf.cast(n_dropped, tf.uint16)
-        scale = n_levels / (n_levels - n_dropped)
-        return inputs * (tf.cast(kept, inputs.dtype) * tf.cast(scale, inputs.dtype))
-
-
-def _margins(size: int) -> list[int]:
-    """Return the pixels that "same" adds before and after an image for a kernel."""
-    return [(size - 1) // 2, size // 2]
-
-
-def build_cnn(
-    image_shape: tuple[int, int, int],
-    n_classes: int,
-    *,
-    filters: Sequence[int | Sequence[int]] = (16, (48, 48), 96),
-    kernel_size: int | Sequence[int] = (5, 3),
-    dense_units: Sequence[int] = (),
-    dropout: float = 0.3,
-    batch_norm: bool = True,
-    compact: bool = False,
-    ensemble_size: int = 1,
-    dtype: str = "float32",
-    fused: bool = False,
-    pooled: bool = False,
-    adjustable: bool = False,
-    apart: bool = False,
-    seed: int = 0,
-) -> keras.Model:
-    """Build a convolutional network that maps images to one logit a class.
-
-    Every stage is one or more convolutions, each followed by batch
-    normalization and a ReLU; the last convolution of a stage is followed by
-    2×2 max pooling, as long as the image is at least two pixels high or wide.
-    Pooling comes before normalization and activation, which gives the same
-    maximum for a quarter of the work. Then the image is flattened, dropout
-    applied, and dense layers lead to the logits.
-
-    Convolutions are padded, but not the first one if the image has 16 pixels or
-    more a side: then all that follows has less to do, a quarter less for MNIST. In a
-    compact network of such images no convolution is padded that leaves three pixels a
-    side, and nothing is pooled below six: that takes another third off.
-
-    The first layer, ``standardize``, subtracts a mean and divides by a standard
-    deviation for each channel. Both are weights that are not trained: 0 and 1
-    until set. In an ensemble it stands before all members; their logits are averaged.
-
-    Parameters
     ----------
     image_shape : tuple of int, (height, width, channels)
         Shape of one image, at least (1, 1, 1).
     n_classes : int
         Number of logits, at least 1.
-    filters : sequence of int or of sequences of int, default=(16, (48, 48), 96)
-        The stages: the number of filters of the convolution, or of each of
-        several convolutions.
-    kernel_size : int or sequence of int, default=(5, 3)
-        Side of the square kernels in pixels; for all stages, or stage by stage,
-        the last number for all that follow.
-    dense_units : sequence of int, default=()
-        Units of the hidden dense layers before the logits.
+    filters : tuple of int or of tuples of int, default=(16, (48, 48), 96)
+        The stages: the number of filters of the convolution, or of each of several.
+    kernel_size : int or tuple of int, default=(5, 3)
+        Side of the square kernels, in pixels; for all stages, or stage by stage, the last number
+        for all that follow.
+    dense_units : tuple of int, default=()
+        Units of the hidden dense layers.
     dropout : float in [0, 1), default=0.3
-        Share of the activations dropped, before each dense layer.
+        Share of the activations dropped before each dense layer.
     batch_norm : bool, default=True
         Whether convolutions are followed by batch normalization.
     compact : bool, default=False
-        Whether later convolutions go without padding, too. (False builds what versions
-        before 0.5 built.)
+        Whether later convolutions are not padded, either. False is the architecture of versions
+        before 0.5.
     ensemble_size : int, default=1
-        Number of such networks side by side, each with initial weights of its own.
-    dtype : str, default="float32"
-        Keras dtype policy of the layers, such as ``"mixed_bfloat16"``.
-    fused : bool, default=False
-        Use :class:`FusedBatchNormalization`, for a network that is to train.
-    pooled : bool, default=False
-        Use :class:`PooledConv2D` where it is faster, for a network that only
-        predicts; it has the same weights in the same order.
-    adjustable : bool, default=False
-        Use :class:`AdjustableDropout`, for a network that is to train with any rate above 0.
-    apart : bool, default=False
-        Leave the logits of an ensemble's members apart, as a list, for each to be trained.
-    seed : int, default=0
-        Seeds the initial weights and the dropout. No global generator is used.
-
-    Returns
-    -------
-    keras.Model
-        A ``keras.Sequential``, but for ensembles. Built, not compiled; inputs (n, height,
-        width, channels), outputs (n, n_classes) logits, both float32, or float64 if that is
-        ``dtype``.
+        Number of such networks side by side, each with initial weights of its own. Their logits
+        are averaged.
+    dtype : {"float32", "float64"}, default="float32"
+        Dtype of the weights.
 
     Examples
     --------
-    >>> from mnist_estimator.network._architecture import build_cnn
-    >>> model = build_cnn((28, 28, 1), 10)
-    >>> model.output_shape
-    (None, 10)
+    >>> from mnist_estimator.network._architecture import NetworkConfig
+    >>> config = NetworkConfig((28, 28, 1), 10, filters=[32], batch_norm=False)
+    >>> [layer.name for layer in config.layers()]
+    ['conv1_1', 'pool1', 'relu1_1', 'flatten', 'dropout', 'logits']
+    >>> list(config.weight_shapes())
+    [(1,), (1,), (5, 5, 1, 32), (32,), (4608, 10), (10,)]
     """
-    check_process()
-    seeds = _seeds(seed)
-    kept = "float64" if dtype == "float64" else "float32"
-    images = keras.Input(image_shape, dtype=kept, name="images")
-    standardize = keras.layers.BatchNormalization(
-        center=False, scale=False, epsilon=0.0, trainable=False, dtype=kept, name=STANDARDIZE
-    )
-    # All layers at once: ``Sequential.add`` builds the network anew for every one.
-    members = [
-        _member_layers(
-            image_shape, n_classes, filters=filters, kernel_size=kernel_size,
-            dense_units=dense_units, dropout=dropout, batch_norm=batch_norm, compact=compact,
-            dtype=dtype, fused=fused, pooled=pooled, adjustable=adjustable, seeds=seeds,
-        )
-        for _ in range(ensemble_size)
-    ]  # fmt: skip
-    if ensemble_size == 1:
-        return keras.Sequential([images, standardize, *members[0]], name="cnn")
-    standardized = standardize(images)
-    answers = [
-        keras.Sequential([keras.Input(image_shape, dtype=kept), *layers], name=f"member{i}")(
-            standardized
-        )
-        for i, layers in enumerate(members, start=1)
-    ]
-    mean = answers if apart else keras.layers.Average(dtype=kept, name="logits")(answers)
-    return keras.Model(images, mean, name="cnn")
 
+    image_shape: tuple[int, int, int]
+    n_classes: int
+    filters: Sequence[int | Sequence[int]] = (16, (48, 48), 96)
+    kernel_size: int | Sequence[int] = (5, 3)
+    dense_units: Sequence[int] = ()
+    dropout: float = 0.3
+    batch_norm: bool = True
+    compact: bool = False
+    ensemble_size: int = 1
+    dtype: str = "float32"
 
-def members_of(model: keras.Model) -> list[keras.Sequential]:
-    """Return the members of an ensemble that :func:`build_cnn` built, or the one network.
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, plain(getattr(self, field.name)))
 
-    Examples
-    --------
-    >>> from mnist_estimator.network._architecture import build_cnn, members_of
-    >>> [member.name for member in members_of(build_cnn((28, 28, 1), 10, ensemble_size=2))]
-    ['member1', 'member2']
-    """
-    return [layer for layer in model.layers if isinstance(layer, keras.Sequential)] or [model]
+    def to_pairs(self) -> tuple[tuple[str, Any], ...]:
+        """Return (name, value) pairs sorted by name, as pickles and files hold them."""
+        return tuple(sorted((field.name, getattr(self, field.name)) for field in fields(self)))
 
+    @classmethod
+    def from_pairs(cls, pairs: Any) -> "NetworkConfig":
+        """Return the config that pairs from a pickle or a file describe.
 
-def layers_of(model: keras.Model) -> list[keras.layers.Layer]:
-    """Return the layers of a network, those of its members one after the other."""
-    return [layer for member in members_of(model) for layer in member.layers]
+        Parameters
+        ----------
+        pairs : iterable of (str, value) pairs
+            From :meth:`to_pairs`, of this or an earlier version, which may lack ``compact``,
+            ``ensemble_size`` and ``dtype``. They are checked, since files may be damaged.
 
-
-def batch_norms_of(model: keras.Model) -> list[keras.layers.BatchNormalization]:
-    """Return the batch normalizations of a network, but for ``standardize``."""
-    return [
-        layer
-        for layer in layers_of(model)
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.name != STANDARDIZE
-    ]
-
-
-def _member_layers(
-    image_shape: tuple[int, int, int],
-    n_classes: int,
-    *,
-    filters: Sequence[int | Sequence[int]],
-    kernel_size: int | Sequence[int],
-    dense_units: Sequence[int],
-    dropout: float,
-    batch_norm: bool,
-    compact: bool,
-    dtype: str,
-    fused: bool,
-    pooled: bool,
-    adjustable: bool,
-    seeds: Iterator[int],
-) -> list[keras.layers.Layer]:
-    """Return the layers from standardized images to logits."""
-    kept = "float64" if dtype == "float64" else "float32"
-    drop = AdjustableDropout if adjustable else keras.layers.Dropout
-    normalization = FusedBatchNormalization if fused else keras.layers.BatchNormalization
-    layers: list[keras.layers.Layer] = []
-    for conv in convolutions(image_shape, filters, kernel_size, compact):
-        number = f"{conv.stage}_{conv.number}"
-        is_first = conv.stage == conv.number == 1
-        is_pooled = pooled and is_first and conv.window == (2, 2) and conv.channels <= FEW
-        convolution = PooledConv2D if is_pooled else keras.layers.Conv2D
-        layers.append(
-            convolution(
-                conv.filters, conv.kernel, padding=conv.padding, use_bias=not batch_norm,
-                data_format="channels_last", dtype=dtype,
-                kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)),
-                name=f"conv{number}",
+        Raises
+        ------
+        ValueError
+            If a size is missing, unknown or out of range.
+        """
+        try:
+            given = dict(pairs)
+            missing = {"filters", "kernel_size", "dense_units", "dropout", "batch_norm"} - {*given}
+            if missing:
+                raise KeyError(*sorted(missing))
+            height, width, channels = given["image_shape"]
+            check_sizes(given["filters"], given["kernel_size"], given["dense_units"])
+            config = cls(**given) if set(given) <= {field.name for field in fields(cls)} else None
+            is_valid = (
+                config is not None
+                and all(
+                    type(size) is int and size > 0
+                    for size in (height, width, channels, config.n_classes, config.ensemble_size)
+                )
+                and type(config.batch_norm) is bool
+                and type(config.compact) is bool
+                and 0.0 <= config.dropout < 1.0
+                and config.dtype in ("float32", "float64")
             )
-        )  # fmt: skip
-        if conv.window and not is_pooled:
-            pool = keras.layers.MaxPooling2D(
-                conv.window, data_format="channels_last", dtype=dtype, name=f"pool{conv.stage}"
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"The sizes of the network are not readable: {error!r}.") from None
+        if config is None or not is_valid:
+            raise ValueError(f"The sizes of the network are out of range: {given!r:.500}.")
+        return config
+
+    def layers(self) -> list[LayerSpec]:
+        """Return the layers from standardized images to logits, of one member of an ensemble."""
+        layers: list[LayerSpec] = []
+        maps = self.image_shape
+        for conv in _convolutions(self):
+            number = f"{conv.stage}_{conv.number}"
+            layers.append(
+                Conv2D(
+                    f"conv{number}", conv.channels, conv.filters, conv.kernel_size, conv.padding,
+                    use_bias=not self.batch_norm,
+                )
+            )  # fmt: skip
+            if conv.window:
+                layers.append(MaxPooling2D(f"pool{conv.stage}", conv.window))
+            if self.batch_norm:
+                layers.append(BatchNormalization(f"norm{number}", conv.filters))
+            layers.append(ReLU(f"relu{number}"))
+            maps = (conv.height, conv.width, conv.filters)
+        layers.append(Flatten("flatten"))
+        inputs = math.prod(maps)
+        flattened: tuple[int, int, int] | None = maps
+        for i, units in enumerate(self.dense_units, start=1):
+            layers.append(Dropout(f"dropout{i}", self.dropout))
+            layers.append(Dense(f"dense{i}", inputs, units, is_output=False, maps=flattened))
+            inputs, flattened = units, None
+        layers.append(Dropout("dropout", self.dropout))
+        layers.append(Dense("logits", inputs, self.n_classes, is_output=True, maps=flattened))
+        return layers
+
+    def weight_shapes(self) -> Iterator[tuple[int, ...]]:
+        """Yield the shape of each floating-point weight, in order, without building the network.
+
+        Sizes from a damaged file may ask for more memory than there is, so its weights are
+        compared with these shapes first.
+        """
+        yield from [(self.image_shape[2],)] * 2  # of the layer that standardizes the channels
+        layers = self.layers()
+        for _member in range(self.ensemble_size):
+            for layer in layers:
+                yield from layer.weight_shapes()
+
+    @property
+    def prediction_dtype(self) -> str:
+        """Dtype in which the network predicts: float64 for images of few pixels.
+
+        Without AVX-512, the last digit of a sum in TensorFlow depends on the place of an image in
+        the batch. Small images take little time, so they get more digits.
+        """
+        height, width, _ = self.image_shape
+        return "float64" if min(height, width) < SMALL_SIDE else self.dtype
+
+    def batches(self, n_images: int, largest: int = MAX_BATCH) -> list[slice]:
+        """Return slices of as many images as may go through the network at once.
+
+        Parameters
+        ----------
+        n_images : int
+            All images.
+        largest : int, default=MAX_BATCH
+            Most images of a slice; large images are fewer.
+        """
+        size = max(1, min(largest, MAX_BATCH_VALUES // math.prod(self.image_shape)))
+        return [slice(start, start + size) for start in range(0, n_images, size)]
+
+    def for_tracing(self) -> "NetworkConfig":
+        """Return this config with one dropout rate in place of all rates above 0.
+
+        The rate is an input of the traced training step, so a search over it traces nothing
+        again.
+        """
+        return _for_tracing(self)
+
+    def check_fit(self) -> None:
+        """Check that a network to be built fits its images, and the memory.
+
+        Networks from files are not checked: their weights are there already.
+
+        Raises
+        ------
+        ValueError
+            If a kernel is larger than the feature maps of its stage (kernels up to
+            ``MAX_PADDED_KERNEL`` fit any image), or there are more than ``MAX_WEIGHTS`` weights.
+        """
+        kernels = fitting = _kernels(self.kernel_size, len(self.filters))
+        where = ""
+        for stage in range(len(self.filters)):
+            height, width = self.image_shape[:2]
+            if stage:
+                before = replace(self, filters=self.filters[:stage], kernel_size=fitting)
+                *_, last = _convolutions(before)
+                height, width = last.height, last.width
+            largest = max(height, width, MAX_PADDED_KERNEL)
+            if fitting[stage] > largest:
+                if fitting is kernels:
+                    where = (
+                        f"{kernels[stage]} in stage {stage + 1}, which gets {height}×{width} pixels"
+                    )
+                fitting = (*fitting[:stage], largest, *fitting[stage + 1 :])
+        if fitting is not kernels:
+            raise ValueError(
+                f"kernel_size must not exceed what a stage gets of an image; got {where} of "
+                f"images of {self.image_shape[0]}×{self.image_shape[1]}. What fits is "
+                f"kernel_size={fitting}."
             )
-            layers.append(pool)
-        if batch_norm:
-            layers.append(normalization(momentum=0.9, dtype=dtype, name=f"norm{number}"))
-        layers.append(keras.layers.Activation("relu", dtype=dtype, name=f"relu{number}"))
-
-    layers.append(keras.layers.Flatten(data_format="channels_last", dtype=dtype, name="flatten"))
-    for i, units in enumerate(dense_units, start=1):
-        layers += [
-            drop(dropout, seed=next(seeds), dtype=dtype, name=f"dropout{i}"),
-            keras.layers.Dense(
-                units, activation="relu", dtype=dtype, name=f"dense{i}",
-                kernel_initializer=keras.initializers.HeNormal(seed=next(seeds)),
-            ),
-        ]  # fmt: skip
-    layers += [
-        drop(dropout, seed=next(seeds), dtype=dtype, name="dropout"),
-        keras.layers.Dense(
-            n_classes, dtype=kept, name="logits",
-            kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
-        ),
-    ]  # fmt: skip
-    return layers
+        shapes = replace(self, ensemble_size=1).weight_shapes()
+        n_weights = self.ensemble_size * sum(math.prod(shape) for shape in shapes)
+        if n_weights > MAX_WEIGHTS:
+            raise ValueError(
+                f"The network must have at most {MAX_WEIGHTS:,} weights; filters={self.filters!r}, "
+                f"kernel_size={self.kernel_size!r}, dense_units={self.dense_units!r} and "
+                f"ensemble_size={self.ensemble_size} give it {n_weights:,}, "
+                f"{n_weights * 4 / 1e9:,.0f} GB. Take fewer."
+            )
 
 
-def weight_shapes(
-    image_shape: tuple[int, int, int],
-    n_classes: int,
-    *,
-    filters: Sequence[int | Sequence[int]],
-    kernel_size: int | Sequence[int],
-    dense_units: Sequence[int],
-    batch_norm: bool,
-    compact: bool = False,
-    ensemble_size: int = 1,
-    **_: Any,
-) -> Iterator[tuple[int, ...]]:
-    """Yield the shape of each weight of a network, without building it.
+@functools.lru_cache
+def _for_tracing(config: NetworkConfig) -> NetworkConfig:
+    """Compute :meth:`NetworkConfig.for_tracing`, once: every prediction asks for it."""
+    return replace(config, dropout=ANY_RATE if config.dropout > 0.0 else 0.0)
 
-    Sizes that come from a file may ask for more memory than there is; so its weights are
-    compared with these first.
 
-    Parameters
-    ----------
-    image_shape, n_classes, filters, kernel_size, dense_units, batch_norm, compact, ensemble_size
-        As :func:`build_cnn` takes them; its other arguments change no shape.
-
-    Yields
-    ------
-    tuple of int
-        In the order of the weights of the network.
+def plain(value: Any) -> Any:
+    """Return lists and arrays as tuples, and NumPy scalars as Python's, so that it is hashable.
 
     Examples
     --------
-    >>> from mnist_estimator.network._architecture import weight_shapes
-    >>> sizes = {"filters": (32,), "kernel_size": 3, "dense_units": (), "batch_norm": False}
-    >>> list(weight_shapes((28, 28, 1), 10, **sizes))
-    [(1,), (1,), (3, 3, 1, 32), (32,), (5408, 10), (10,)]
+    >>> from mnist_estimator.network._architecture import plain
+    >>> plain([8, [16, 16]])
+    (8, (16, 16))
     """
-    yield from [(image_shape[2],)] * 2
-    for _member in range(ensemble_size):
-        units = 0
-        for conv in convolutions(image_shape, filters, kernel_size, compact):
-            yield (conv.kernel, conv.kernel, conv.channels, conv.filters)
-            yield from [(conv.filters,)] * (4 if batch_norm else 1)
-            units = conv.height * conv.width * conv.filters
-        for n_units in (*dense_units, n_classes):
-            yield (units, n_units)
-            yield (n_units,)
-            units = n_units
-
-
-class _Convolution(NamedTuple):
-    """A convolution, the pooling after it, and what they leave of an image."""
-
-    stage: int
-    number: int
-    channels: int
-    filters: int
-    kernel: int
-    padding: str
-    window: tuple[int, int] | None
-    height: int
-    width: int
-
-
-def convolutions(
-    image_shape: tuple[int, int, int],
-    filters: Sequence[int | Sequence[int]],
-    kernel_size: int | Sequence[int],
-    compact: bool,
-) -> Iterator[_Convolution]:
-    """Yield the convolutions of a network in their order."""
-    height, width, channels = image_shape
-    is_large = min(height, width) >= UNPADDED
-    compact &= is_large
-    kernels = _kernels(kernel_size, len(filters))
-    for i, (stage, kernel) in enumerate(zip(filters, kernels, strict=True), start=1):
-        widths = (stage,) if isinstance(stage, int) else tuple(stage)
-        for j, n_filters in enumerate(widths, start=1):
-            left = min(height, width) - kernel + 1
-            may = left >= LEAST_LEFT if compact else i == j == 1 and is_large and left >= 1
-            padding = "valid" if may else "same"
-            if padding == "valid":
-                height, width = height - kernel + 1, width - kernel + 1
-            window = None
-            if j == len(widths):
-                least = LEAST_POOLED if compact else 2
-                window = (2 if height >= least else 1, 2 if width >= least else 1)
-                window = None if window == (1, 1) else window
-            if window:
-                height, width = height // window[0], width // window[1]
-            yield _Convolution(i, j, channels, n_filters, kernel, padding, window, height, width)
-            channels = n_filters
+    if isinstance(value, list | tuple | np.ndarray):
+        return tuple(map(plain, value))
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def check_sizes(filters: Any, kernel_size: Any, dense_units: Any) -> None:
@@ -430,12 +296,12 @@ def check_sizes(filters: Any, kernel_size: Any, dense_units: Any) -> None:
     Parameters
     ----------
     filters, kernel_size, dense_units
-        As :func:`build_cnn` takes them.
+        As in :class:`NetworkConfig`.
 
     Raises
     ------
     TypeError
-        If one is no whole number or sequence of whole numbers where one is due.
+        If one is not an integer or a sequence of integers where one is due.
     ValueError
         If a number is below 1, or there is no stage or no kernel size.
     """
@@ -445,7 +311,7 @@ def check_sizes(filters: Any, kernel_size: Any, dense_units: Any) -> None:
         remedy = f" For example, {name}={_EXAMPLES[name]}."
         if isinstance(values, Integral) and not isinstance(values, bool):
             raise TypeError(allowed + remedy)
-        _check_whole(values, allowed + remedy, depth)
+        _check_integers(values, allowed + remedy, depth)
 
     check("filters", filters, "a sequence of whole numbers or of sequences of them", 2)
     check("dense_units", dense_units, "a sequence of whole numbers", 1)
@@ -465,78 +331,78 @@ def check_sizes(filters: Any, kernel_size: Any, dense_units: Any) -> None:
         )
 
 
-def check_fit(
-    image_shape: tuple[int, int, int],
-    n_classes: int,
-    *,
-    filters: Sequence[int | Sequence[int]],
-    kernel_size: int | Sequence[int],
-    compact: bool = False,
-    ensemble_size: int = 1,
-    **sizes: Any,
-) -> None:
-    """Check that a network to be built fits its images, and the memory.
-
-    Networks from files are not checked: their weights are there already.
-
-    Parameters
-    ----------
-    image_shape, n_classes, filters, kernel_size, compact, ensemble_size, **sizes
-        As :func:`build_cnn` takes them.
-
-    Raises
-    ------
-    ValueError
-        If a kernel is larger than what its stage gets of an image (kernels of up to
-        ``LARGEST_PADDED`` pixels fit any image), or there are more than ``MOST_WEIGHTS`` weights.
-    """
-    kernels = fitting = _kernels(kernel_size, len(filters))
-    for stage in range(len(filters)):
-        before = convolutions(image_shape, filters[:stage], fitting, compact)
-        *_, height, width = [*before][-1] if stage else image_shape[:2]
-        largest = max(height, width, LARGEST_PADDED)
-        if fitting[stage] > largest:
-            if fitting is kernels:
-                where = f"{kernels[stage]} in stage {stage + 1}, which gets {height}×{width} pixels"
-            fitting = (*fitting[:stage], largest, *fitting[stage + 1 :])
-    if fitting is not kernels:
-        raise ValueError(
-            f"kernel_size must not exceed what a stage gets of an image; got {where} of images of "
-            f"{image_shape[0]}×{image_shape[1]}. What fits is kernel_size={fitting}."
-        )
-    sizes |= {"filters": filters, "kernel_size": kernel_size, "compact": compact}
-    shapes = weight_shapes(image_shape, n_classes, **sizes)
-    n_weights = ensemble_size * sum(math.prod(shape) for shape in shapes)
-    if n_weights > MOST_WEIGHTS:
-        raise ValueError(
-            f"The network must have at most {MOST_WEIGHTS:,} weights; filters={filters!r}, "
-            f"kernel_size={kernel_size!r}, dense_units={sizes['dense_units']!r} and ensemble_size="
-            f"{ensemble_size} give it {n_weights:,}, {n_weights * 4 / 1e9:,.0f} GB. Take fewer."
-        )
-
-
-def _kernels(kernel_size: int | Sequence[int], n_stages: int) -> tuple[int, ...]:
-    """Return the side of the kernels stage by stage."""
-    sizes = (kernel_size,) if isinstance(kernel_size, int) else tuple(kernel_size)
-    return (*sizes, *[sizes[-1]] * n_stages)[:n_stages]
-
-
 _EXAMPLES = {"filters": "(16, (32, 32))", "dense_units": "(128,)", "kernel_size": "(5, 3)"}
 
 
-def _check_whole(values: Any, message: str, depth: int) -> None:
-    """Raise unless ``values`` is a sequence of whole numbers from 1 up, ``depth`` deep at most."""
+def _check_integers(values: Any, message: str, depth: int) -> None:
+    """Raise unless ``values`` is a sequence of integers from 1 up, at most ``depth`` deep."""
     if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray) or depth == 0:
         raise TypeError(message)
     for value in values:
         if isinstance(value, bool) or not isinstance(value, Integral):
-            _check_whole(value, message, depth - 1)
+            _check_integers(value, message, depth - 1)
         elif value < 1:
             raise ValueError(message)
 
 
-def _seeds(seed: int) -> Iterator[int]:
-    """Yield independent seeds, so that no two layers start alike."""
-    generator = np.random.default_rng(seed)
-    while True:
-        yield int(generator.integers(2**31))
+class _Convolution(NamedTuple):
+    """A convolution, the pooling after it, and the size of the feature maps they give."""
+
+    stage: int
+    number: int
+    channels: int
+    filters: int
+    kernel_size: int
+    padding: str
+    window: tuple[int, int] | None
+    height: int
+    width: int
+
+
+def _convolutions(config: NetworkConfig) -> Iterator[_Convolution]:
+    """Yield the convolutions of a network in order."""
+    height, width, channels = config.image_shape
+    is_large = min(height, width) >= MIN_SIDE_UNPADDED
+    compact = config.compact and is_large
+    kernels = _kernels(config.kernel_size, len(config.filters))
+    for i, (stage, kernel) in enumerate(zip(config.filters, kernels, strict=True), start=1):
+        widths = (stage,) if isinstance(stage, int) else tuple(stage)
+        for j, n_filters in enumerate(widths, start=1):
+            side_left = min(height, width) - kernel + 1
+            if compact:
+                is_unpadded = side_left >= MIN_SIDE_AFTER_CONV
+            else:
+                is_unpadded = i == j == 1 and is_large and side_left >= 1
+            if is_unpadded:
+                height, width = height - kernel + 1, width - kernel + 1
+            window = None
+            if j == len(widths):
+                least = MIN_SIDE_POOLED if compact else 2
+                window = (2 if height >= least else 1, 2 if width >= least else 1)
+                window = None if window == (1, 1) else window
+            if window:
+                height, width = height // window[0], width // window[1]
+            yield _Convolution(
+                i, j, channels, n_filters, kernel, "valid" if is_unpadded else "same", window,
+                height, width,
+            )  # fmt: skip
+            channels = n_filters
+
+
+def _kernels(kernel_size: int | Sequence[int], n_stages: int) -> tuple[int, ...]:
+    """Return the kernel side of each stage, in pixels."""
+    sizes = (kernel_size,) if isinstance(kernel_size, int) else tuple(kernel_size)
+    return (*sizes, *[sizes[-1]] * n_stages)[:n_stages]
+
+
+def changed_parameters(was: NetworkConfig, wanted: NetworkConfig) -> list[str]:
+    """Return the parameters of the classifier in which two configs differ.
+
+    ``compact``, which is no parameter, is not compared: networks of older versions keep theirs.
+    """
+    names: Iterable[str] = (field.name for field in fields(was) if field.name != "compact")
+    return [
+        "precision" if name == "dtype" else name
+        for name in names
+        if getattr(was, name) != getattr(wanted, name)
+    ]

@@ -1,4 +1,4 @@
-"""Random changes of a batch of images, inside the TensorFlow graph."""
+"""Augmentation of a batch of images, inside the TensorFlow graph."""
 
 import math
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ AUGMENTATIONS: dict[str, dict[str, float]] = {
     "affine": AFFINE,
     "robust": AFFINE | {"disturbed": 0.06},
 }
-"""Names that the ``augmentation`` parameter takes, with their amounts: those of
-``random_affine``, ``random_thickness`` and ``harder``, and the share of images for
-``random_disturbance``."""
+"""Presets of the ``augmentation`` parameter, with the amounts for ``random_affine``,
+``random_thickness`` and ``adversarial_perturbation``, and, as "disturbed", the share of images
+for ``random_corruption``."""
 
 LIMITS = {
     "rotation": 180.0,
@@ -26,13 +26,13 @@ LIMITS = {
     "adversarial": 1.0,
     "disturbed": 1.0,
 }
-"""The names of all amounts, and how large each may be."""
+"""The names of all amounts, with the largest value of each."""
 
 TINY = 1e-30
-"""Below it, a mean square counts as zero."""
+"""Mean square of a gradient below which it counts as zero."""
 
-SMALLEST_SIDE = 8
-"""Pixels a side below which images are not augmented: digits of 8×8 still gain by it."""
+MIN_SIDE_AUGMENTED = 8
+"""Image side, in pixels, below which images are not augmented; 8×8 digits still gain by it."""
 
 
 def resolve_augmentation(
@@ -51,7 +51,7 @@ def resolve_augmentation(
     Returns
     -------
     dict or None
-        None if the images are to stay as they are.
+        None if images are not augmented.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def resolve_augmentation(
             raise TypeError(f"{allowed}; got {name}={shown(amount)}. Pass a number.")
         if not 0 <= amount <= LIMITS[name]:
             raise ValueError(f"{allowed}; got {name}={shown(amount)}. Pass a number in that range.")
-    if image_shape is not None and min(image_shape[:2]) < SMALLEST_SIDE:
+    if image_shape is not None and min(image_shape[:2]) < MIN_SIDE_AUGMENTED:
         return None
     return {name: float(amounts.get(name, 0.0)) for name in LIMITS}
 
@@ -88,11 +88,11 @@ def random_affine(
     shear: float = 0.0,
     shift: float = 0.0,
 ) -> tf.Tensor:
-    """Rotate, zoom, shear and shift every image by amounts of its own.
+    """Rotate, zoom, shear and shift every image at random.
 
-    The four amounts are drawn uniformly between minus and plus the number
-    given; they make one affine map about the centre of the image, which is
-    sampled bilinearly. Pixels from outside take the nearest value inside.
+    Each amount is drawn per image, uniformly between minus and plus the number given; together
+    they make one affine map about the centre of the image, sampled bilinearly. Pixels from
+    outside the image take the nearest value inside.
 
     Parameters
     ----------
@@ -103,9 +103,9 @@ def random_affine(
     rotation : float, default=0.0
         Largest angle, in degrees.
     zoom : float in [0, 1), default=0.0
-        Largest change of the size, as a share of it; height and width differ.
+        Largest relative change of the size; height and width are drawn separately.
     shear : float, default=0.0
-        Largest horizontal displacement for each pixel of height.
+        Largest horizontal displacement per pixel of height.
     shift : float, default=0.0
         Largest displacement, as a share of the height or width.
 
@@ -151,11 +151,11 @@ def random_affine(
 
 
 def random_thickness(images: tf.Tensor, seed: tf.Tensor, thickness: float) -> tf.Tensor:
-    """Make light strokes thicker or thinner, in each image by an amount of its own.
+    """Make bright strokes thicker or thinner at random.
 
-    The amount is drawn uniformly between minus and plus ``thickness``. It is the share of the
-    way to an image whose pixels have the largest value of their 3×3 neighbourhoods, or the
-    smallest one: a stroke gets up to a pixel more, or less, on each side.
+    The amount is drawn per image, uniformly between minus and plus ``thickness``; it interpolates
+    between the image and its 3×3 dilation or, if negative, erosion. A stroke gains or loses up to
+    one pixel on each side.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def random_thickness(images: tf.Tensor, seed: tf.Tensor, thickness: float) -> tf
 
 
 def dilate(images: tf.Tensor) -> tf.Tensor:
-    """Give each pixel the largest value of its 3×3 neighbourhood.
+    """Set each pixel to the largest value in its 3×3 neighbourhood.
 
     Parameters
     ----------
@@ -197,26 +197,25 @@ def dilate(images: tf.Tensor) -> tf.Tensor:
     return tf.nn.max_pool2d(images, 3, 1, "SAME")
 
 
-def harder(
-    images: tf.Tensor, gradient: tf.Tensor, right: tf.Tensor, seed: tf.Tensor, adversarial: float
+def adversarial_perturbation(
+    images: tf.Tensor, gradient: tf.Tensor, correct: tf.Tensor, seed: tf.Tensor, amount: float
 ) -> tf.Tensor:
-    """Change images the way that raises their loss most, each by an amount of its own.
+    """Perturb images along the gradient of their loss (fast gradient method).
 
-    The amount is drawn uniformly between 0 and ``adversarial``. It is the root mean square of
-    the change, in standard deviations of the image's own values. Images that are misread are
-    hard enough, and stay as they are.
+    The root mean square of the perturbation, in standard deviations of the image's own pixels, is
+    drawn per image, uniformly between 0 and ``amount``. Misclassified images are not perturbed.
 
     Parameters
     ----------
     images : tensor of shape (n, height, width, channels), float32 or float64
         Any range of values.
     gradient : tensor of the shape and dtype of ``images``
-        That of the loss of each image. An image whose gradient is zero stays as it is.
-    right : tensor of shape (n,), bool
-        Which images are read right.
+        Gradient of the loss of each image. An image whose gradient is zero stays unchanged.
+    correct : tensor of shape (n,), bool
+        Which images are classified correctly.
     seed : tensor of shape (2,), int32
         The same seed gives the same amounts.
-    adversarial : float in [0, 1]
+    amount : float in [0, 1]
         Largest amount.
 
     Returns
@@ -225,13 +224,13 @@ def harder(
 
     Notes
     -----
-    One step up the gradient: I. Goodfellow, J. Shlens, C. Szegedy, "Explaining and harnessing
-    adversarial examples" (2015); by its Euclidean length: T. Miyato, A. Dai, I. Goodfellow,
-    "Adversarial training methods for semi-supervised text classification" (2017).
+    One step along the gradient: I. Goodfellow, J. Shlens, C. Szegedy, "Explaining and harnessing
+    adversarial examples" (2015); normalized by its Euclidean norm: T. Miyato, A. Dai,
+    I. Goodfellow, "Adversarial training methods for semi-supervised text classification" (2017).
     """
     shape = (tf.shape(images)[0], 1, 1, 1)
-    amount = tf.random.stateless_uniform(shape, seed, 0.0, adversarial, dtype=images.dtype)
-    amount *= tf.reshape(tf.cast(right, images.dtype), shape)
-    length = amount * tf.math.reduce_std(images, axis=(1, 2, 3), keepdims=True)
+    drawn = tf.random.stateless_uniform(shape, seed, 0.0, amount, dtype=images.dtype)
+    drawn *= tf.reshape(tf.cast(correct, images.dtype), shape)
+    length = drawn * tf.math.reduce_std(images, axis=(1, 2, 3), keepdims=True)
     mean_square = tf.reduce_mean(tf.square(gradient), axis=(1, 2, 3), keepdims=True)
     return images + length * gradient * tf.math.rsqrt(tf.maximum(mean_square, TINY))

@@ -1,8 +1,8 @@
-"""Random disturbances of a share of a batch of images, inside the TensorFlow graph.
+"""Random corruption of some images of a batch, inside the TensorFlow graph.
 
-Digits of other pens, papers, cameras and lights look as none of the training images do. Each
-disturbance takes one thing away that a network could lean on: the black background, clean edges,
-filled strokes, the empty margin, the usual size and slant.
+Digits from other pens, papers, cameras and lights look unlike the training images. Each corruption
+removes one cue that a network could rely on: the black background, clean edges, filled strokes, the
+empty margin, the usual size and slant.
 """
 
 import math
@@ -11,24 +11,23 @@ from collections.abc import Callable
 from ..utils._quiet_tensorflow import tf
 from ._augmentation import dilate, random_affine
 
-Disturbance = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-"""Takes images (n, height, width, channels) in [0, 1], n from 0 up, and a seed."""
+Corruption = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+"""Takes images (n, height, width, channels), float32 or float64, in [0, 1], n from 0 up, and a
+seed of shape (2,), int32; returns images of the same shape and dtype, any range of values."""
 
 
-def random_disturbance(images: tf.Tensor, seed: tf.Tensor, share: float | tf.Tensor) -> tf.Tensor:
-    """Disturb a share of the images, each in one of seven ways.
-
-    Every image has the same chance, and each way of :data:`DISTURBANCES` has.
+def random_corruption(images: tf.Tensor, seed: tf.Tensor, rate: float | tf.Tensor) -> tf.Tensor:
+    """Corrupt some of the images, each by one of :data:`CORRUPTIONS`, all equally likely.
 
     Parameters
     ----------
     images : tensor of shape (n, height, width, channels), float32 or float64
-        The smallest and the largest value of them all count as black and white; what
-        comes out is in that range.
+        The smallest and the largest value of the batch count as black and white; the result is
+        in that range.
     seed : tensor of shape (2,), int32
         The same seed gives the same changes.
-    share : float or scalar tensor, float32, in [0, 1]
-        The chance of an image to be disturbed.
+    rate : float or scalar tensor, float32, in [0, 1]
+        Probability that an image is corrupted.
 
     Returns
     -------
@@ -41,26 +40,26 @@ def random_disturbance(images: tf.Tensor, seed: tf.Tensor, share: float | tf.Ten
     learning via random convolutions" (2021).
     """
     images = tf.convert_to_tensor(images)
-    n, ways = tf.shape(images)[0], len(DISTURBANCES)
+    n, n_kinds = tf.shape(images)[0], len(CORRUPTIONS)
     low, high = tf.reduce_min(images), tf.reduce_max(images)
     span = high - low
     divisor = tf.where(span > 0, span, tf.ones_like(span))
-    first, *seeds = _split(seed, 1 + ways)
+    first, *seeds = _split(seed, 1 + n_kinds)
     draws = tf.random.stateless_uniform([n], first)
-    way = tf.minimum(tf.cast(draws * (ways / tf.maximum(share, 1e-9)), tf.int32), ways)
-    way = tf.where(draws < share, way, ways)
-    *parts, rest = tf.dynamic_partition(images, way, ways + 1)
-    for i, disturb in enumerate(DISTURBANCES):
-        changed = disturb((parts[i] - low) / divisor, seeds[i])
+    kind = tf.minimum(tf.cast(draws * (n_kinds / tf.maximum(rate, 1e-9)), tf.int32), n_kinds)
+    kind = tf.where(draws < rate, kind, n_kinds)
+    *parts, rest = tf.dynamic_partition(images, kind, n_kinds + 1)
+    for i, corrupt in enumerate(CORRUPTIONS):
+        changed = corrupt((parts[i] - low) / divisor, seeds[i])
         parts[i] = tf.clip_by_value(changed, 0.0, 1.0) * span + low
-    places = tf.dynamic_partition(tf.range(n), way, ways + 1)
-    disturbed = tf.dynamic_stitch(places, [*parts, rest])
-    disturbed.set_shape(images.shape)
-    return disturbed
+    places = tf.dynamic_partition(tf.range(n), kind, n_kinds + 1)
+    corrupted = tf.dynamic_stitch(places, [*parts, rest])
+    corrupted.set_shape(images.shape)
+    return corrupted
 
 
 def light(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Change contrast and background, add clouds; turn one in four into its negative."""
+    """Change contrast and background brightness, add clouds; invert one image in four."""
     seed, other = _split(seed, 2)
     contrast, background, density, turn = _draws(images, seed, 4)
     shape = tf.shape(images)
@@ -72,7 +71,7 @@ def light(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def noise(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Add grain, or turn pixels black or white."""
+    """Add Gaussian noise, or salt and pepper."""
     seed, second, third = _split(seed, 3)
     strength, kind = _draws(images, seed, 2)
     shape = tf.shape(images)
@@ -84,10 +83,10 @@ def noise(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def random_filter(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Filter with a random 5×5 kernel, of these images: a blur, or what finds edges.
+    """Filter all images with one random 5×5 kernel: a blur or an edge detector.
 
-    The weights of a blur are positive, those of the other sum to zero, and its absolute
-    values count.
+    A blur has positive weights; the weights of an edge detector sum to zero, and the absolute
+    values of its output are taken.
     """
     seed, other = _split(seed, 2)
     normal = tf.random.stateless_normal([25], seed, dtype=images.dtype)
@@ -95,7 +94,7 @@ def random_filter(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     weights = tf.where(blurs, tf.nn.softmax(1.5 * normal), normal - tf.reduce_mean(normal))
     shape = tf.shape(images)
     padded = tf.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)))
-    # A convolution of TensorFlow's takes twice the time for one channel.
+    # TensorFlow's convolution takes twice as long for one channel.
     filtered = tf.add_n(
         [
             weights[5 * y + x] * padded[:, y : y + shape[1], x : x + shape[2]]
@@ -108,7 +107,7 @@ def random_filter(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def outline(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Leave the outlines: outside of the strokes, inside of them, or both."""
+    """Keep only the outlines of strokes: outside, inside, or both."""
     kind, gain = _draws(images, seed, 2)
     grown, shrunk = dilate(images), -dilate(-images)
     outside, inside = grown - images, images - shrunk
@@ -117,7 +116,7 @@ def outline(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def patches(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Turn a half, a stripe or a block into its negative, or all the rest."""
+    """Invert a half, a stripe or a block of each image, or everything else."""
     seed, other = _split(seed, 2)
     kind, width, rest = _draws(images, seed, 3)
     across, along = _from_a_line(images, other)
@@ -128,7 +127,7 @@ def patches(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def lines(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Draw a line across, straight or zigzag, whole or dashed."""
+    """Draw a line across each image, straight or zigzag, solid or dashed."""
     seed, other = _split(seed, 2)
     wiggle, pace, dash = _draws(images, seed, 3)
     across, along = _from_a_line(images, other)
@@ -142,11 +141,11 @@ def lines(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def distortion(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Rotate, zoom, shear and shift far more than the handwriting at hand varies."""
+    """Rotate, zoom, shear and shift far more than handwriting in MNIST varies."""
     return random_affine(images, seed, rotation=30.0, zoom=0.45, shear=0.5, shift=0.15)
 
 
-DISTURBANCES: tuple[Disturbance, ...] = (
+CORRUPTIONS: tuple[Corruption, ...] = (
     light,
     noise,
     random_filter,
@@ -155,22 +154,22 @@ DISTURBANCES: tuple[Disturbance, ...] = (
     lines,
     distortion,
 )
-"""Each as likely as the others."""
+"""All equally likely."""
 
 
 def _split(seed: tf.Tensor, number: int) -> list[tf.Tensor]:
-    """Make several seeds of one."""
+    """Return several seeds derived from one, each of shape (2,), int32."""
     return tf.unstack(tf.random.split(seed, number))
 
 
 def _draws(images: tf.Tensor, seed: tf.Tensor, number: int) -> list[tf.Tensor]:
-    """Draw numbers from 0 to 1 for each image, of shape (n, 1, 1, 1)."""
+    """Return so many uniform draws from [0, 1) per image, each of shape (n, 1, 1, 1)."""
     shape = (number, tf.shape(images)[0], 1, 1, 1)
     return tf.unstack(tf.random.stateless_uniform(shape, seed, dtype=images.dtype))
 
 
 def _from_a_line(images: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Measure each pixel's way from a random line, and along it, in halves of the side."""
+    """Return the distance of each pixel from a random line, and along it, in half sides."""
     turn, offset = _draws(images, seed, 2)
     shape = tf.shape(images)
     dtype = images.dtype

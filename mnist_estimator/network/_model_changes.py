@@ -1,13 +1,14 @@
-"""What users do to the network of a fitted classifier: frozen layers count, all else is refused."""
+"""What users may do to the network of a fitted classifier: frozen layers count, else refused."""
 
 import functools
 import itertools
-import weakref
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..utils._quiet_tensorflow import keras
-from ._architecture import STANDARDIZE, WEIGHTS, batch_norms_of, build_cnn, layers_of
+from ._architecture import NetworkConfig
+from ._build import STANDARDIZE, TRAINED, batch_norms_of, build, layers_of
 
 REMEDY = (
     "Undo the change, or fit a new classifier whose parameters say what you want, such as filters, "
@@ -16,19 +17,19 @@ REMEDY = (
 )
 
 UNCOMPARED = {"trainable", "seed"}
-"""Settings of a layer that count elsewhere or not at all, beside its initializers."""
+"""Settings of a layer that count elsewhere or not at all, besides its initializers."""
 
 
 class Frozen(NamedTuple):
-    """What of a network stays as it is in training; () stands for nothing.
+    """What training leaves unchanged; () stands for nothing.
 
     Attributes
     ----------
     weights : tuple of bool
-        One for each weight, in the order of ``compilation.weights_of``.
+        One per weight, in the order of ``Network.variables().trained``.
     statistics : tuple of bool
-        One for each batch normalization, in the order of ``network.batch_norms_of``: whether it
-        goes by its running statistics and keeps them, as Keras's does when it is frozen.
+        One per batch normalization, in the order of ``batch_norms_of``: whether it uses and
+        keeps its running statistics, as Keras's does when it is frozen.
     """
 
     weights: tuple[bool, ...]
@@ -44,7 +45,7 @@ def frozen_parts(model: keras.Model) -> Frozen:
     Parameters
     ----------
     model : keras.Model
-        That :func:`check_network` lets pass.
+        One that :func:`check_network` accepts.
 
     Returns
     -------
@@ -53,29 +54,30 @@ def frozen_parts(model: keras.Model) -> Frozen:
     Raises
     ------
     ValueError
-        If no weight is left to learn.
+        If all weights are frozen.
     """
-    learning = {id(variable) for variable in model.trainable_variables}
-    weights = [variable for variable in model.variables if variable.name in WEIGHTS]
-    still = tuple(id(variable) not in learning for variable in weights)
-    if all(still):
+    trainable = {id(variable) for variable in model.trainable_variables}
+    weights = [variable for variable in model.variables if variable.name in TRAINED]
+    is_frozen = tuple(id(variable) not in trainable for variable in weights)
+    if all(is_frozen):
         raise ValueError(
             "All layers of model_ are frozen, so there is nothing to train. Free those that are to "
             "learn: model_.get_layer(name).trainable = True, after model_.trainable = True where "
             "the model itself was frozen."
         )
     statistics = tuple(not (model.trainable and layer.trainable) for layer in batch_norms_of(model))
-    return Frozen(still if any(still) else (), statistics if any(statistics) else ())
+    return Frozen(is_frozen if any(is_frozen) else (), statistics if any(statistics) else ())
 
 
 def frozen_names(model: keras.Model) -> list[str]:
-    """Return the names of the layers and weights that are frozen; "" is the model itself.
+    """Return the names of the frozen layers and weights; "" is the model itself.
 
     Examples
     --------
     >>> from mnist_estimator.network._model_changes import frozen_names
-    >>> from mnist_estimator.network._architecture import build_cnn
-    >>> model = build_cnn((8, 8, 1), 2, filters=(4,))
+    >>> from mnist_estimator.network._architecture import NetworkConfig
+    >>> from mnist_estimator.network._build import build
+    >>> model = build(NetworkConfig((8, 8, 1), 2, filters=(4,)))
     >>> model.get_layer("norm1_1").trainable = False
     >>> frozen_names(model)
     ['norm1_1', 'norm1_1/gamma', 'norm1_1/beta']
@@ -84,31 +86,33 @@ def frozen_names(model: keras.Model) -> list[str]:
 
 
 def freeze_again(model: keras.Model, names: Any) -> None:
-    """Freeze what :func:`frozen_names` has named.
+    """Freeze the layers and weights that :func:`frozen_names` returned.
 
     Parameters
     ----------
     model : keras.Model
-        From ``build_cnn``, as it comes.
+        From ``build``, unchanged.
     names : sequence of str
 
     Raises
     ------
     ValueError
-        If these are no names of parts of the network.
+        If a name is not one of the network's.
     """
     known = {name for name, _ in _freezable(model)}
     if not isinstance(names, Sequence) or isinstance(names, str) or not known.issuperset(names):
-        raise ValueError(f"The frozen layers are no list of names of the network's: {names!r:.200}")
+        raise ValueError(
+            f"The frozen layers must be names of the network's layers; got {names!r:.200}."
+        )
     if names:
-        # From the outside in: what is set of a layer is set of all that is in it.
+        # From the outside in: setting a layer sets all that is in it.
         for name, part in _freezable(model):
             part.trainable = name not in names
         model.get_layer(STANDARDIZE).trainable = False
 
 
 def _freezable(model: keras.Model) -> Iterator[tuple[str, Any]]:
-    """Yield the model, its members, layers and weights, each before what is in it."""
+    """Yield names and the model, its members, layers and weights, each before its parts."""
     yield "", model
 
     def parts(layers: list[keras.layers.Layer], prefix: str) -> Iterator[tuple[str, Any]]:
@@ -121,62 +125,34 @@ def _freezable(model: keras.Model) -> Iterator[tuple[str, Any]]:
                 yield from parts(layer.layers, f"{name}/")
                 continue
             for weight in layer.weights:
-                if weight.name in WEIGHTS:
+                if weight.name in TRAINED:
                     yield f"{name}/{weight.name}", weight
 
     yield from parts(model.layers, "")
 
 
-class Seen(NamedTuple):
-    """What of a network shows, in microseconds, whether a layer or a variable is another one."""
+class Fingerprint(NamedTuple):
+    """What shows, within microseconds, whether a layer or a variable was replaced or changed."""
 
     variables: list[keras.Variable]
     settings: list[tuple[Any, ...]]
 
+    @classmethod
+    def of(cls, model: keras.Model) -> "Fingerprint":
+        """Return the fingerprint of a network as it is."""
+        return cls(model.variables, _settings(model))
 
-_seen: weakref.WeakKeyDictionary[keras.Model, Seen] = weakref.WeakKeyDictionary()
-
-
-def note(model: keras.Model) -> None:
-    """Note a network as it was built."""
-    _seen[model] = Seen(model.variables, _settings(model))
-
-
-def seen_of(model: keras.Model) -> Seen | None:
-    """Return how a network was when it was last noted or checked."""
-    return _seen.get(model)
-
-
-def ensure_intact(model: Any, architecture: tuple[tuple[str, Any], ...]) -> None:
-    """Check a network if a layer, a variable or what is set of a layer most often has changed.
-
-    For predictions, of which the whole check would take longer than the network does.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As :func:`check_network`.
-    """
-    if not isinstance(model, keras.Model) or _differs(model):
-        check_network(model, architecture)
-
-
-def _differs(model: keras.Model) -> bool:
-    """Tell whether a network is not as it was noted."""
-    seen = _seen.get(model)
-    if seen is None:
-        return True
-    variables = model.variables
-    same = len(variables) == len(seen.variables) and all(map(_is, variables, seen.variables))
-    return not same or _settings(model) != seen.settings
-
-
-def _is(one: Any, other: Any) -> bool:
-    return one is other
+    def matches(self, model: keras.Model) -> bool:
+        """Tell whether a network still has the same variables and settings."""
+        variables = model.variables
+        is_same = len(variables) == len(self.variables) and all(
+            map(operator.is_, variables, self.variables)
+        )
+        return is_same and _settings(model) == self.settings
 
 
 def _settings(model: keras.Model) -> list[tuple[Any, ...]]:
-    """Return what is most often changed of layers."""
+    """Return the settings of layers that are changed most often."""
     return [
         (type(layer), layer.dtype_policy, getattr(layer, "activation", None),
          getattr(layer, "rate", None))
@@ -184,29 +160,29 @@ def _settings(model: keras.Model) -> list[tuple[Any, ...]]:
     ]  # fmt: skip
 
 
-def check_network(model: Any, architecture: tuple[tuple[str, Any], ...]) -> None:
-    """Refuse a network that is another than the one that was built.
+def check_network(model: Any, config: NetworkConfig) -> None:
+    """Refuse a network that is not the one that was built.
 
-    What trains, predicts, saves and exports takes the weights of ``model`` only; so a layer that
-    was added, or set otherwise, would have no effect.
+    Training, prediction, saving and export take only the weights from ``model``, so a layer that
+    was added or changed would have no effect.
 
     Parameters
     ----------
     model : keras.Model
         The attribute ``model_``.
-    architecture : tuple of pairs
-        The arguments of ``build_cnn``.
+    config : NetworkConfig
+        What it was built from.
 
     Raises
     ------
     TypeError
-        If it is no Keras model.
+        If it is not a Keras model.
     ValueError
-        If it has other layers or other settings of them.
+        If its layers or their settings differ.
     """
     if not isinstance(model, keras.Model):
         raise TypeError(f"model_ must be a keras.Model; got {model!r:.200}. {REMEDY}")
-    found, wanted = _description(model), _expected(architecture)
+    found, wanted = _description(model), _expected(config)
     names, wanted_names = list(found), list(wanted)
     if names != wanted_names:
         added = [name for name in names if name not in wanted]
@@ -221,18 +197,16 @@ def check_network(model: Any, architecture: tuple[tuple[str, Any], ...]) -> None
                     f"model_ has been changed: {key} of the layer {name!r} was {was!r:.100} and "
                     f"is {now!r:.100}. {REMEDY}"
                 )
-    if _differs(model):
-        note(model)
 
 
 @functools.lru_cache(maxsize=8)
-def _expected(architecture: tuple[tuple[str, Any], ...]) -> dict[str, dict[str, Any]]:
+def _expected(config: NetworkConfig) -> dict[str, dict[str, Any]]:
     """Return the description of the network as it is built."""
-    return _description(build_cnn(**dict(architecture)))
+    return _description(build(config))
 
 
 def _description(model: keras.Model) -> dict[str, dict[str, Any]]:
-    """Return the layers by name, each with its kind, settings and the form of its variables."""
+    """Return the layers by name, each with its kind, settings and the shapes of its variables."""
     members = [layer for layer in model.layers if isinstance(layer, keras.Sequential)]
     layers = itertools.chain(
         (("", layer) for layer in model.layers if layer not in members),
@@ -245,7 +219,7 @@ def _description(model: keras.Model) -> dict[str, dict[str, Any]]:
             for name, value in layer.get_config().items()
             if name not in UNCOMPARED and not name.endswith("_initializer")
         }
-        # A layer that is used twice, or of the same name, shows by a number.
+        # A layer that is used twice, or has the name of another, gets a prime.
         name = prefix + layer.name
         while name in description:
             name += "'"

@@ -1,4 +1,4 @@
-"""How a training step changes the weights: Muon for kernels of convolutions, Adam for the rest."""
+"""The optimizers: Muon for the kernels of convolutions, Adam for the other weights."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,22 +8,43 @@ from ..utils._quiet_tensorflow import tf
 OPTIMIZERS = ("muon", "adam")
 
 Moments = tuple[tf.Variable, tf.Variable]
-"""What an optimizer remembers of a weight, both of its shape: Adam's running mean and mean
-square of the gradient; Muon's running sum of the gradients, and nothing."""
+"""State of an optimizer for a weight, two variables of its shape: Adam's first and second moment;
+Muon's momentum buffer, and zeros that are not used."""
 
 MOMENTUM = 0.6
-"""Share of Muon's running sum that stays from one step to the next."""
+"""Muon's momentum: share of the buffer that stays from one step to the next."""
 
 KERNEL_RATE = 10.0
 """Muon's learning rate as a multiple of Adam's."""
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
-"""Coefficients of the iteration that makes a matrix orthogonal."""
+"""Coefficients of the Newton–Schulz iteration, which orthogonalizes a matrix."""
+
 N_ITERATIONS = 3
+"""Iterations per training step."""
+
+
+def zero_moments(weights: Sequence[tf.Variable]) -> list[Moments]:
+    """Return the state of an optimizer before the first step.
+
+    Parameters
+    ----------
+    weights : sequence of tf.Variable
+        The weights to be trained.
+
+    Returns
+    -------
+    list of pairs of tf.Variable
+        One pair per weight, of its shape and dtype.
+    """
+    return [
+        (tf.Variable(tf.zeros_like(weight)), tf.Variable(tf.zeros_like(weight)))
+        for weight in weights
+    ]
 
 
 class Optimizer(NamedTuple):
-    """How to update weights; hashable, since a training step is traced for it.
+    """A rule that updates weights; hashable, since a training step is traced for it.
 
     Attributes
     ----------
@@ -35,9 +56,9 @@ class Optimizer(NamedTuple):
     beta_1, beta_2 : float in [0, 1)
         Decay rates of Adam's two moments.
     rescale : bool
-        Whether Muon brings a kernel to a root mean square of 1 an output, before it updates
-        it: a step then always turns it by the same share. Only for kernels whose
-        scale makes no difference, as before batch normalization.
+        Whether Muon first scales a kernel to a Frobenius norm of the square root of its
+        number of filters, so that each step turns it by the same share. Only for kernels whose
+        scale has no effect, as before batch normalization.
     """
 
     name: str
@@ -53,24 +74,23 @@ class Optimizer(NamedTuple):
         number: tf.Tensor,
         learning_rate: tf.Tensor,
     ) -> None:
-        """Take a step, in place.
+        """Take one step, in place.
 
-        Keras's optimizers own their state and cannot be given another's (``stateless_apply``
-        is refused on TensorFlow), so one would hold the variables of one estimator for as
-        long as the traced function is kept.
+        Keras's optimizers own their state (TensorFlow's backend refuses ``stateless_apply``), so
+        a cached traced function would keep the variables of one estimator alive.
 
         Parameters
         ----------
         weights : sequence of tf.Variable
-            To be updated. Kernels of convolutions are the ones of four dimensions.
+            Updated. Kernels of convolutions are the ones with four dimensions.
         moments : sequence of pairs of tf.Variable
-            Two a weight, of its shape; updated, too.
+            From :func:`zero_moments`; updated.
         gradients : sequence of tf.Tensor
-            One a weight.
-        number : tf.Tensor, int32
-            Counts the steps from 1.
-        learning_rate : tf.Tensor
-            Of the dtype of the weights.
+            One per weight, of its shape and dtype.
+        number : scalar tf.Tensor, int32
+            Number of the step, from 1.
+        learning_rate : scalar tf.Tensor
+            Adam's learning rate, in the dtype of the weights.
         """
         dtype = learning_rate.dtype
         count = tf.cast(number, dtype)
@@ -94,10 +114,10 @@ def _update_kernel(
     learning_rate: tf.Tensor,
     rescale: bool,
 ) -> None:
-    """Take a step of Muon with Nesterov's momentum."""
+    """Take a step of Muon with Nesterov momentum."""
     running = total.assign(MOMENTUM * total + gradient)
     ahead = gradient + MOMENTUM * running
-    # Column by column an output: all that one filter multiplies stands in one column.
+    # One column per filter, (height * width * channels, filters).
     matrix = tf.reshape(ahead, [-1, kernel.shape[-1]])
     step = tf.reshape(orthogonalize(matrix), kernel.shape)
     value = tf.convert_to_tensor(kernel)
@@ -107,15 +127,15 @@ def _update_kernel(
 
 
 def orthogonalize(matrix: tf.Tensor) -> tf.Tensor:
-    """Bring the singular values of a matrix near 1, and leave its singular vectors.
+    """Bring the singular values of a matrix near 1 and keep its singular vectors.
 
-    By a few Newton–Schulz iterations with the quintic polynomial of K. Jordan's Muon: what
-    is not far below the largest singular value comes to between about 0.5 and 1.5.
+    A few Newton–Schulz iterations with the quintic polynomial of K. Jordan's Muon bring singular
+    values that are not far below the largest one to between about 0.5 and 1.5.
 
     Parameters
     ----------
     matrix : tf.Tensor of shape (m, n)
-        Any; of zeros comes zeros.
+        Any matrix; zeros stay zeros.
 
     Returns
     -------

@@ -1,36 +1,34 @@
-"""How a network that has been fitted goes on learning without losing what it knows."""
+"""Adaptation: at which learning rate a fitted network goes on without forgetting."""
 
 import math
 
 import numpy as np
 
-from ..network._functions import Architecture
-from ..network._inference import predict_logits
-from ..utils._quiet_tensorflow import keras
+from ..network._network import Network
 from ._data import Images
 from ._early_stopping import cross_entropy
 
 NOISE_SCALE = 128
-"""Images of a step at which the rate is half of that of a step of very many."""
+"""Images per step at which the rate is half of that of a very large step."""
 
-MOST_ROWS = 1000
-"""Images whose loss is looked at, at the most."""
+MAX_IMAGES = 1000
+"""Most images whose loss is computed."""
 
-ENOUGH = 0.5
-"""Share of the images learned before from which on a fit goes on as it began."""
+WHOLE_FIT_SHARE = 0.5
+"""Share of the images of the largest fit from which on another fit is not an adaptation."""
 
 
 def is_adaptation(n_images: int, n_learned: float, *, whole_fit: bool) -> bool:
-    """Tell whether training goes on with a finished network, and not with most of its data.
+    """Tell whether training adapts a fitted network, rather than fitting it to most of its data.
 
     Parameters
     ----------
     n_images : int
-        Images to go on with.
+        Images to train on now.
     n_learned : float
-        Images of the largest fit that was finished; 0 if there was none.
+        Images of the largest finished fit; 0 if there was none.
     whole_fit : bool
-        Whether a fit goes on, with a schedule of its own, or a single pass.
+        Whether this is a fit, with its own schedule, or a single pass of ``partial_fit``.
 
     Examples
     --------
@@ -40,31 +38,26 @@ def is_adaptation(n_images: int, n_learned: float, *, whole_fit: bool) -> bool:
     >>> is_adaptation(50_000, 60_000, whole_fit=False), is_adaptation(100, 0, whole_fit=False)
     (True, False)
     """
-    return n_learned > 0 and not (whole_fit and n_images >= ENOUGH * n_learned)
+    return n_learned > 0 and not (whole_fit and n_images >= WHOLE_FIT_SHARE * n_learned)
 
 
-def rate_share(
-    model: keras.Model, architecture: Architecture, images: Images, batch_size: int
-) -> float:
-    """Return the learning rate for going on with a fitted network, as a share of the usual one.
+def rate_share(network: Network, images: Images, batch_size: int) -> float:
+    """Return the learning rate for adapting a fitted network, as a share of the usual one.
 
-    Adam and Muon take steps of one length, however small the gradient is. Early in a fit that
-    is what is wanted; of a network that knows the images, such steps spoil what it
-    knows. So the rate is proportional to what is left to learn: the loss of these images as
-    they are, divided by that of a network that knows nothing, the logarithm of the number of
-    classes. And a step of few images has a gradient of which most is noise: there the rate is
-    proportional to their number.
+    Adam and Muon take steps of the same length, however small the gradient. Early in a fit that
+    is useful; on a network that already classifies the images, such steps undo what it has
+    learned. So the rate is proportional to the mean loss of the images, divided by that of
+    uniform probabilities, the logarithm of the number of classes. The gradient of a small batch
+    is mostly noise; there the rate is proportional to the batch size.
 
     Parameters
     ----------
-    model : keras.Model
+    network : Network
         Before the first step.
-    architecture : tuple of pairs
-        Its sizes.
     images : Images
-        What it is to learn.
+        The images to train on.
     batch_size : int
-        Images a step, at most.
+        Most images per step.
 
     Returns
     -------
@@ -73,15 +66,13 @@ def rate_share(
     Notes
     -----
     A rate in proportion to the loss is Polyak's for SGD (N. Loizou and others, "Stochastic
-    Polyak step-size for SGD", 2021), but for the gradient, which Adam and Muon divide by anyway.
+    Polyak step-size for SGD", 2021), without the gradient, by which Adam and Muon divide anyway.
     The share of a batch of B images, B / (B + noise scale), is that of S. McCandlish and
     others, "An empirical model of large-batch training" (2018).
     """
-    rows = np.arange(len(images))[:: -(-len(images) // MOST_ROWS)]
+    rows = np.arange(len(images))[:: -(-len(images) // MAX_IMAGES)]
     some = images.subset(rows)
-    losses = cross_entropy(
-        predict_logits(model, architecture, some).astype(np.float64), some.labels
-    )
-    ignorance = np.average(losses, weights=some.weights) / math.log(dict(architecture)["n_classes"])
-    n_a_step = len(images) / math.ceil(len(images) / batch_size)
-    return min(1.0, float(ignorance)) * n_a_step / (n_a_step + NOISE_SCALE)
+    losses = cross_entropy(network.logits(some).astype(np.float64), some.labels)
+    relative_loss = np.average(losses, weights=some.weights) / math.log(network.config.n_classes)
+    step_size = len(images) / math.ceil(len(images) / batch_size)
+    return min(1.0, float(relative_loss)) * step_size / (step_size + NOISE_SCALE)

@@ -1,4 +1,4 @@
-"""Who is told of a fit while it runs: Keras's callbacks, scikit-learn's, and the terminal."""
+"""Callbacks of a fit: the user's Keras callbacks, scikit-learn's, and the progress bar."""
 
 import copy
 import time
@@ -15,36 +15,36 @@ from ..utils._sklearn_compat import cloudpickle
 from ..utils._wording import shown
 
 
-def own_callback(callback: Any) -> keras.callbacks.Callback:
-    """Return a callback that a fit may use up: an instance of the class, or a copy.
+def copy_callback(callback: Any) -> keras.callbacks.Callback:
+    """Return a callback for one fit: an instance of the class, or a copy of the instance.
 
     Parameters
     ----------
     callback : keras.callbacks.Callback or subclass of it
-        What the user gave.
+        As given by the user.
 
     Returns
     -------
     keras.callbacks.Callback
-        It shares with the given one what cannot be copied, such as a stream or a lock.
+        A copy shares with the original what cannot be copied, such as a stream or a lock.
 
     Raises
     ------
     TypeError
         If it is neither.
     """
-    own = callback() if isinstance(callback, type) else _copied(callback)[0]
+    own = callback() if isinstance(callback, type) else _deep_copy(callback)[0]
     if not isinstance(own, keras.callbacks.Callback):
         raise TypeError(
             "callbacks must hold instances or subclasses of keras.callbacks.Callback; "
-            f"got {shown(callback)}. Derive it from keras.callbacks.Callback; callbacks of "
-            "scikit-learn's go to set_callbacks."
+            f"got {shown(callback)}. Derive it from keras.callbacks.Callback; scikit-learn's own "
+            "callbacks go to set_callbacks."
         )
     return own
 
 
-def cloned_callbacks(callbacks: Any) -> Any:
-    """Return what ``sklearn.base.clone`` makes of callbacks, whether they can be copied or not.
+def clone_callbacks(callbacks: Any) -> Any:
+    """Clone callbacks for ``sklearn.base.clone``, also those that cannot be copied.
 
     Parameters
     ----------
@@ -54,14 +54,13 @@ def cloned_callbacks(callbacks: Any) -> Any:
     Returns
     -------
     sequence of keras.callbacks.Callback
-        Those that cannot be copied as a whole share with the given ones what cannot; a warning
-        says so.
+        Clones share with the originals what cannot be copied; a warning says so.
     """
     if not isinstance(callbacks, list | tuple):
         return clone(callbacks, safe=False)
     clones = []
     for place, callback in enumerate(callbacks):
-        own, shared = (callback, {}) if isinstance(callback, type) else _copied(callback)
+        own, shared = (callback, {}) if isinstance(callback, type) else _deep_copy(callback)
         clones.append(own)
         for name, error in shared.items():
             kind = type(callback).__name__
@@ -76,15 +75,15 @@ def cloned_callbacks(callbacks: Any) -> Any:
     return type(callbacks)(clones)
 
 
-def pickled_callbacks(callbacks: Any, *, is_fitted: bool) -> Any:
-    """Return the callbacks that a pickle of a classifier gets.
+def picklable_callbacks(callbacks: Any, *, is_fitted: bool) -> Any:
+    """Return the callbacks to be pickled with a classifier.
 
     Parameters
     ----------
     callbacks : sequence of keras.callbacks.Callback or None
         The parameter.
     is_fitted : bool
-        Whether the classifier is fitted: its callbacks have then done their work, and those that
+        Whether the classifier is fitted: its callbacks are then no longer needed, and those that
         cannot be pickled are left out, with a warning.
 
     Returns
@@ -101,13 +100,13 @@ def pickled_callbacks(callbacks: Any, *, is_fitted: bool) -> Any:
     kept = []
     for place, callback in enumerate(callbacks):
         try:
-            # There and back; by what joblib pickles with, as it takes more than pickle does.
+            # Both ways, with cloudpickle, which joblib uses and which takes more than pickle does.
             cloudpickle.loads(cloudpickle.dumps(callback))
-        except Exception as error:  # whatever the callback holds may raise anything
+        except Exception as error:  # the callback's attributes may raise anything
             kind = type(callback).__name__
             words = (
-                f"callbacks[{place}], of {kind}, cannot be pickled ({error}). A process of its "
-                f"own, as with n_jobs=2, needs a class in place of the instance, such as "
+                f"callbacks[{place}], of {kind}, cannot be pickled ({error}). Another process, "
+                f"as with n_jobs=2, needs a class in place of the instance, such as "
                 f"callbacks=[{kind}]."
             )
             if not is_fitted:
@@ -118,17 +117,17 @@ def pickled_callbacks(callbacks: Any, *, is_fitted: bool) -> Any:
     return type(callbacks)(kept)
 
 
-def _copied(callback: Any) -> tuple[Any, dict[str, Exception]]:
-    """Copy a callback; return the copy, and by name what it shares and why.
+def _deep_copy(callback: Any) -> tuple[Any, dict[str, Exception]]:
+    """Return a copy of a callback, and the error of each attribute that it shares, by name.
 
-    A copy always shares what is Optuna's: a copied trial would report to a copy of its study,
-    and never hear that it is to be pruned.
+    A copy always shares Optuna's objects: a copied trial would report to a copy of its study, and
+    never be pruned.
     """
     parts = getattr(callback, "__dict__", {})
-    memo = {id(part): part for part in parts.values() if _is_of_optuna(part)}
+    memo = {id(part): part for part in parts.values() if _is_from_optuna(part)}
     try:
         return copy.deepcopy(callback, memo.copy()), {}
-    except Exception as error:  # whatever the callback holds may raise anything
+    except Exception as error:  # the callback's attributes may raise anything
         reason = error
     try:
         own = copy.copy(callback)
@@ -144,32 +143,32 @@ def _copied(callback: Any) -> tuple[Any, dict[str, Exception]]:
     return own, shared
 
 
-def _is_of_optuna(part: Any) -> bool:
+def _is_from_optuna(part: Any) -> bool:
     return type(part).__module__.startswith("optuna.")
 
 
 class EpochTasks(keras.callbacks.Callback):
-    """Make each epoch a task that scikit-learn's callbacks follow.
+    """Makes each epoch a task for scikit-learn's callbacks.
 
     Parameters
     ----------
     context : sklearn.callback.CallbackContext
         The task of the whole fit.
     call : dict
-        What the hooks are called with: ``estimator``, ``X``, ``y``, ``metadata``.
-    learned : callable
-        Takes the history so far; returns the attributes that a copy of the
-        estimator needs for it to be fitted as of now.
+        Arguments of the hooks: ``estimator``, ``X``, ``y``, ``metadata``.
+    fitted_attributes : callable
+        Takes the history so far; returns the attributes by which a copy of the estimator is
+        fitted as of now.
     """
 
     def __init__(
         self,
         context: Any,
         call: dict[str, Any],
-        learned: Callable[[dict[str, list[float]]], dict[str, Any]],
+        fitted_attributes: Callable[[dict[str, list[float]]], dict[str, Any]],
     ) -> None:
         super().__init__()
-        self.context, self.call, self.learned = context, call, learned
+        self.context, self.call, self.fitted_attributes = context, call, fitted_attributes
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Begin a task."""
@@ -179,13 +178,14 @@ class EpochTasks(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """End the task; stop if a callback asks for it."""
         if self.task.call_on_fit_task_end(
-            **self.call, reconstruction_attributes=lambda: self.learned(self.params["history"])
+            **self.call,
+            reconstruction_attributes=lambda: self.fitted_attributes(self.params["history"]),
         ):
             self.model.stop_training = True
 
 
 class ProgressReporter(keras.callbacks.Callback):
-    """Print a line for each epoch and, in a terminal, a bar that moves with the steps."""
+    """Prints a line per epoch and, in a terminal, shows a progress bar."""
 
     def __init__(self, console: Console | None = None) -> None:
         super().__init__()
@@ -209,17 +209,17 @@ class ProgressReporter(keras.callbacks.Callback):
         self.bar.start()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Name the epoch under way."""
+        """Show the number of the epoch."""
         if self.task is not None:
             self.bar.update(self.task, description=self._label(epoch + 1))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Move the bar on by a step."""
+        """Advance the bar by one step."""
         if self.task is not None:
             self.bar.advance(self.task)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Print the figures of the epoch."""
+        """Print loss and accuracy of the epoch."""
         logs = logs or {}
         names = {
             "loss": "loss", "accuracy": "accuracy",
@@ -231,7 +231,7 @@ class ProgressReporter(keras.callbacks.Callback):
         self.console.print(line, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
-        """Take the bar away, however the training ended."""
+        """Remove the bar, however training ended."""
         self.bar.stop()
 
     def _label(self, epoch: int) -> str:

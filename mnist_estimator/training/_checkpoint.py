@@ -1,4 +1,4 @@
-"""What a fit keeps on disk from epoch to epoch, so that a crash loses nothing."""
+"""Checkpoints: the state of a fit on disk after each epoch, so that it can be resumed."""
 
 import contextlib
 import hashlib
@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from .._version import __version__
-from ..network._functions import freeze, resolve_precision
+from ..network._architecture import plain
+from ..network._functions import resolve_precision
+from ..network._network import Network
 from ..utils._quiet_tensorflow import keras, tf
 from ..utils._wording import counted
+from ._data import Samples
 
 try:
     import fcntl
@@ -30,32 +33,32 @@ NAME = "checkpoint.npz"
 UNINVOLVED = {
     "checkpoint_dir", "random_state", "test_time_shift", "verbose", "warm_start",
 }  # fmt: skip
-"""Parameters that leave the weights as they are, or act by something else that is compared."""
+"""Parameters that do not change the weights, or only by something else that is compared."""
 SEED = "the seed drawn from random_state"
 BLOCK = 2**24
-"""Bytes, about, that are hashed at once."""
+"""Bytes hashed at once, about."""
 
 Arrays = dict[str, NDArray[Any]]
 Identity = dict[str, Any]
 
 
 class Checkpoint:
-    """The state of one fit, in a folder that no other fit uses meanwhile.
+    """The state of one fit, in a folder that is locked for other fits.
 
-    The file is replaced, never changed: whenever the process dies, the old one or the
-    new one is there in full.
+    The file is replaced, never changed: whenever the process dies, the old or the new file is
+    complete.
 
     Parameters
     ----------
     folder : str or os.PathLike
-        Must exist.
+        An existing folder.
 
     Attributes
     ----------
     path : pathlib.Path
         The file.
     n_epochs : int or None
-        Epochs that the state in the file has behind it; None without a file.
+        Finished epochs of the state in the file; None without a file.
 
     Raises
     ------
@@ -64,7 +67,7 @@ class Checkpoint:
     BlockingIOError
         If another fit uses the folder.
     ValueError
-        If the file is damaged, or no checkpoint.
+        If the file is damaged, or not a checkpoint.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -82,11 +85,11 @@ class Checkpoint:
 
     @property
     def seed(self) -> int | None:
-        """The seed of the fit under way in the file; None if there is none."""
+        """The seed of the unfinished fit in the file; None if there is none."""
         return None if self._found is None else self._identity["parameters"][SEED]
 
     def identify(self, identity: Identity) -> None:
-        """Say which fit this is.
+        """Set the identity of this fit, and compare it with that of the file.
 
         Parameters
         ----------
@@ -96,7 +99,7 @@ class Checkpoint:
         Raises
         ------
         ValueError
-            If the file is another fit's; the words tell what differs.
+            If the file is that of another fit; the message names the differences.
         """
         if self._found is None:
             self._identity = identity
@@ -125,7 +128,7 @@ class Checkpoint:
             )
 
     def begin(self, state: Arrays) -> Arrays | None:
-        """Write a first file, and a second one beside it, so that lack of room shows at once.
+        """Write a first file, and a second one beside it, so that lack of space shows at once.
 
         Parameters
         ----------
@@ -135,14 +138,14 @@ class Checkpoint:
         Returns
         -------
         dict of arrays or None
-            The state to go on from, if there was a file.
+            The state to resume from, if there was a file.
 
         Raises
         ------
         OSError
             If the folder cannot be written to, or is full.
         ValueError
-            If the file does not hold the same arrays.
+            If the file holds other arrays.
         """
         found = self._found
         if found is not None and _shapes(found) != _shapes(state):
@@ -163,12 +166,12 @@ class Checkpoint:
         return found
 
     def save(self, state: Arrays) -> None:
-        """Write the state after an epoch; where that fails, warn once and keep the last one.
+        """Write the state after an epoch; if that fails, warn once and keep the last file.
 
         Parameters
         ----------
         state : dict of arrays
-            Without objects. ``n_epochs`` is the number of epochs done.
+            Without objects; ``n_epochs`` is the number of finished epochs.
         """
         try:
             self._write(state)
@@ -185,12 +188,30 @@ class Checkpoint:
                 )
             self._warned = True
 
+    def resume_note(self) -> str:
+        """Return how an interrupted fit is resumed, for a message."""
+        return (
+            f"{str(self.path)!r} stays as of {self.n_epochs} finished epochs; the same fit resumes "
+            "from there."
+        )
+
+    def warn_of_callbacks(self, stacklevel: int) -> None:
+        """Warn that callbacks of a resumed fit start anew."""
+        if self.n_epochs:
+            warnings.warn(
+                f"The fit goes on from its checkpoint, but callbacks begin anew in epoch "
+                f"{self.n_epochs + 1}: one that remembers earlier epochs may act otherwise. "
+                f"To train from the start, delete {str(self.path)!r}.",
+                UserWarning,
+                stacklevel=stacklevel + 1,
+            )
+
     def remove(self) -> None:
-        """Delete the file: the fit is done."""
+        """Delete the file at the end of the fit."""
         self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let other fits use the folder."""
+        """Unlock the folder."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
@@ -200,12 +221,12 @@ class Checkpoint:
         content = io.BytesIO(self.path.read_bytes())
         try:
             with zipfile.ZipFile(content):
-                content.seek(0)  # it is a zip file, not another of the kinds that NumPy reads
+                content.seek(0)  # it is a zip file, not another kind that NumPy reads
             with np.load(content, allow_pickle=False) as archive:
                 state = dict(archive)
             self._identity = json.loads(str(state.pop("identity")))
             self.n_epochs = int(state["n_epochs"])
-        except Exception as error:  # NumPy and zipfile have many for what is no such file
+        except Exception as error:  # NumPy and zipfile raise many kinds
             raise self._unreadable(str(error)) from error
         return state
 
@@ -216,7 +237,7 @@ class Checkpoint:
         )
 
     def _write(self, state: Arrays) -> None:
-        """Put a file in the place of the old one, in one step."""
+        """Replace the file atomically."""
         content = io.BytesIO()
         arrays: dict[str, Any] = {"identity": np.array(json.dumps(self._identity)), **state}
         np.savez(content, **arrays)
@@ -230,13 +251,13 @@ class Checkpoint:
             self._beside.unlink(missing_ok=True)
             raise
         if self._handle is not None:
-            os.fsync(self._handle)  # the new name, too, outlives a power cut
+            os.fsync(self._handle)  # so that the new name, too, survives a power cut
         self.n_epochs = int(state["n_epochs"])
 
 
 @contextlib.contextmanager
 def open_checkpoint(folder: str | os.PathLike[str] | None) -> Iterator[Checkpoint | None]:
-    """Hold the checkpoint of a fit while the block runs.
+    """Open the checkpoint of a fit while the block runs.
 
     Parameters
     ----------
@@ -250,7 +271,7 @@ def open_checkpoint(folder: str | os.PathLike[str] | None) -> Iterator[Checkpoin
     try:
         yield checkpoint
     except FloatingPointError:
-        checkpoint.remove()  # the same fit would only diverge again
+        checkpoint.remove()  # the same fit would diverge again
         raise
     finally:
         checkpoint.close()
@@ -259,24 +280,27 @@ def open_checkpoint(folder: str | os.PathLike[str] | None) -> Iterator[Checkpoin
 def identity_of(
     estimator: BaseEstimator,
     seed: int,
-    data: Mapping[str, Sequence[NDArray[Any]]],
-    start: list[tf.Variable],
-    found: Mapping[str, Any],
+    samples: Samples,
+    validation: Samples | None,
+    network: Network,
+    start: Sequence[tf.Variable],
 ) -> Identity:
-    """Return what decides the weights that come of a fit.
+    """Return everything on which the weights after a fit depend.
 
     Parameters
     ----------
-    estimator : estimator
-        Whose parameters count, but for ``UNINVOLVED``.
+    estimator : CNNClassifier
+        Its parameters, except ``UNINVOLVED``, its classes, and the images it was fitted on before.
     seed : int
         Drawn from ``random_state``.
-    data : dict of sequences of arrays
-        What was given to ``fit``, by the names of the arguments; empty for None.
-    start : list of tf.Variable
-        The network and what belongs to it, before the first step.
-    found : dict
-        What else decides how its training goes on, by names that a message may use.
+    samples : Samples
+        What was given to ``fit``.
+    validation : Samples or None
+        Validation data given to ``fit``.
+    network : Network
+        The network before the first step, for the names of frozen layers.
+    start : sequence of tf.Variable
+        All variables that training changes, before the first step.
 
     Returns
     -------
@@ -292,15 +316,20 @@ def identity_of(
         "precision": "bfloat16" if bfloat16 else dtype,
     }
     involved = {name: value for name, value in given.items() if name not in UNINVOLVED} | resolved
-    plain = {
-        name: dict(value) if isinstance(value, Mapping) else value
-        for name, value in involved.items()
+    weight, classes = samples.sample_weight, np.array(repr(estimator.classes_.tolist()))
+    data: dict[str, list[Any]] = {
+        "X": [samples.images],
+        "y": [samples.labels, classes],
+        "sample_weight": [] if weight is None else [np.asarray(weight)],
+        "X_val": [] if validation is None else [validation.images],
+        "y_val": [] if validation is None else [validation.labels],
     }
     return {
         "parameters": {
-            **{name: repr(value) for name, value in freeze(plain)},
+            **{name: _text(value) for name, value in sorted(involved.items())},
             SEED: seed,
-            **{name: repr(value) for name, value in found.items()},
+            "the frozen layers": repr(network.frozen_names()),
+            "the number of images learned before": repr(estimator._n_learned),
             "the version of mnist_estimator": __version__,
             "the version of TensorFlow": tf.__version__,
             "the version of Keras": keras.__version__,
@@ -311,13 +340,18 @@ def identity_of(
     }
 
 
+def _text(value: Any) -> str:
+    """Return a parameter as text that does not depend on the types of its containers."""
+    return repr(dict(value) if isinstance(value, Mapping) else plain(value))
+
+
 def digest(*arrays: NDArray[Any]) -> str:
-    """Return a hash of arrays: of their types, shapes and values.
+    """Return a hash of the dtypes, shapes and values of arrays.
 
     Parameters
     ----------
     *arrays : ndarray
-        Without objects. They are read block by block, so they may be memory-mapped.
+        Without objects. They are read in blocks, so they may be memory-mapped.
 
     Returns
     -------
@@ -344,7 +378,7 @@ def digest(*arrays: NDArray[Any]) -> str:
 
 
 def _lock(folder: Path) -> int | None:
-    """Open a folder and lock it, as long as it is open and the process lives."""
+    """Lock a folder, as long as the returned handle is open; None where there are no locks."""
     if not folder.exists():
         raise FileNotFoundError(
             f"checkpoint_dir={str(folder)!r} does not exist. Create the folder first, or pass "
@@ -372,7 +406,7 @@ def _lock(folder: Path) -> int | None:
 
 
 def _shapes(state: Arrays) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Return dtypes and shapes of the arrays, but those of the history, which grows."""
+    """Return dtypes and shapes of all arrays but the history, which grows."""
     return {
         name: (array.dtype.str, array.shape)
         for name, array in state.items()

@@ -1,4 +1,4 @@
-"""Which epoch of a training is the best, and when no better one is to be expected."""
+"""Early stopping: which epoch is the best, and when to stop waiting for a better one."""
 
 import math
 from collections.abc import Mapping
@@ -11,20 +11,21 @@ from scipy.special import log_softmax
 
 from ..utils._quiet_tensorflow import keras
 
-SHARES = (0.01, 1.0)
-"""What logits may be multiplied by, before an epoch is judged."""
+INVERSE_TEMPERATURES = (0.01, 1.0)
+"""Range of the factor by which temperature scaling multiplies logits."""
 
 
-class BestEpoch:
-    """The last epoch whose validation loss is not clearly above the lowest.
+class EarlyStopping:
+    """Keeps the weights of the best epoch.
 
-    Not clearly: by no more than one standard error of the difference (the rule of
-    L. Breiman and others, "Classification and regression trees", 1984).
+    The best epoch is the last one whose validation loss exceeds the lowest by at most one
+    standard error of the difference (the one-standard-error rule of L. Breiman and others,
+    "Classification and regression trees", 1984).
 
     Parameters
     ----------
     model : keras.Model
-        What is trained.
+        The network that is trained.
     patience : int
         Epochs after the best one before training stops.
     n_images : int
@@ -32,52 +33,52 @@ class BestEpoch:
 
     Attributes
     ----------
-    number : int
-        The epoch, counted from 1; 0 before the first.
+    best_epoch : int
+        The best epoch so far, counted from 1; 0 before the first.
     """
 
     def __init__(self, model: keras.Model, patience: int, n_images: int) -> None:
-        self.number = 0
+        self.best_epoch = 0
         self._model = model
         self._patience = patience
         self._lowest = np.zeros(n_images)
         self._weights = model.get_weights()
 
-    def judge(self, epoch: int, losses: NDArray[np.float64], weights: NDArray[np.float64]) -> bool:
-        """Note an epoch, and keep the weights of the network if it is the best.
+    def update(self, epoch: int, losses: NDArray[np.float64], weights: NDArray[np.float64]) -> bool:
+        """Compare an epoch with the best one, and keep the weights of the network if it is better.
 
         Parameters
         ----------
         epoch : int
-            Its number, counted from 1.
-        losses, weights : ndarray of shape (n,)
-            Losses of the validation images, and what each counts.
+            Number of the epoch, from 1.
+        losses, weights : ndarray of shape (n_images,)
+            Losses of the validation images, and their weights.
 
         Returns
         -------
         bool
             Whether training should stop.
         """
-        if self.number and is_above(losses, self._lowest, weights):
-            return epoch - self.number >= self._patience
-        if not self.number or (losses - self._lowest) @ weights < 0:
+        if self.best_epoch and exceeds_by_one_standard_error(losses, self._lowest, weights):
+            return epoch - self.best_epoch >= self._patience
+        if not self.best_epoch or (losses - self._lowest) @ weights < 0:
             self._lowest = losses
-        self._weights, self.number = self._model.get_weights(), epoch
+        self._weights, self.best_epoch = self._model.get_weights(), epoch
         return False
 
     def restore(self) -> None:
         """Give the network the weights of the best epoch."""
-        if self.number:
+        if self.best_epoch:
             self._model.set_weights(self._weights)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return what :meth:`resume` needs, as arrays of the same shapes from the start."""
+        """Return number, losses and weights of the best epoch, as arrays of constant shapes."""
         weights = {f"best_weight_{i}": weight for i, weight in enumerate(self._weights)}
-        return {"best_number": np.array(self.number), "best_losses": self._lowest} | weights
+        return {"best_number": np.array(self.best_epoch), "best_losses": self._lowest} | weights
 
     def resume(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from where ``state`` was taken."""
-        self.number, self._lowest = int(state["best_number"]), state["best_losses"]
+        """Restore what :meth:`state` returned."""
+        self.best_epoch, self._lowest = int(state["best_number"]), state["best_losses"]
         self._weights = [state[f"best_weight_{i}"] for i in range(len(self._weights))]
 
 
@@ -88,7 +89,7 @@ def cross_entropy(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDA
     ----------
     logits : ndarray of shape (n, n_classes)
     labels : ndarray of shape (n,), int
-        Positions among the classes.
+        Indices of the classes.
 
     Returns
     -------
@@ -97,23 +98,22 @@ def cross_entropy(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDA
     return -log_softmax(logits, axis=1)[np.arange(len(logits)), labels]
 
 
-def softened(
+def temperature_scale(
     logits: NDArray[np.float64], labels: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Take back the overconfidence of a network.
+    """Divide logits by the temperature, of at least 1, that minimizes the mean loss.
 
-    All logits are multiplied by the share, of 1 at the most, that makes the mean loss
-    lowest. Hard images are drawn more often than others, so where many labels are wrong,
-    probabilities are off long before the learning rate falls, and the loss rises while the
-    network learns. What it tells apart is what an epoch is judged by.
+    So epochs are compared by discrimination, not by calibration. Importance sampling makes a
+    network overconfident where many labels are wrong, long before the learning rate falls; the
+    plain loss then rises while the network still improves.
 
     Parameters
     ----------
     logits : ndarray of shape (n, n_classes)
     labels : ndarray of shape (n,), int
-        Positions among the classes.
+        Indices of the classes.
     weights : ndarray of shape (n,)
-        What each image counts.
+        Weights of the images.
 
     Returns
     -------
@@ -121,29 +121,32 @@ def softened(
 
     Notes
     -----
-    One temperature: C. Guo and others, "On calibration of modern neural networks" (2017).
+    C. Guo and others, "On calibration of modern neural networks" (2017).
 
     Examples
     --------
     >>> import numpy as np
-    >>> from mnist_estimator.training._early_stopping import softened
+    >>> from mnist_estimator.training._early_stopping import temperature_scale
     >>> logits, labels = np.array([[4.0, 0.0]] * 4), np.array([0, 0, 0, 1])
-    >>> soft = softened(logits, labels, np.ones(4))
-    >>> print(np.round(soft[0], 2))  # three in four are right: log 3 says as much
+    >>> scaled = temperature_scale(logits, labels, np.ones(4))
+    >>> print(np.round(scaled[0], 2))  # three in four are correct: log 3 says so
     [1.1 0. ]
     """
 
-    def mean_loss(share: float) -> float:
-        return float(np.average(cross_entropy(share * logits, labels), weights=weights))
+    def mean_loss(inverse_temperature: float) -> float:
+        losses = cross_entropy(inverse_temperature * logits, labels)
+        return float(np.average(losses, weights=weights))
 
-    found = minimize_scalar(mean_loss, bounds=SHARES, method="bounded", options={"xatol": 1e-4})
-    return logits * found.x if found.fun < mean_loss(1.0) else logits
+    best = minimize_scalar(
+        mean_loss, bounds=INVERSE_TEMPERATURES, method="bounded", options={"xatol": 1e-4}
+    )
+    return logits * best.x if best.fun < mean_loss(1.0) else logits
 
 
-def is_above(
+def exceeds_by_one_standard_error(
     losses: NDArray[np.float64], others: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> bool:
-    """Tell whether mean losses of the same images differ by more than a standard error.
+    """Tell whether mean losses of the same images differ by more than one standard error.
 
     Parameters
     ----------
@@ -155,16 +158,16 @@ def is_above(
     Returns
     -------
     bool
-        Whether the weighted mean of ``losses - others`` is above its standard error.
+        Whether the weighted mean of ``losses - others`` exceeds its standard error.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from mnist_estimator.training._early_stopping import is_above
+    >>> from mnist_estimator.training._early_stopping import exceeds_by_one_standard_error
     >>> zeros, ones = np.zeros(4), np.ones(4)
-    >>> is_above(np.array([1.0, 1.0, 1.0, 0.9]), zeros, ones)
+    >>> exceeds_by_one_standard_error(np.array([1.0, 1.0, 1.0, 0.9]), zeros, ones)
     True
-    >>> is_above(np.array([2.0, 1.0, -1.0, -1.0]), zeros, ones)
+    >>> exceeds_by_one_standard_error(np.array([2.0, 1.0, -1.0, -1.0]), zeros, ones)
     False
     """
     differences = losses - others

@@ -1,4 +1,4 @@
-"""How a network is trained: batches, schedule, validation, early stopping."""
+"""The training loop: epochs, learning rate schedule, validation, early stopping."""
 
 import contextlib
 import itertools
@@ -12,32 +12,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..network._functions import (
-    Architecture,
-    StepOptions,
-    as_tensor,
-    dtype_of,
-    step_function,
-    variables_of,
-    weights_of,
-    zero_moments,
-)
-from ..network._inference import predict_logits
-from ..network._optimizers import Moments
+from ..network._functions import StepInputs, StepOptions, as_tensor
+from ..network._network import Network
+from ..network._optimizers import Moments, zero_moments
 from ..utils._quiet_tensorflow import keras, tf
 from ..utils._tensorflow_process import check_process
-from ._batch_norm import settle_normalizations
+from ._batch_norm import recalibrate_batch_norm
 from ._checkpoint import Arrays, Checkpoint
-from ._data import Images
-from ._early_stopping import BestEpoch, cross_entropy, softened
+from ._data import Images, TrainingData
+from ._early_stopping import EarlyStopping, cross_entropy, temperature_scale
 from ._sampling import Sampler, epoch_sizes
 
 SCHEDULES = ("one_cycle", "cosine", "constant")
+
 WARM_UP = 0.25
 """Share of the training over which "one_cycle" raises the learning rate."""
-UNDISTURBED = 0.2
-"""Share of the training, its end, in which no image is disturbed. (What was learned of disturbed
-images stays for as long; half of it is lost in twice the time.)"""
+
+FINAL_CLEAN_SHARE = 0.2
+"""Share of the training, at its end, in which no image is corrupted. The robustness gained survives
+it; after twice that share, half of it is lost."""
 
 History = dict[str, list[float]]
 
@@ -51,7 +44,7 @@ class TrainingOptions:
     epochs : int
         Largest number of passes over the data.
     batch_size : int
-        Images a step; see :func:`~mnist_estimator.training._data.resolve_batch_size`.
+        Images per step; see :func:`~mnist_estimator.training._data.resolve_batch_size`.
     learning_rate : float
         Largest learning rate.
     schedule : {"one_cycle", "cosine", "constant"}
@@ -62,14 +55,15 @@ class TrainingOptions:
         Share of the images that later epochs take; see
         :func:`~mnist_estimator.training._sampling.epoch_sizes`.
     patience : int or None
-        Epochs after the best one before training stops; None
-        goes on to the last.
-    settle : bool
+        Epochs after the best one before training stops; None for no early stopping.
+    recalibrate : bool
         Whether each epoch ends with
-        :func:`~mnist_estimator.training._batch_norm.settle_normalizations`. Not for
-        batches too small to take statistics from.
+        :func:`~mnist_estimator.training._batch_norm.recalibrate_batch_norm`. Not for data too
+        few to compute statistics from.
     seed : int
         Seeds the order of the images and their augmentation.
+    step : StepOptions
+        What the training step is traced for.
     """
 
     epochs: int
@@ -79,19 +73,20 @@ class TrainingOptions:
     label_smoothing: float
     hard_fraction: float
     patience: int | None
-    settle: bool
+    recalibrate: bool
     seed: int
+    step: StepOptions
 
 
 @dataclass
 class TrainingResult:
-    """What came of a training.
+    """The outcome of a training.
 
     Attributes
     ----------
     history : dict of lists of float
-        ``loss``, ``accuracy``, ``learning_rate`` and, with validation images,
-        ``val_loss``, ``val_accuracy``; one value an epoch.
+        ``loss``, ``accuracy``, ``learning_rate`` and, with validation images, ``val_loss`` and
+        ``val_accuracy``; one value per epoch.
     best_epoch : int
         The epoch, counted from 1, whose weights the network has.
     interrupted : bool
@@ -105,12 +100,12 @@ class TrainingResult:
 
 @dataclass
 class TrainingState:
-    """What training carries on beside the weights, from one call to the next.
+    """The state of training besides the weights, carried from one call to the next.
 
     Attributes
     ----------
     moments : list of pairs of tf.Variable
-        What the optimizer remembers of each weight.
+        The optimizer's state, one pair per trained variable.
     n_steps : int
         Steps taken so far.
     """
@@ -119,17 +114,25 @@ class TrainingState:
     n_steps: int = 0
 
     @classmethod
-    def start(cls, model: keras.Model) -> "TrainingState":
+    def start(cls, network: Network) -> "TrainingState":
         """Return the state before the first step."""
-        return cls(zero_moments(model))
+        return cls(zero_moments(network.variables().trained))
 
-    def variables(self, model: keras.Model) -> list[tf.Variable]:
+    @classmethod
+    def from_arrays(
+        cls, moments: list[tuple[NDArray[Any], NDArray[Any]]], n_steps: int
+    ) -> "TrainingState":
+        """Return the state with these moments, pairs of arrays, one per trained variable."""
+        return cls([(tf.Variable(one), tf.Variable(other)) for one, other in moments], n_steps)
+
+    def variables(self, network: Network) -> list[tf.Variable]:
         """Return all variables that training changes: the network's and the moments."""
-        return [*variables_of(model.variables), *itertools.chain(*self.moments)]
+        variables = (variable.value for variable in network.model.variables)
+        return [*variables, *itertools.chain(*self.moments)]
 
-    def keep(self, model: keras.Model) -> Callable[[], None]:
-        """Return a function that brings this state and a network back to where they stand now."""
-        variables = self.variables(model)
+    def snapshot(self, network: Network) -> Callable[[], None]:
+        """Return a function that restores this state and the network as they are now."""
+        variables = self.variables(network)
         values = [variable.numpy() for variable in variables]
         n_steps = self.n_steps
 
@@ -140,51 +143,39 @@ class TrainingState:
 
         return restore
 
-    @classmethod
-    def of(cls, moments: list[tuple[NDArray, NDArray]], n_steps: int) -> "TrainingState":
-        """Return the state that arrays hold."""
-        return cls([(tf.Variable(mean), tf.Variable(square)) for mean, square in moments], n_steps)
-
 
 def train(
-    model: keras.Model,
-    architecture: Architecture,
-    images: Images,
-    validation: Images | None,
+    network: Network,
+    data: TrainingData,
     options: TrainingOptions,
-    step_options: StepOptions,
     state: TrainingState,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint: Checkpoint | None = None,
 ) -> TrainingResult:
-    """Train a network in place, and leave it with the weights of its best epoch.
+    """Train a network in place, and give it the weights of its best epoch.
 
-    The best epoch is told by :class:`~mnist_estimator.training._early_stopping.BestEpoch`.
-    Where nothing is held out, or ``patience`` is None, it is the last one. Ctrl-C
-    ends the epoch under way early; what was learned stays. All that an epoch needs of
-    those before it, random numbers included, is in ``checkpoint`` after each epoch.
+    The best epoch is that of :class:`~mnist_estimator.training._early_stopping.EarlyStopping`;
+    without validation images or ``patience`` it is the last one. Ctrl-C ends the current epoch
+    early and keeps what was learned.
 
     Parameters
     ----------
-    model : keras.Model
-        From ``build_cnn`` with the arguments in ``architecture``.
-    architecture : tuple of pairs
-        From :func:`~mnist_estimator.network._functions.freeze`.
-    images, validation : Images
-        What to learn from, and what to judge each epoch by.
+    network : Network
+        Updated.
+    data : TrainingData
+        Images to train on, and to validate on.
     options : TrainingOptions
         How to train.
-    step_options : StepOptions
-        What the training step is traced for.
     state : TrainingState
-        Where training stands; updated.
+        Optimizer state and number of steps; updated.
     callbacks : sequence of keras.callbacks.Callback, default=()
-        Called at every step and epoch, as by ``keras.Model.fit``. They find the
-        largest learning rate in ``model.optimizer.learning_rate`` and may set it;
-        the optimizer is there for that only. ``params`` has, beside what Keras puts
-        there, the ``history`` so far, the ``total_steps`` and the ``steps_done``.
+        Called at every step and epoch, as by ``keras.Model.fit``. They find the largest learning
+        rate in ``model.optimizer.learning_rate`` and may set it; that optimizer has no other
+        use. Besides Keras's entries, ``params`` has the ``history`` so far, ``total_steps`` and
+        ``steps_done``.
     checkpoint : Checkpoint or None, default=None
-        Where to go on from, and what to write after each epoch.
+        Where to resume from, and what to write after each epoch. It holds all that an epoch
+        depends on, including random numbers.
 
     Returns
     -------
@@ -193,22 +184,22 @@ def train(
     Raises
     ------
     FloatingPointError
-        If the loss is no longer finite.
+        If the loss is not finite.
     OSError, ValueError
         If there is no room for a checkpoint, or it cannot be used.
     """
     check_process()
-    loop = _Loop(model, architecture, images, options, step_options, state)
+    model, validation = network.model, data.validation
     if callbacks:
-        # Not by ``compile``: a model saved with an optimizer that never took a step cannot
-        # be loaded.
+        # Not by ``compile``: a model saved with an optimizer that has taken no step cannot be
+        # loaded.
         model.optimizer = keras.optimizers.Adam(options.learning_rate, name="adam")
-        loop.optimizer = model.optimizer
+    loop = _Loop(network, data.training, options, state, model.optimizer if callbacks else None)
     result = TrainingResult()
-    best = None
+    stopping = None
     if validation is not None and options.patience is not None:
-        best = BestEpoch(model, options.patience, len(validation))
-    progress = _Progress(loop, best, result.history)
+        stopping = EarlyStopping(model, options.patience, len(validation))
+    progress = _Progress(loop, stopping, result.history)
     if checkpoint is not None:
         found = checkpoint.begin(progress.state())
         if found is not None:
@@ -223,46 +214,54 @@ def train(
 
     with _interrupts() as interrupt:
         watch.on_train_begin()
-        while not progress.over:
+        while not progress.is_over:
             epoch = progress.n_epochs
             watch.set_params(params | {"steps": loop.n_batches[epoch]})
             watch.on_epoch_begin(epoch)
             logs = loop.run_epoch(epoch, watch, interrupt)
+            logits = None
             if validation is not None:
-                logits = predict_logits(model, architecture, validation).astype(np.float64)
-                losses = cross_entropy(logits, validation.labels)
-                hits = logits.argmax(axis=1) == validation.labels
-                logs["val_loss"] = float(np.average(losses, weights=validation.weights))
-                logs["val_accuracy"] = float(np.average(hits, weights=validation.weights))
+                logits = network.logits(validation).astype(np.float64)
+                logs |= _validation_logs(logits, validation)
             for name, value in logs.items():
                 result.history.setdefault(name, []).append(value)
             progress.n_epochs += 1
             watch.on_epoch_end(epoch, logs)
 
-            if validation and best:
-                softer = softened(logits, validation.labels, validation.weights)
-                losses = cross_entropy(softer, validation.labels)
-                progress.over = best.judge(progress.n_epochs, losses, validation.weights)
-            progress.over |= model.stop_training or progress.n_epochs == options.epochs
-            if interrupt.is_set():  # perhaps in the midst of the epoch: that is no checkpoint
+            if validation is not None and stopping is not None and logits is not None:
+                scaled = temperature_scale(logits, validation.labels, validation.weights)
+                losses = cross_entropy(scaled, validation.labels)
+                progress.is_over = stopping.update(progress.n_epochs, losses, validation.weights)
+            progress.is_over |= model.stop_training or progress.n_epochs == options.epochs
+            if interrupt.is_set():  # the epoch may be incomplete, so it is not saved
                 break
             if checkpoint is not None:
                 checkpoint.save(progress.state())
         result.best_epoch = progress.n_epochs
-        if best is not None:
-            best.restore()
-            result.best_epoch = best.number
+        if stopping is not None:
+            stopping.restore()
+            result.best_epoch = stopping.best_epoch
         watch.on_train_end()
     result.interrupted = interrupt.is_set()
     return result
 
 
+def _validation_logs(logits: NDArray[np.float64], images: Images) -> dict[str, float]:
+    """Return the mean loss and the accuracy on validation images."""
+    losses = cross_entropy(logits, images.labels)
+    correct = logits.argmax(axis=1) == images.labels
+    return {
+        "val_loss": float(np.average(losses, weights=images.weights)),
+        "val_accuracy": float(np.average(correct, weights=images.weights)),
+    }
+
+
 @contextlib.contextmanager
 def _interrupts() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into an event, so that it never cuts a step in two.
+    """Turn the first Ctrl-C into an event, so that it never interrupts a training step.
 
-    The second one interrupts as usual. Outside the main thread, where Python
-    delivers no signals, nothing changes.
+    The second one interrupts as usual. Outside the main thread, where Python delivers no signals,
+    nothing changes.
     """
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -284,92 +283,115 @@ def _interrupts() -> Iterator[threading.Event]:
 
 
 class _Loop:
-    """The steps of an epoch, and what they need again and again."""
+    """Runs epochs, with what they need again and again."""
 
     def __init__(
         self,
-        model: keras.Model,
-        architecture: Architecture,
+        network: Network,
         images: Images,
         options: TrainingOptions,
-        step_options: StepOptions,
         state: TrainingState,
+        optimizer: keras.Optimizer | None = None,
     ) -> None:
-        self.model = model
-        self.architecture = architecture
+        self.network = network
         self.images = images
         self.options = options
         self.state = state
+        self.optimizer = optimizer
         self.sizes = epoch_sizes(len(images), options.epochs, options.hard_fraction)
         self.n_batches = [math.ceil(size / options.batch_size) for size in self.sizes]
-        amounts = dict(step_options.augmentation or ())
         self.sampler = Sampler(len(images))
-        self.optimizer: keras.Optimizer | None = None
-        self.step = step_function(architecture, step_options)
-        self.dtype = dtype_of(architecture)
-        self.weights = weights_of(model)
-        self.dropout = tf.constant(dict(architecture).get("dropout", 0.0), tf.float32)
-        self.disturbed = amounts.get("disturbed", 0.0)
-        n_classes = model.output_shape[-1]
-        smooth = options.label_smoothing
+        self.step = network.train_step(options.step)
+        self.variables = network.variables()
+        self.dropout = tf.constant(network.config.dropout, tf.float32)
+        self.corruption_rate = dict(options.step.augmentation or ()).get("disturbed", 0.0)
+        n_classes, smooth = network.config.n_classes, options.label_smoothing
         self.targets = np.full((n_classes, n_classes), smooth / n_classes)
         np.fill_diagonal(self.targets, 1.0 - smooth + smooth / n_classes)
 
     def run_epoch(
         self, epoch: int, watch: keras.callbacks.CallbackList, interrupt: threading.Event
     ) -> dict[str, float]:
-        """Take a pass over the images, or those of them that are its turn."""
-        images, options, dtype = self.images, self.options, self.dtype
+        """Take one pass over the images, or over those drawn for this epoch.
+
+        Returns
+        -------
+        dict
+            ``loss``, ``accuracy`` and ``learning_rate``.
+        """
+        images, options = self.images, self.options
         generator = np.random.default_rng((options.seed, self.state.n_steps))
         order = self.sampler.draw(self.sizes[epoch], generator)
         n_before, n_steps = sum(self.n_batches[:epoch]), sum(self.n_batches)
-        total, right, seen, rate = 0.0, 0.0, 0.0, 0.0
-        # Parts of equal size: a last batch of one image would have no variance to
-        # normalize by.
+        total = n_correct = n_seen = rate = 0.0
+        # Batches of equal size: a last batch of one image would have no variance.
         for i, rows in enumerate(np.array_split(order, self.n_batches[epoch])):
             self.state.n_steps += 1
             progress = (n_before + i + 0.5) / n_steps
             rate = self.largest_rate() * rate_share(options.schedule, progress)
-            disturbed = self.disturbed if progress < 1.0 - UNDISTURBED else 0.0
             watch.on_train_batch_begin(i)
+            losses, correct = self.run_step(rows, rate, progress)
             weights = images.weights[rows]
-            losses, hits = self.step(
-                *self.weights,
-                self.state.moments,
-                as_tensor(images[rows], dtype),
-                as_tensor(self.targets[images.labels[rows]], dtype),
-                as_tensor(weights, dtype),
-                tf.constant(self.state.n_steps, tf.int32),
-                tf.constant(options.seed, tf.int32),
-                tf.constant(rate, dtype),
-                tf.constant(disturbed, tf.float32),
-                self.dropout,
-            )
-            losses, hits = losses.numpy().astype(np.float64), hits.numpy()
-            total, right = total + weights @ losses, right + weights @ hits
-            seen += weights.sum()
+            total += float(weights @ losses)
+            n_correct += float(weights @ correct)
+            n_seen += float(weights.sum())
             if not math.isfinite(total):
                 raise FloatingPointError(
-                    f"The training loss is no longer finite in epoch {epoch + 1}: "
+                    f"The training loss is not finite in epoch {epoch + 1}: "
                     f"learning_rate={options.learning_rate:g} is too high for these data. Pass a "
                     "lower one, or bring the images to a range such as [0, 1] with ImageScaler."
                 )
-            self.sampler.note(rows, losses, hits)
-            watch.on_train_batch_end(i, {"loss": total / seen, "accuracy": right / seen})
-            if interrupt.is_set() or self.model.stop_training:
+            self.sampler.update(rows, losses, correct)
+            watch.on_train_batch_end(i, {"loss": total / n_seen, "accuracy": n_correct / n_seen})
+            if interrupt.is_set() or self.network.model.stop_training:
                 break
-        if options.settle:
-            settle_normalizations(self.model, self.architecture, images, generator)
+        if options.recalibrate:
+            recalibrate_batch_norm(self.network, images, generator)
         return self.sampler.averages(images.weights) | {"learning_rate": rate}
+
+    def run_step(
+        self, rows: NDArray[np.int64], rate: float, progress: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Take one training step.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (k,), int
+            Indices of the images.
+        rate : float
+            Learning rate.
+        progress : float in [0, 1]
+            Share of the training done.
+
+        Returns
+        -------
+        losses : ndarray of shape (k,), float64
+        correct : ndarray of shape (k,), bool
+            Whether each image is classified correctly.
+        """
+        images, dtype = self.images, self.network.config.dtype
+        is_clean = progress >= 1.0 - FINAL_CLEAN_SHARE
+        inputs = StepInputs(
+            images=as_tensor(images[rows], dtype),
+            targets=as_tensor(self.targets[images.labels[rows]], dtype),
+            weights=as_tensor(images.weights[rows], dtype),
+            number=tf.constant(self.state.n_steps, tf.int32),
+            seed=tf.constant(self.options.seed, tf.int32),
+            learning_rate=tf.constant(rate, dtype),
+            corruption_rate=tf.constant(0.0 if is_clean else self.corruption_rate, tf.float32),
+            dropout=self.dropout,
+        )
+        losses, correct = self.step(self.variables, self.state.moments, inputs)
+        return losses.numpy().astype(np.float64), correct.numpy()
 
     def largest_rate(self) -> float:
         """Return the largest learning rate, which callbacks may change."""
-        given = self.options.learning_rate
+        rate = self.options.learning_rate
         if self.optimizer is None:
-            return given
-        rate = float(self.optimizer.learning_rate.numpy())
-        # Unchanged, it is the one given, not what float32 makes of it.
-        return given if rate == np.float32(given) else rate
+            return rate
+        set_rate = float(self.optimizer.learning_rate.numpy())
+        # Unchanged, it is the one given, without the rounding to float32.
+        return rate if set_rate == np.float32(rate) else set_rate
 
 
 @dataclass
@@ -379,65 +401,64 @@ class _Progress:
     Attributes
     ----------
     loop : _Loop
-        With the network, its moments and what is known of the images.
-    best : BestEpoch or None
-        The best epoch so far.
+        With the network, the moments and the losses of the images.
+    stopping : EarlyStopping or None
+        With the best epoch so far.
     history : dict of lists of float
-        One value an epoch.
+        One value per epoch.
     n_epochs : int
         Epochs done.
-    over : bool
-        Whether the last one was the last.
+    is_over : bool
+        Whether training is done.
     """
 
     loop: _Loop
-    best: BestEpoch | None
+    stopping: EarlyStopping | None
     history: History
     n_epochs: int = 0
-    over: bool = False
+    is_over: bool = False
 
     def state(self) -> Arrays:
-        """Return all of it as arrays, whose shapes stay the same but for the history."""
+        """Return everything as arrays, whose shapes are constant except for the history."""
         loop = self.loop
-        variables = loop.state.variables(loop.model)
+        variables = loop.state.variables(loop.network)
         return {
             "n_epochs": np.array(self.n_epochs),
             "n_steps": np.array(loop.state.n_steps),
-            "over": np.array(self.over),
+            "over": np.array(self.is_over),
             "learning_rate": np.array(loop.largest_rate()),
             **{f"variable_{i}": variable.numpy() for i, variable in enumerate(variables)},
             **loop.sampler.state(),
-            **(self.best.state() if self.best else {}),
+            **(self.stopping.state() if self.stopping else {}),
             **{f"history_{name}": np.array(values) for name, values in self.history.items()},
         }
 
     def resume(self, state: Arrays) -> None:
-        """Go on from where ``state`` was taken."""
+        """Restore what :meth:`state` returned."""
         loop = self.loop
-        self.n_epochs, self.over = int(state["n_epochs"]), bool(state["over"])
+        self.n_epochs, self.is_over = int(state["n_epochs"]), bool(state["over"])
         loop.state.n_steps = int(state["n_steps"])
         if loop.optimizer is not None:
             loop.optimizer.learning_rate.assign(float(state["learning_rate"]))
-        for i, variable in enumerate(loop.state.variables(loop.model)):
+        for i, variable in enumerate(loop.state.variables(loop.network)):
             variable.assign(state[f"variable_{i}"])
         loop.sampler.resume(state)
-        if self.best is not None:
-            self.best.resume(state)
+        if self.stopping is not None:
+            self.stopping.resume(state)
         for name, values in state.items():
             if name.startswith("history_"):
                 self.history[name.removeprefix("history_")] = values.tolist()
 
 
 def rate_share(schedule: str, progress: float) -> float:
-    """Return the learning rate at a point of the training, as a share of the largest.
+    """Return the learning rate at a point of training, as a share of the largest one.
 
     Parameters
     ----------
     schedule : {"one_cycle", "cosine", "constant"}
-        "one_cycle" rises linearly over the first quarter and falls to zero along
-        half a cosine (L. Smith, N. Topin, "Super-convergence", 2018); "cosine"
-        only falls (I. Loshchilov, F. Hutter, "SGDR", 2017); "constant" does
-        neither.
+        "one_cycle" rises linearly over the first quarter and falls to zero along half a cosine
+        (L. Smith, N. Topin, "Super-convergence", 2018); "cosine" only falls (I. Loshchilov,
+        F. Hutter, "SGDR", 2017); "constant" does neither.
     progress : float in [0, 1]
         Share of the steps done.
 

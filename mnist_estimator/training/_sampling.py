@@ -1,4 +1,4 @@
-"""Which images an epoch takes: all of them, later more of those that the network finds hard."""
+"""Importance sampling: after the first epoch, images are drawn in proportion to their loss."""
 
 import math
 from collections.abc import Mapping
@@ -8,17 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 FULL_EPOCHS = 1
-"""Epochs that take every image, before those that choose."""
-SMALLEST_EPOCH = 4096
-"""Images that an epoch takes at the least, if there are as many."""
-FLOOR = 0.002
-"""Added to the loss of an image: so often, at the least, easy ones are drawn too."""
-HOPELESS, HOPE = 3.0, 0.02
-"""Above the first mean loss, an image is drawn as if its loss were the second share of it."""
+"""First epochs, which take every image."""
+
+MIN_EPOCH_SIZE = 4096
+"""Fewest images of an epoch, if there are as many."""
+
+MIN_SAMPLING_WEIGHT = 0.002
+"""Added to every loss, so that no image has a sampling probability of zero."""
+
+MISLABELLED_LOSS, MISLABELLED_WEIGHT = 3.0, 0.02
+"""Losses above the first are multiplied by the second before sampling."""
 
 
 def epoch_sizes(n_images: int, epochs: int, hard_fraction: float) -> list[int]:
-    """Return how many images each epoch takes.
+    """Return the number of images of each epoch.
 
     Parameters
     ----------
@@ -27,8 +30,7 @@ def epoch_sizes(n_images: int, epochs: int, hard_fraction: float) -> list[int]:
     epochs : int
         Number of epochs.
     hard_fraction : float in (0, 1]
-        Share of the images that an epoch after the first takes, but 4,096 or
-        all of them at the least.
+        Share of the images that an epoch after the first takes; at least 4,096, or all.
 
     Returns
     -------
@@ -40,55 +42,50 @@ def epoch_sizes(n_images: int, epochs: int, hard_fraction: float) -> list[int]:
     >>> epoch_sizes(60_000, 4, 0.25), epoch_sizes(1000, 3, 0.25)
     ([60000, 15000, 15000, 15000], [1000, 1000, 1000])
     """
-    later = max(math.ceil(hard_fraction * n_images), min(n_images, SMALLEST_EPOCH))
+    later = max(math.ceil(hard_fraction * n_images), min(n_images, MIN_EPOCH_SIZE))
     return [n_images if epoch < FULL_EPOCHS else later for epoch in range(epochs)]
 
 
 def weighted_draw(
     weights: NDArray[np.float64], size: int, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Draw positions without replacement, one after the other in proportion to weights.
+    """Draw indices without replacement, one after the other in proportion to weights.
 
     Parameters
     ----------
     weights : ndarray of shape (n,)
-        Above 0, or infinite for those that come first.
+        Above 0; infinite ones are drawn first.
     size : int
-        How many; at most n.
+        Number of draws, at most n.
     generator : numpy.random.Generator
-        Draws.
 
     Returns
     -------
     ndarray of shape (size,), int
-        In no order to rely on.
+        In arbitrary order.
 
     Notes
     -----
-    By exponential keys: P. S. Efraimidis and P. G. Spirakis, "Weighted random sampling
+    With exponential keys: P. S. Efraimidis and P. G. Spirakis, "Weighted random sampling
     with a reservoir" (2006).
     """
-    with np.errstate(over="ignore"):  # infinite: those come last
-        waiting = generator.exponential(size=len(weights)) / weights
+    with np.errstate(over="ignore"):  # infinite keys come last
+        keys = generator.exponential(size=len(weights)) / weights
     if size == len(weights):
         return np.arange(size)
-    return np.argpartition(waiting, size)[:size]
+    return np.argpartition(keys, size)[:size]
 
 
 class Sampler:
-    """The images of each epoch, drawn by what the network made of them before.
+    """Draws the images of each epoch by their losses so far.
 
-    Most images of an easy set are learned after an epoch, and a step on them
-    changes little. So later epochs draw images without replacement, with chances in
-    proportion to the loss when they were last seen (its running mean, to be
-    precise), which gives hard ones several times as many steps a second. Images
-    whose loss stays high are mislabelled or unreadable rather than hard, and are
-    drawn like ordinary ones.
+    On an easy data set, most images are learned after one epoch, and further steps on them change
+    little. So later epochs draw images without replacement, with probabilities in proportion to
+    the running mean of their losses; hard images are trained on several times as often. Images
+    with persistently high loss are treated as mislabelled and drawn like easy ones.
 
-    The images drawn are not weighted back. So where outcomes are uncertain, rare
-    ones are learned as more probable than they are. Weighing each image by the
-    inverse of its chance would mend that, and lose most of what the choice gains
-    on images that can be told for certain.
+    The draws are not corrected by importance weights, which would lose most of the gain. So where
+    labels are uncertain, rare outcomes are learned as more probable than they are.
 
     Parameters
     ----------
@@ -97,34 +94,33 @@ class Sampler:
 
     Attributes
     ----------
-    losses : ndarray of shape (n,)
-        Loss of each image when last seen; NaN before.
-    right : ndarray of shape (n,), bool
-        Whether the answer was right then.
-    hardness : ndarray of shape (n,)
-        Running mean of the losses of each image, of which the last counts half.
+    losses : ndarray of shape (n_images,)
+        Loss of each image in its last step; NaN before.
+    correct : ndarray of shape (n_images,), bool
+        Whether it was classified correctly then.
+    hardness : ndarray of shape (n_images,)
+        Running mean of its losses, in which the last one counts half; NaN before.
 
     Notes
     -----
-    After I. Loshchilov and F. Hutter, "Online batch selection for faster training of
-    neural networks" (2015), and A. H. Jiang and others, "Accelerating deep learning by
-    focusing on the biggest losers" (2019).
+    After I. Loshchilov and F. Hutter, "Online batch selection for faster training of neural
+    networks" (2015), and A. H. Jiang and others, "Accelerating deep learning by focusing on the
+    biggest losers" (2019).
     """
 
     def __init__(self, n_images: int) -> None:
         self.losses = np.full(n_images, math.nan)
-        self.right = np.zeros(n_images, dtype=bool)
+        self.correct = np.zeros(n_images, dtype=bool)
         self.hardness = np.full(n_images, math.nan)
 
     def draw(self, size: int, generator: np.random.Generator) -> NDArray[np.int64]:
-        """Return positions of images, in random order.
+        """Return indices of images, in random order.
 
         Parameters
         ----------
         size : int
-            How many; all of them, or fewer once each has been seen.
+            Number of images: all, or fewer.
         generator : numpy.random.Generator
-            Draws.
 
         Returns
         -------
@@ -133,57 +129,58 @@ class Sampler:
         n_images = len(self.losses)
         if size == n_images:
             return generator.permutation(n_images)
-        # Those never seen, where a callback has cut epochs short, come first.
-        hardness = np.where(self.hardness > HOPELESS, HOPE * self.hardness, self.hardness)
+        is_mislabelled = self.hardness > MISLABELLED_LOSS
+        hardness = np.where(is_mislabelled, MISLABELLED_WEIGHT * self.hardness, self.hardness)
+        # Images without a loss, left over where a callback has cut an epoch short, come first.
         hardness = np.nan_to_num(hardness, nan=np.inf)
-        return generator.permutation(weighted_draw(hardness + FLOOR, size, generator))
+        return generator.permutation(weighted_draw(hardness + MIN_SAMPLING_WEIGHT, size, generator))
 
-    def note(
-        self, rows: NDArray[np.int64], losses: NDArray[np.float64], right: NDArray[np.bool_]
+    def update(
+        self, rows: NDArray[np.int64], losses: NDArray[np.float64], correct: NDArray[np.bool_]
     ) -> None:
-        """Note what came of a step.
+        """Update losses after a step.
 
         Parameters
         ----------
         rows : ndarray of shape (k,), int
-            Positions of its images.
+            Indices of the images of the step.
         losses : ndarray of shape (k,)
             Their losses.
-        right : ndarray of shape (k,), bool
-            Whether their answers were right.
+        correct : ndarray of shape (k,), bool
+            Whether they were classified correctly.
         """
         before = self.hardness[rows]
         self.hardness[rows] = np.where(np.isnan(before), losses, (before + losses) / 2)
-        self.losses[rows], self.right[rows] = losses, right
+        self.losses[rows], self.correct[rows] = losses, correct
 
     def averages(self, weights: NDArray[np.float64]) -> dict[str, float]:
-        """Return the weighted mean loss and accuracy of the images when last seen.
+        """Return the weighted mean loss and accuracy, each image as of its last step.
 
         Parameters
         ----------
-        weights : ndarray of shape (n,)
+        weights : ndarray of shape (n_images,)
             Weights of the images.
 
         Returns
         -------
         dict
-            ``loss`` and ``accuracy``, over the images seen so far.
+            ``loss`` and ``accuracy``, over the images trained on so far.
         """
         seen = ~np.isnan(self.losses)
         return {
             "loss": float(np.average(self.losses[seen], weights=weights[seen])),
-            "accuracy": float(np.average(self.right[seen], weights=weights[seen])),
+            "accuracy": float(np.average(self.correct[seen], weights=weights[seen])),
         }
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return what :meth:`resume` needs, as arrays of the same shapes from the start."""
+        """Return ``losses``, ``correct`` and ``hardness``, by their names in a checkpoint."""
         return {
             "sampler_losses": self.losses,
-            "sampler_right": self.right,
+            "sampler_right": self.correct,
             "sampler_hardness": self.hardness,
         }
 
     def resume(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from where ``state`` was taken."""
-        self.losses, self.right = state["sampler_losses"], state["sampler_right"]
+        """Restore what :meth:`state` returned."""
+        self.losses, self.correct = state["sampler_losses"], state["sampler_right"]
         self.hardness = state["sampler_hardness"]

@@ -1,7 +1,7 @@
-"""What a pickle or a file holds of a fitted network: plain arrays, checked before they are used.
+"""The fitted network in pickles and files: plain arrays, checked before they are used.
 
-This form is a promise. A state that one version has written is read by all later ones;
-CONTRIBUTING says how it may change.
+The format is a promise: all later versions read what one version has written. CONTRIBUTING says
+how it may change.
 """
 
 import itertools
@@ -13,89 +13,88 @@ from numpy.typing import NDArray
 from packaging.version import InvalidVersion, Version
 
 from .._version import __version__
-from ..network._architecture import build_cnn, check_sizes, weight_shapes
-from ..network._functions import Architecture, dtype_of, freeze, weights_of
-from ..network._model_changes import freeze_again, frozen_names, note
-from ..utils._quiet_tensorflow import keras
+from ..network._architecture import NetworkConfig
+from ..network._build import build
+from ..network._model_changes import freeze_again
+from ..network._network import Network
 from ._loop import TrainingState
 
 NETWORK_STATE = ("_weights", "_moments", "_n_steps", "_frozen")
-"""What :func:`network_state` adds to the other attributes, ``_architecture`` among them."""
+"""What :func:`network_state` returns, besides ``_architecture``."""
 
 REMEDY = "Fit again, or take the original of this copy."
 
 
-def network_state(model: keras.Model, training: TrainingState) -> dict[str, Any]:
+def network_state(network: Network, training: TrainingState) -> dict[str, Any]:
     """Return a network and the state of its training as plain types and arrays.
 
     Parameters
     ----------
-    model : keras.Model
-        From ``build_cnn``.
+    network : Network
     training : TrainingState
-        Where its training stands. Before the first step there is nothing to keep.
+        Not kept before the first step.
 
     Returns
     -------
     dict
-        ``_weights``, a list of arrays, the state of the dropout's generators among them;
-        if training goes on, ``_moments``, a list of pairs of arrays, and ``_n_steps``; if
-        layers are frozen, ``_frozen``, a list of names.
+        ``_architecture``, pairs of names and sizes; ``_weights``, a list of arrays, including the
+        states of the dropout's generators; if training may go on, ``_moments``, a list of pairs
+        of arrays, and ``_n_steps``; if layers are frozen, ``_frozen``, a list of names.
     """
-    state: dict[str, Any] = {"_weights": [variable.numpy() for variable in model.variables]}
+    state: dict[str, Any] = {
+        "_architecture": network.config.to_pairs(),
+        "_weights": [variable.numpy() for variable in network.model.variables],
+    }
     if training.n_steps:
-        state["_moments"] = [(mean.numpy(), square.numpy()) for mean, square in training.moments]
+        state["_moments"] = [(one.numpy(), other.numpy()) for one, other in training.moments]
         state["_n_steps"] = training.n_steps
-    frozen = frozen_names(model)
+    frozen = network.frozen_names()
     return state | ({"_frozen": frozen} if frozen else {})
 
 
-def restore_network(
-    architecture: Any, state: Mapping[str, Any]
-) -> tuple[Architecture, keras.Model, TrainingState]:
-    """Build the network again that :func:`network_state` was given.
+def restore_network(architecture: Any, state: Mapping[str, Any]) -> tuple[Network, TrainingState]:
+    """Rebuild the network from what :func:`network_state` returned.
 
-    Nothing is built before all arrays fit it, so what is built is no larger than they are.
+    Nothing is built before all weights fit the sizes, so no more memory is used than they take.
 
     Parameters
     ----------
     architecture : iterable of pairs
-        The arguments of ``build_cnn``.
+        ``_architecture``.
     state : mapping
-        From :func:`network_state`.
+        The rest.
 
     Returns
     -------
-    architecture : tuple of pairs
-    model : keras.Model
+    network : Network
     training : TrainingState
-        As it was, or that before the first step where none was kept.
+        As it was, or that before the first step if none was kept.
 
     Raises
     ------
     ValueError
-        If the arguments are not those of a network, or an array does not fit it.
+        If the sizes are not those of a network, or an array does not fit it.
     """
-    architecture, weights, seeds = check_network_state(architecture, state)
-    dtype = dtype_of(architecture)
-    model = build_cnn(**dict(architecture))
+    config, weights, seeds = check_network_state(architecture, state)
+    model = build(config)
     is_weight = [variable.dtype.startswith("float") for variable in model.variables]
     generators = [v for v, weight in zip(model.variables, is_weight, strict=True) if not weight]
     for found, variable in itertools.zip_longest(seeds, generators):
         shape = None if variable is None else tuple(variable.shape)
         _check_fit("generator's state", found, shape, None)
-    floats, whole = iter(weights), iter(seeds)
+    floats, integers = iter(weights), iter(seeds)
     for variable, weight in zip(model.variables, is_weight, strict=True):
-        variable.assign(next(floats) if weight else next(whole).astype(variable.dtype))
+        variable.assign(next(floats) if weight else next(integers).astype(variable.dtype))
     freeze_again(model, state.get("_frozen", []))
-    note(model)
-    return architecture, model, _restore_training(model, state, dtype)
+    network = Network(config, model)
+    network.note_unchanged()
+    return network, _restore_training(network, state)
 
 
 def check_network_state(
     architecture: Any, state: Mapping[str, Any]
-) -> tuple[Architecture, list[NDArray[Any]], list[NDArray[Any]]]:
-    """Check what :func:`network_state` gave, and build nothing.
+) -> tuple[NetworkConfig, list[NDArray[Any]], list[NDArray[Any]]]:
+    """Check what :func:`network_state` returned, without building anything.
 
     Parameters
     ----------
@@ -104,38 +103,40 @@ def check_network_state(
 
     Returns
     -------
-    architecture : tuple of pairs
+    config : NetworkConfig
     weights, seeds : list of ndarray
         The weights, and the states of the dropout's generators.
 
     Raises
     ------
     ValueError
-        If the arguments are not those of a network, or a weight does not fit it.
+        If the sizes are not those of a network, or a weight does not fit it.
     """
-    architecture = _checked_architecture(architecture)
+    try:
+        config = NetworkConfig.from_pairs(architecture)
+    except ValueError as error:
+        raise ValueError(f"{error} {REMEDY}") from None
     arrays = _arrays(state["_weights"], "weights")
-    # The states of the dropout's generators are whole numbers, all else is not.
+    # The states of the dropout's generators are integers, everything else is not.
     weights = [array for array in arrays if array.dtype.kind == "f"]
     seeds = [array for array in arrays if array.dtype.kind != "f"]
-    shapes = weight_shapes(**dict(architecture))
-    for found, wanted in itertools.zip_longest(weights, shapes):
-        _check_fit("weight", found, wanted, dtype_of(architecture))
-    return architecture, weights, seeds
+    for found, shape in itertools.zip_longest(weights, config.weight_shapes()):
+        _check_fit("weight", found, shape, config.dtype)
+    return config, weights, seeds
 
 
 def check_version(written_by: Any) -> None:
-    """Refuse a state that a newer version of the package has written.
+    """Refuse a state that was written by a newer version of the package.
 
     Parameters
     ----------
     written_by : str
-        That version.
+        The version that wrote it.
 
     Raises
     ------
     ValueError
-        If it is newer than this one, or no version.
+        If it is newer than this one, or not a version.
     """
     try:
         newer = Version(written_by) > Version(__version__)
@@ -151,57 +152,24 @@ def check_version(written_by: Any) -> None:
         )
 
 
-def _restore_training(model: keras.Model, state: Mapping[str, Any], dtype: str) -> TrainingState:
-    """Return where training stood."""
+def _restore_training(network: Network, state: Mapping[str, Any]) -> TrainingState:
+    """Return the state of training."""
     n_steps = state.get("_n_steps", 0)
     if not n_steps:
-        return TrainingState.start(model)
+        return TrainingState.start(network)
     if not isinstance(n_steps, int) or n_steps < 0:
         raise ValueError(f"The number of training steps is {n_steps!r}. {REMEDY}")
     pairs = [tuple(pair) for pair in state["_moments"]]
-    shapes = [tuple(weight.shape) for weight in weights_of(model)[0]]
+    shapes = [tuple(weight.shape) for weight in network.variables().trained]
     for pair, shape in itertools.zip_longest(pairs, shapes):
-        mean, square = (None, None) if pair is None else _arrays(pair, "moments")
-        _check_fit("moment", mean, shape, dtype)
-        _check_fit("moment", square, shape, dtype)
-    return TrainingState.of(pairs, n_steps)
-
-
-def _checked_architecture(architecture: Any) -> Architecture:
-    """Return the arguments of ``build_cnn``, if that is what they are."""
-    try:
-        given = dict(architecture)
-        height, width, channels = given["image_shape"]
-        sizes = [height, width, channels, given["n_classes"]]
-        check_sizes(given["filters"], given["kernel_size"], given["dense_units"])
-        ensemble_size = given.get("ensemble_size", 1)
-        right = (
-            set(given) <= _ARGUMENTS
-            and all(type(size) is int and size > 0 for size in sizes)
-            and type(given["batch_norm"]) is bool
-            and type(given.get("compact", False)) is bool
-            and type(ensemble_size) is int
-            and ensemble_size > 0
-            and 0.0 <= given["dropout"] < 1.0
-            and given.get("dtype", "float32") in ("float32", "float64")
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"The sizes of the network are not readable: {error!r}. {REMEDY}"
-        ) from None
-    if not right:
-        raise ValueError(f"The sizes of the network are out of range: {given!r:.500}. {REMEDY}")
-    return freeze(given)
-
-
-_ARGUMENTS = {
-    "image_shape", "n_classes", "filters", "kernel_size", "dense_units", "dropout", "batch_norm",
-    "compact", "ensemble_size", "dtype",
-}  # fmt: skip
+        moments = (None, None) if pair is None else _arrays(pair, "moments")
+        for moment in moments:
+            _check_fit("moment", moment, shape, network.config.dtype)
+    return TrainingState.from_arrays(pairs, n_steps)
 
 
 def _arrays(values: Any, name: str) -> list[NDArray[Any]]:
-    """Return a list of arrays of numbers, if that is what they are."""
+    """Return a list of numeric arrays; refuse anything else."""
     arrays: list[Any] = list(values) if isinstance(values, Sequence) else [None]
     if not all(isinstance(array, np.ndarray) and array.dtype.kind in "fiu" for array in arrays):
         raise ValueError(f"The {name} of the network are no list of arrays of numbers. {REMEDY}")
@@ -211,12 +179,18 @@ def _arrays(values: Any, name: str) -> list[NDArray[Any]]:
 def _check_fit(
     name: str, found: NDArray[Any] | None, shape: tuple[int, ...] | None, dtype: str | None
 ) -> None:
-    """Refuse an array of another shape or dtype than the network's, or none, or one too many."""
-    if found is None or shape is None or found.shape != shape:
-        came = "there is none" if found is None else f"the state has shape {found.shape}"
-        wanted = "there is no place for one more" if shape is None else f"shape {shape} is due"
+    """Refuse an array that is missing, surplus, or of another shape or dtype than the network's."""
+    if shape is None:
+        assert found is not None
         raise ValueError(
-            f"A {name} does not fit the network of the sizes given: {wanted}, {came}. {REMEDY}"
+            f"Unexpected extra {name} of shape {found.shape}: the state has more than the network "
+            f"of the sizes given. {REMEDY}"
+        )
+    if found is None or found.shape != shape:
+        actual = "there is none" if found is None else f"the state has shape {found.shape}"
+        raise ValueError(
+            f"A {name} does not fit the network of the sizes given: shape {shape} is due, "
+            f"{actual}. {REMEDY}"
         )
     if dtype is not None and (found.dtype != dtype or not np.isfinite(found).all()):
         raise ValueError(f"A {name} is not finite or not of dtype {dtype}. {REMEDY}")

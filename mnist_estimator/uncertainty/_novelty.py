@@ -278,7 +278,7 @@ def network_features(classifier: Any, X: Any) -> NDArray[np.float32]:
     inner = passes_on_to(classifier)
     if inner is not None:
         return network_features(inner, X)
-    from ..network._architecture import members_of
+    from ..network._build import members_of
     from ..utils._quiet_tensorflow import keras
     from ..utils._tensorflow_process import check_process
     from ..utils._validation import check_images

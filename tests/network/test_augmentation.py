@@ -1,4 +1,4 @@
-"""Random changes of images in training."""
+"""Augmentation of images in training."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.ndimage import grey_dilation, grey_erosion
 
 from mnist_estimator import CNNClassifier
-from mnist_estimator.network._augmentation import dilate, harder, random_thickness
+from mnist_estimator.network._augmentation import (
+    adversarial_perturbation,
+    dilate,
+    random_affine,
+    random_thickness,
+)
 
 SEED = tf.constant([1, 2])
 
@@ -81,15 +86,16 @@ def test__fit__thickness__tells_thin_lines_by_place_after_thick_ones():
     assert losses[1.0] < losses[0.0]
 
 
-def all_right(n):
-    return tf.ones(n, tf.bool)
+def perturbed(images, gradient, correct, amount=1.0):
+    tensors = map(tf.constant, (images, gradient, correct))
+    return adversarial_perturbation(*tensors, SEED, amount).numpy()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test__harder__goes_up_the_gradient_by_shares_of_the_contrast(dtype):
+def test__adversarial_perturbation__goes_up_the_gradient_by_shares_of_the_contrast(dtype):
     images = 3.0 + 5.0 * made(300, dtype=dtype)
     gradient = 1e-6 * np.random.default_rng(1).normal(size=images.shape).astype(dtype)
-    after = harder(tf.constant(images), tf.constant(gradient), all_right(300), SEED, 0.5).numpy()
+    after = perturbed(images, gradient, np.ones(300, bool), 0.5)
     assert (after.shape, after.dtype) == (images.shape, images.dtype)
     change = after - images
     length = np.sqrt((change**2).mean(axis=(1, 2, 3)))
@@ -101,17 +107,17 @@ def test__harder__goes_up_the_gradient_by_shares_of_the_contrast(dtype):
     assert np.mean(amounts) == pytest.approx(0.25, abs=0.03)
 
 
-def test__harder__leaves_images_without_gradient_or_contrast():
+def test__adversarial_perturbation__leaves_images_without_gradient_or_contrast():
     images, zeros = made(3), np.zeros((3, 5, 7, 2), np.float32)
-    right = all_right(3)
-    assert_array_equal(harder(tf.constant(images), tf.constant(zeros), right, SEED, 1.0), images)
-    assert_array_equal(harder(tf.constant(zeros), tf.constant(images), right, SEED, 1.0), zeros)
+    correct = np.ones(3, bool)
+    assert_array_equal(perturbed(images, zeros, correct), images)
+    assert_array_equal(perturbed(zeros, images, correct), zeros)
 
 
-def test__harder__leaves_images_that_are_misread():
-    images, gradient = tf.constant(made(4)), tf.constant(made(4) - 0.5)
-    after = harder(images, gradient, tf.constant([True, False, True, False]), SEED, 1.0)
-    same = np.all(after.numpy() == images.numpy(), axis=(1, 2, 3))
+def test__adversarial_perturbation__leaves_misclassified_images():
+    images = made(4)
+    after = perturbed(images, images - 0.5, np.array([True, False, True, False]))
+    same = np.all(after == images, axis=(1, 2, 3))
     assert_array_equal(same, [False, True, False, True])
 
 
@@ -132,7 +138,44 @@ def test__fit__adversarial__withstands_what_is_made_to_mislead():
             tape.watch(images)
             loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, clf.model_(images))
         slope = tape.gradient(loss, images)
-        misleading = harder(images, slope, all_right(200), SEED, 1.0)
-        proba = clf.predict_proba(misleading.numpy())
+        misleading = perturbed(images, slope, np.ones(200, bool))
+        proba = clf.predict_proba(misleading)
         losses[adversarial] = -np.log(proba[np.arange(200), y[400:]]).mean()
     assert losses[0.5] < 0.9 * losses[0.0]
+
+
+def test_augmentation_of_nothing_changes_nothing():
+    images = np.random.default_rng(0).uniform(size=(4, 9, 8, 2)).astype(np.float32)
+    assert_allclose(random_affine(images, tf.constant([1, 2])), images, atol=1e-5)
+
+
+def test_augmentation_repeats_with_its_seed():
+    images = np.random.default_rng(0).uniform(size=(4, 9, 8, 2)).astype(np.float32)
+    one, same, other = (
+        random_affine(images, tf.constant(seed), rotation=20.0, shift=0.1).numpy()
+        for seed in ([1, 2], [1, 2], [1, 3])
+    )
+    assert_array_equal(one, same)
+    assert np.abs(one - other).max() > 0.1
+
+
+def test_augmentation_shifts_by_the_share_given():
+    """The centre of a dot moves by no more than the shift allows, and for some images nearly so."""
+    images = np.zeros((500, 21, 21, 1), dtype=np.float32)
+    images[:, 10, 10] = 1
+    moved = random_affine(images, tf.constant([0, 0]), shift=0.1).numpy()[..., 0]
+    mass = moved.sum(axis=(1, 2))
+    rows = (moved.sum(axis=2) * np.arange(21)).sum(axis=1) / mass - 10
+    assert np.abs(rows).max() <= 2.1 + 1e-3
+    assert np.abs(rows).max() > 1.9
+    assert abs(rows.mean()) < 0.2
+
+
+def test_augmentation_rotates_about_the_centre():
+    """A bar turned by up to 90° keeps its centre of mass."""
+    images = np.zeros((200, 21, 21, 1), dtype=np.float32)
+    images[:, 10, 6:15] = 1
+    turned = random_affine(images, tf.constant([0, 0]), rotation=90.0).numpy()[..., 0]
+    for axis in (1, 2):
+        places = (turned.sum(axis=axis) * np.arange(21)).sum(axis=1) / turned.sum(axis=(1, 2))
+        assert_allclose(places, 10, atol=0.1)

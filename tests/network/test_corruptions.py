@@ -1,4 +1,4 @@
-"""Random disturbances: which images they take, and what they do to them."""
+"""Random corruption: which images are corrupted, and how."""
 
 import numpy as np
 import pytest
@@ -8,10 +8,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from mnist_estimator import CNNClassifier, load_mnist
 from mnist_estimator.network import _corruptions
 from mnist_estimator.network._augmentation import AUGMENTATIONS, resolve_augmentation
-from mnist_estimator.network._corruptions import DISTURBANCES, random_disturbance
+from mnist_estimator.network._corruptions import CORRUPTIONS, random_corruption
 
 SEED = tf.constant([1, 2])
-by_name = pytest.mark.parametrize("disturb", DISTURBANCES, ids=lambda one: one.__name__)
+by_name = pytest.mark.parametrize("corrupt", CORRUPTIONS, ids=lambda one: one.__name__)
 
 
 @pytest.fixture(scope="module")
@@ -25,24 +25,24 @@ def changed(before, after):
     return np.abs(after - before).max(axis=(1, 2, 3)) > 1e-3
 
 
-def test__disturbance__share__is_that_of_the_images(images):
-    disturbed = changed(images, random_disturbance(images, SEED, 0.3).numpy())
-    assert 0.22 < disturbed.mean() < 0.38
-    assert disturbed[:200].any()
-    assert disturbed[200:].any()
-    assert changed(images, random_disturbance(images, SEED, 1.0).numpy()).mean() > 0.98
-    assert not changed(images, random_disturbance(images, SEED, 0.0).numpy()).any()
+def test__corruption__share__is_that_of_the_images(images):
+    corrupted = changed(images, random_corruption(images, SEED, 0.3).numpy())
+    assert 0.22 < corrupted.mean() < 0.38
+    assert corrupted[:200].any()
+    assert corrupted[200:].any()
+    assert changed(images, random_corruption(images, SEED, 1.0).numpy()).mean() > 0.98
+    assert not changed(images, random_corruption(images, SEED, 0.0).numpy()).any()
 
 
-def test__disturbance__the_others__stay_in_their_places_to_the_bit(images):
-    after = random_disturbance(images, SEED, 0.5).numpy()
+def test__corruption__the_others__stay_in_their_places_to_the_bit(images):
+    after = random_corruption(images, SEED, 0.5).numpy()
     same = ~changed(images, after)
     assert_array_equal(after[same], images[same])
 
 
-def test__disturbance__seed__decides(images):
+def test__corruption__seed__decides(images):
     one, same, other, step = (
-        random_disturbance(images, tf.constant(seed), 0.5).numpy()
+        random_corruption(images, tf.constant(seed), 0.5).numpy()
         for seed in ([1, 2], [1, 2], [2, 2], [1, -3])
     )
     assert_array_equal(one, same)
@@ -50,38 +50,38 @@ def test__disturbance__seed__decides(images):
     assert np.abs(one - step).max() > 0.5
 
 
-def test__disturbance__any_range__is_kept(images):
-    """Images on another scale are disturbed alike."""
-    plain = random_disturbance(images, SEED, 1.0).numpy()
-    scaled = random_disturbance(images * 30 - 10, SEED, 1.0).numpy()
+def test__corruption__any_range__is_kept(images):
+    """Images on another scale are corrupted alike."""
+    plain = random_corruption(images, SEED, 1.0).numpy()
+    scaled = random_corruption(images * 30 - 10, SEED, 1.0).numpy()
     assert (scaled.min(), scaled.max()) == (-10, 20)
     assert_allclose((scaled + 10) / 30, plain, atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28, 1), (7, 9, 8, 2), (5, 8, 33, 3)])
-def test__disturbance__any_shape_and_dtype__is_kept(shape):
+def test__corruption__any_shape_and_dtype__is_kept(shape):
     pixels = np.random.default_rng(0).uniform(size=shape)
-    after = random_disturbance(tf.constant(pixels), SEED, 1.0)
+    after = random_corruption(tf.constant(pixels), SEED, 1.0)
     assert (after.shape, after.dtype) == (shape, tf.float64)
 
 
-def test__disturbance__images_without_contrast__are_finite():
-    after = random_disturbance(tf.zeros((50, 12, 12, 1)), SEED, 1.0).numpy()
+def test__corruption__images_without_contrast__are_finite():
+    after = random_corruption(tf.zeros((50, 12, 12, 1)), SEED, 1.0).numpy()
     assert_array_equal(after, 0)
 
 
 @by_name
-def test__each__changes_images_and_takes_none(images, disturb):
-    assert changed(images, np.clip(disturb(tf.constant(images), SEED), 0, 1)).mean() > 0.95
-    assert disturb(tf.constant(images[:0]), SEED).shape == (0, 28, 28, 1)
+def test__each__changes_images_and_takes_none(images, corrupt):
+    assert changed(images, np.clip(corrupt(tf.constant(images), SEED), 0, 1)).mean() > 0.95
+    assert corrupt(tf.constant(images[:0]), SEED).shape == (0, 28, 28, 1)
 
 
 @by_name
-def test__each__leaves_digits_there(images, disturb):
+def test__each__leaves_digits_there(images, corrupt):
     """What was ink differs from what was not, in nearly every image."""
-    after = np.clip(disturb(tf.constant(images), SEED), 0, 1)[..., 0]
+    after = np.clip(corrupt(tf.constant(images), SEED), 0, 1)[..., 0]
     ink = images[..., 0] > 0.5
-    if disturb is _corruptions.distortion:
+    if corrupt is _corruptions.distortion:
         assert (after.max(axis=(1, 2)) > 0.5).mean() > 0.99
         return
     near = np.array(
@@ -127,7 +127,7 @@ def test__outline__of_a_block__is_its_edge():
     assert 0.1 < (outside & inside).mean() < 0.5
 
 
-def test__augmentation__robust__is_affine_and_disturbs():
+def test__augmentation__robust__is_affine_and_corrupts():
     robust = resolve_augmentation("robust")
     assert 0 < robust.pop("disturbed") < 1
     assert robust == AUGMENTATIONS["affine"] | {"thickness": 0.0, "adversarial": 0.0}
@@ -137,8 +137,8 @@ def test__augmentation__robust__is_affine_and_disturbs():
         resolve_augmentation({"disturbed": 1.5})
 
 
-def test__fit__disturbed__reads_negatives_that_plain_training_does_not():
-    """The images that a step sees are disturbed: nothing else shows it negatives."""
+def test__fit__corrupted__classifies_negatives_that_plain_training_does_not():
+    """The images of a step are corrupted: no other augmentation inverts them."""
     X, y = load_mnist("train", return_X_y=True)
     X, y = X[:1500].astype(np.float32) / 255, y[:1500]
     scores = []

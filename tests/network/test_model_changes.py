@@ -11,16 +11,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
 
 from mnist_estimator import load, save, to_onnx
-from mnist_estimator.network._architecture import build_cnn
-from mnist_estimator.network._functions import (
-    StepOptions,
-    freeze,
-    step_function,
-    weights_of,
-    zero_moments,
-)
+from mnist_estimator.network._architecture import NetworkConfig
+from mnist_estimator.network._build import build
+from mnist_estimator.network._functions import StepInputs, StepOptions, step_function, variables_of
 from mnist_estimator.network._model_changes import frozen_names, frozen_parts
-from mnist_estimator.network._optimizers import Optimizer
+from mnist_estimator.network._optimizers import Optimizer, zero_moments
 from mnist_estimator.training._checkpoint import Checkpoint
 
 
@@ -138,7 +133,7 @@ def test_members_keep_what_is_frozen_in_them(quick, digits):
 @pytest.mark.parametrize("names", ["norm1_1", ["norm9_9"], [1], 3])
 def test_names_of_frozen_layers_that_are_none_are_refused(fitted, names):
     state = fitted.__getstate__() | {"_frozen": names}
-    with pytest.raises(ValueError, match="The frozen layers are no list of names of the network's"):
+    with pytest.raises(ValueError, match="The frozen layers must be names of the network's layers"):
         copy.copy(fitted).__setstate__(state)
 
 
@@ -168,25 +163,25 @@ def test_a_fit_cut_off_goes_on_with_its_layers_frozen(quick, digits, tmp_path, m
 
 def test_a_step_with_frozen_layers_is_that_of_keras():
     """With the same layers frozen; Keras's batch normalization then infers, too."""
-    sizes = {"image_shape": (8, 8, 1), "n_classes": 3, "filters": (4, 6), "dropout": 0.0,
-             "compact": True}  # fmt: skip
+    config = NetworkConfig((8, 8, 1), 3, filters=(4, 6), dropout=0.0, compact=True)
     generator = np.random.default_rng(0)
     images = generator.normal(size=(16, 8, 8, 1)).astype(np.float32)
     targets = np.eye(3, dtype=np.float32)[generator.integers(0, 3, 16)]
-    ours, theirs = build_cnn(**sizes), build_cnn(**sizes)
+    ours, theirs = build(config), build(config)
     for model in (ours, theirs):
         for name in ("norm1_1", "norm2_1", "conv2_1"):
             model.get_layer(name).trainable = False
     frozen = frozen_parts(ours)
     adam = Optimizer("adam", 0.9, 0.99, rescale=False)
     options = StepOptions(False, adam, None, frozen.weights, frozen.statistics)
-    step, moments = step_function(freeze(sizes), options), zero_moments(ours)
+    step, moments = step_function(config, options), zero_moments(variables_of(ours).trained)
     optimizer = keras.optimizers.Adam(0.01, beta_1=0.9, beta_2=0.99)
     for number in (1, 2, 3):
-        step(
-            *weights_of(ours), moments, tf.constant(images), tf.constant(targets), tf.ones(16),
-            tf.constant(number), tf.constant(0), tf.constant(0.01), *tf.zeros(2),
+        inputs = StepInputs(
+            tf.constant(images), tf.constant(targets), tf.ones(16), tf.constant(number),
+            tf.constant(0), tf.constant(0.01), *tf.zeros(2),
         )  # fmt: skip
+        step(variables_of(ours), moments, inputs)
         with tf.GradientTape() as tape:
             logits = theirs(images, training=True)
             losses = keras.losses.categorical_crossentropy(targets, logits, from_logits=True)

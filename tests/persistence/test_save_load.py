@@ -912,7 +912,10 @@ BAD = {
     "no sizes": (with_state(_architecture=None), "sizes of the network are not readable"),
     "weights that are none": (with_state(_weights=lambda w: ["a"] * len(w)), "no list of arrays"),
     "a weight missing": (with_state(_weights=lambda w: w[:-1]), "there is none"),
-    "a weight too many": (with_state(_weights=lambda w: [*w, w[0]]), "no place for one more"),
+    "a weight too many": (
+        with_state(_weights=lambda w: [*w, w[0]]),
+        "extra weight of shape",
+    ),
     "a weight of another shape": (
         with_state(_weights=weight(lambda w: w[..., :1].copy())),
         r"A weight does not fit .* shape \(3, 3, 1, 8\) is due, the state has shape \(3, 3, 1, 1\)",

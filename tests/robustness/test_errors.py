@@ -431,7 +431,7 @@ def test_images_that_float32_cannot_compute_with(pipe, dtype, sign):
 def test_answers_that_are_not_finite_are_told(pipe):
     broken = clone(pipe[-1]).fit(X / 255, Y)
     broken.model_.get_layer("logits").bias.assign([0.0, np.inf, 0.0, 0.0])
-    with pytest.raises(FloatingPointError, match="The network's answers are not finite: these"):
+    with pytest.raises(FloatingPointError, match="The logits are not finite: these"):
         broken.predict(X / 255)
     remedy = "Scale them as X was, or fit with a lower learning_rate"
     with pytest.raises(FloatingPointError, match=remedy):

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from mnist_estimator.network._architecture import build_cnn
-from mnist_estimator.network._functions import freeze
-from mnist_estimator.network._inference import predict_logits
+from mnist_estimator.network._architecture import NetworkConfig
+from mnist_estimator.network._build import build
+from mnist_estimator.network._network import Network
 from mnist_estimator.network._numpy_network import NumpyNetwork
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
@@ -243,24 +243,20 @@ SIZES = {
 @pytest.mark.parametrize("shape", [(28, 28, 1), (17, 20, 3), (8, 8, 1), (1, 50, 1), (1, 1, 2)])
 @pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
 def test_numpy_computes_what_tensorflow_computes(sizes, shape):
-    sizes = {"dense_units": (), "batch_norm": True, "dtype": "float32"} | sizes
-    architecture = freeze({"image_shape": shape, "n_classes": 4, "dropout": 0.3} | sizes)
-    model = build_cnn(**dict(architecture), seed=0)
+    network = Network.build(NetworkConfig(shape, 4, **sizes))
     generator = np.random.default_rng(0)
-    for variable in model.variables:
+    for variable in network.model.variables:
         if variable.dtype.startswith("float"):  # positive, as variances are
             variable.assign(variable + generator.uniform(0.1, 1.0, variable.shape))
     images = generator.random((20, *shape), dtype=np.float32)
-    weights = [v.numpy() for v in model.variables if v.dtype.startswith("float")]
-    logits = NumpyNetwork(architecture, weights)(images)
-    expected = predict_logits(model, architecture, images)
+    logits = NumpyNetwork(network.config, network.float_weights()).logits(images)
+    expected = network.logits(images)
     assert logits.dtype == expected.dtype
     assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_numpy_refuses_a_network_of_other_sizes():
-    sizes = {"image_shape": (8, 8, 1), "n_classes": 3, "filters": (4,), "kernel_size": 3}
-    architecture = freeze(sizes | {"dense_units": (), "dropout": 0.0, "batch_norm": True})
-    weights = [v.numpy() for v in build_cnn(**dict(architecture)).variables]
+    config = NetworkConfig((8, 8, 1), 3, filters=(4,), kernel_size=3, dropout=0.0)
+    weights = [v.numpy() for v in build(config).variables]
     with pytest.raises(ValueError, match="not the one that the parameters describe"):
-        NumpyNetwork(architecture, weights[:-1])
+        NumpyNetwork(config, weights[:-1])

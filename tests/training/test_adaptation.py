@@ -17,8 +17,9 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
 from mnist_estimator import load, load_mnist, make_pipeline, save
-from mnist_estimator.network._architecture import batch_norms_of, build_cnn
-from mnist_estimator.network._functions import freeze
+from mnist_estimator.network._architecture import NetworkConfig
+from mnist_estimator.network._build import batch_norms_of
+from mnist_estimator.network._network import Network
 from mnist_estimator.training._adaptation import is_adaptation, rate_share
 from mnist_estimator.training._data import Images
 
@@ -38,25 +39,27 @@ def test_the_rate_of_a_network_that_knows_nothing_depends_on_the_batch(
     n_classes, n_images, batch_size
 ):
     """With logits that are all 0 the loss is the logarithm of the number of classes."""
-    sizes = {"image_shape": (8, 8, 1), "n_classes": n_classes, "filters": (4,), "compact": True}
-    model = build_cnn(**sizes)
+    network = Network.build(NetworkConfig((8, 8, 1), n_classes, filters=(4,), compact=True))
+    model = network.model
     model.get_layer("logits").set_weights([np.zeros(w.shape) for w in model.layers[-1].weights])
     generator = np.random.default_rng(0)
     labels = generator.integers(0, n_classes, n_images)
-    images = Images.all(generator.normal(size=(n_images, 8, 8, 1)), labels, np.ones(n_images))
-    found = rate_share(model, freeze(sizes), images, batch_size)
+    images = Images.from_arrays(
+        generator.normal(size=(n_images, 8, 8, 1)), labels, np.ones(n_images)
+    )
+    found = rate_share(network, images, batch_size)
     n_a_step = n_images / -(-n_images // batch_size)
     assert_allclose(found, n_a_step / (n_a_step + 128), rtol=1e-6)
 
 
 def test_the_rate_is_in_proportion_to_the_weighted_loss():
-    sizes = {"image_shape": (8, 8, 1), "n_classes": 2, "filters": (4,), "compact": True}
-    model = build_cnn(**sizes)
+    network = Network.build(NetworkConfig((8, 8, 1), 2, filters=(4,), compact=True))
+    model = network.model
     kernel = model.get_layer("logits").weights[0]
     model.get_layer("logits").set_weights([np.zeros(kernel.shape), np.array([0.0, 1.0])])
-    images = Images.all(np.zeros((2, 8, 8, 1)), np.array([0, 1]), np.array([0.5, 1.5]))
+    images = Images.from_arrays(np.zeros((2, 8, 8, 1)), np.array([0, 1]), np.array([0.5, 1.5]))
     loss = (0.5 * (1 + math.log1p(math.exp(-1))) + 1.5 * math.log1p(math.exp(-1))) / 2
-    found = rate_share(model, freeze(sizes), images, 8)
+    found = rate_share(network, images, 8)
     assert_allclose(found, loss / math.log(2) * 2 / 130, rtol=1e-6)
 
 

@@ -11,7 +11,6 @@ from packaging.version import Version
 
 import mnist_estimator
 from mnist_estimator import CNNClassifier
-from mnist_estimator.network._architecture import build_cnn, weight_shapes
 
 NEWER = f"{Version(mnist_estimator.__version__).major + 1}.0"
 
@@ -81,29 +80,6 @@ def test_what_goes_on_after_a_fit_starts_anew_in_the_copy_and_in_the_original(sm
     for estimator in (original, copied):
         estimator.set_params(warm_start=True).fit(X, y)
     assert_array_equal(copied.predict_proba(X), original.predict_proba(X))
-
-
-@pytest.mark.parametrize("compact", [True, False])
-@pytest.mark.parametrize("batch_norm", [True, False])
-@pytest.mark.parametrize("dense_units", [(), (6, 5)])
-@pytest.mark.parametrize("kernel_size", [3, (5, 3), 17])
-@pytest.mark.parametrize("filters", [(4,), (4, (8, 8)), ((3, 3), 5, 6, 7, 8)])
-@pytest.mark.parametrize("image_shape", [(28, 28, 1), (17, 40, 3), (1, 50, 1), (3, 2, 2)])
-def test_shapes_foretold_are_those_of_the_network(
-    image_shape, filters, kernel_size, dense_units, batch_norm, compact
-):
-    sizes = {
-        "filters": filters,
-        "kernel_size": kernel_size,
-        "dense_units": dense_units,
-        "batch_norm": batch_norm,
-        "compact": compact,
-    }
-    for ensemble_size in (1, 3):
-        sizes["ensemble_size"] = ensemble_size
-        built = build_cnn(image_shape, 3, **sizes)
-        shapes = [tuple(weight.shape) for weight in built.weights]
-        assert list(weight_shapes(image_shape, 3, **sizes)) == shapes
 
 
 @pytest.mark.parametrize("size", [0, -1, 2.0, "2", True, None, 10**9])
