@@ -78,24 +78,23 @@ from .utils._wording import shown, suggest_names
 class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifier):
     """Convolutional network classifier.
 
-    Stages of convolutions, each ended by max pooling, then dropout and dense
-    layers, trained with Muon and Adam on the cross-entropy. Part of the training data is
-    held out, class by class; training ends early when the loss on it no longer
-    falls, and the weights of the best epoch are kept.
+    Stages of convolutions, each followed by max pooling, then dropout and dense layers, trained
+    with Muon and Adam on the cross-entropy. A stratified part of the training data is held out;
+    training stops early when the loss on it no longer falls, and the weights of the best epoch
+    are kept.
 
     Parameters
     ----------
     image_shape : None, (height, width) or (height, width, channels), default=None
-        Shape of one image, for X given as flat rows that are not square grey
-        images. None takes it from X.
+        Shape of one image; needed for flat rows that are not square grey images. None takes it
+        from X.
     filters : sequence of int or of sequences of int, default=(16, (48, 48), 96)
-        One entry a stage: the number of filters of its convolution, or of each of
-        several convolutions. Pooling halves the image after each stage, until it has less than
-        6 pixels a side (in images under 16 pixels: until it has one); later stages go on at
-        that size.
+        One entry per stage: the number of filters of its convolution, or of each of several
+        convolutions. Pooling halves the feature maps after each stage until they have fewer than
+        6 pixels a side (1 pixel for images under 16 pixels); later stages keep that size.
     kernel_size : int or sequence of int, default=(5, 3)
-        Side of the convolutions' kernels in pixels; for all stages, or stage by
-        stage, the last number for all that follow. At most what a stage gets of an image, or 7.
+        Side of the kernels, in pixels; for all stages, or stage by stage, the last number for
+        all that follow. At most the size of the stage's feature maps, or 7.
     dense_units : sequence of int, default=()
         Units of the hidden dense layers.
     dropout : float in [0, 1), default=0.3
@@ -103,24 +102,23 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     batch_norm : bool, default=True
         Whether convolutions are followed by batch normalization.
     ensemble_size : int, default=1
-        Number of such networks, trained side by side on the same batches, each from initial
-        weights of its own; their logits are averaged (deep ensembles; B. Lakshminarayanan,
-        A. Pritzel, C. Blundell, 2017). Fits and predictions take as many times as long.
+        Number of networks, trained on the same batches from different initial weights; their
+        logits are averaged (deep ensembles; B. Lakshminarayanan, A. Pritzel, C. Blundell, 2017).
+        The time of fits and predictions is multiplied by it.
     epochs : int, default=22
         Largest number of epochs. The first takes all training images, later ones
         ``hard_fraction`` of them.
     batch_size : int or "auto", default="auto"
-        Images a training step. "auto": 512, less for fewer than 16,384 images.
+        Images per training step. "auto": 512, less for fewer than 16,384 images.
     learning_rate : float, default=0.01
         Largest learning rate of Adam; that of Muon is ten times as high.
     schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
-        Course of the learning rate: rising over the first quarter of the steps
-        and falling to zero; only falling; neither.
+        Course of the learning rate: rising over the first quarter of the steps, then falling
+        to zero; only falling; constant.
     optimizer : {"muon", "adam"}, default="muon"
-        "muon": kernels of convolutions move along the nearest orthogonal matrix to their
-        running gradient (K. Jordan and others, "Muon", 2024), so that all directions learn at
-        one speed; the other weights are Adam's. In few epochs it learns more. "adam": all
-        weights are.
+        "muon": kernels of convolutions are updated by the orthogonalized running sum of their
+        gradients (K. Jordan and others, "Muon", 2024), other weights by Adam. It learns more in
+        few epochs. "adam": all weights are updated by Adam.
     beta_1 : float in [0, 1), default=0.9
         Decay rate of Adam's first moment, the running mean of the gradients.
     beta_2 : float in [0, 1), default=0.99
@@ -128,76 +126,77 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     label_smoothing : float in [0, 1), default=0.0
         Share of the target spread evenly over the classes.
     hard_fraction : float in (0, 1], default=0.25
-        Share of the images that an epoch after the first takes, but 4,096 at the
-        least: drawn at random, with chances in proportion to their losses when last
-        seen. So steps go where they teach most. Images whose loss stays high count as
-        mislabelled, and are drawn like easy ones. 1: every epoch takes all; where labels
-        are uncertain, that gives better probabilities.
+        Share of the images, but at least 4,096, that an epoch after the first takes: drawn at
+        random, with probabilities in proportion to the running mean of their losses (importance
+        sampling). Images with persistently high loss are treated as mislabelled and
+        down-weighted. 1: every epoch takes all images; use it for better-calibrated
+        probabilities when labels are noisy.
     augmentation : "affine", "robust", dict or None, default="robust"
-        "affine": random rotation, zoom, shear and shift of the images in training; a dict
-        gives the amounts, as ``{"rotation": 15.0, "zoom": 0.15, "shear": 0.15,
-        "shift": 0.08}``: degrees up to 180, share of the size below 1, pixels a pixel up to 1,
-        share of the side up to 0.5; ``"thickness": 1.0`` makes strokes up to a pixel thicker or
-        thinner on each side; and ``"adversarial": 0.06`` changes an image by up to that many of
-        its standard deviations, the way that makes it hardest to read, unless it is misread as
-        it is, for twice the time. None for images that mean another thing when turned or
-        moved.
-        "robust" also disturbs 6 % of the images, as ``"disturbed": 0.06`` in a dict does, but
-        not in the last fifth of the steps: their light, by noise, filters, inverted patches,
-        lines, strong distortion, or by leaving the outlines alone. So the network also reads
-        images from elsewhere, which may look otherwise. Images under 8 pixels high or wide are
-        never augmented.
+        Random changes of the images in training. "affine": rotation, zoom, shear and shift.
+        "robust": these, and corruption of 6 % of the images except in the last fifth of the
+        steps, which makes the network robust to images from other sources: contrast, noise,
+        filters, inverted patches, lines, strong distortion, outlines only. None: no
+        augmentation, for images that mean another thing when turned or moved. A dict gives
+        the amounts, 0 for those left out:
+
+        - ``"rotation"``: degrees, up to 180; ``"zoom"``: share of the size, below 1;
+          ``"shear"``: pixels per pixel, up to 1; ``"shift"``: share of the side, up to 0.5.
+          "affine" is ``{"rotation": 15.0, "zoom": 0.15, "shear": 0.15, "shift": 0.08}``;
+        - ``"thickness"``: up to 1; strokes get thicker or thinner by up to so many pixels on each
+          side;
+        - ``"adversarial"``: up to 1; adversarial perturbation (fast gradient method) with a root
+          mean square of up to so many standard deviations of the image, skipped for
+          misclassified images. Doubles the training time;
+        - ``"disturbed"``: share of the images that are corrupted, as in "robust".
+
+        Images under 8 pixels high or wide are never augmented.
     test_time_shift : int or "auto", default="auto"
-        Pixels. An image whose largest probability is below 0.8 gets the mean logits over
-        itself and its shifts by so many pixels to the eight sides (at most its side;
-        edges are mirrored); from there to 0.9 the mean counts less and less. 0: each
-        image is looked at once. "auto": 1, or 0 for images under 16 pixels high or
-        wide. May be set after ``fit``.
+        Test-time augmentation: below a confidence of 0.8, logits are averaged over the image and
+        its eight shifts by this many pixels (at most its side; edges are mirrored); the weight of
+        the mean fades to 0 at 0.9. 0: no test-time augmentation. "auto": 1, or 0 for images under
+        16 pixels high or wide. May be set after ``fit``.
     precision : {"auto", "float32", "bfloat16", "float64"}, default="auto"
         Arithmetic of the training steps. "auto": bfloat16, with float32 weights,
         where the processor has instructions for it, else float32. Predictions are
         float32. "float64", in training and prediction, is slow: for comparisons to
         the last digit.
     validation_fraction : float in (0, 1), default=0.03
-        Share of the rows held out, class by class; classes of a few rows give none.
-        Unused without early stopping or with ``X_val``.
+        Share of the rows held out, stratified by class; classes of a few rows give none. Unused
+        without early stopping or with ``X_val``.
     early_stopping : bool, default=True
-        Whether to hold out validation data, and keep the weights of the best epoch:
-        the last one whose loss on them is above the lowest by no more than the
-        standard error of the difference. Training stops ``patience`` epochs after it.
-        Overconfidence is taken back before losses are compared, by one factor an epoch;
-        ``history_`` has them as they are.
+        Whether to hold out validation data and keep the weights of the best epoch: the last one
+        whose validation loss exceeds the lowest by at most one standard error of the difference.
+        Training stops ``patience`` epochs after it. Logits are temperature-scaled before losses
+        are compared; ``history_`` has the losses without scaling.
     patience : int, default=10
-        Epochs to wait for a better one. While the learning rate is high the loss
-        jumps; with many epochs of "one_cycle" give it more patience.
+        Epochs to wait for a better one. The loss is noisy while the learning rate is high, so
+        use more patience with many epochs of "one_cycle".
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, ``{label: weight}``; "balanced" makes them
-        inversely proportional to their frequencies, in which ``sample_weight``
-        counts. Multiplied with ``sample_weight``.
+        inversely proportional to their sums of ``sample_weight``. Multiplied with
+        ``sample_weight``.
     callbacks : sequence of keras.callbacks.Callback or None, default=None
-        Instances or classes. ``fit`` works with copies of them, which share what cannot be
-        copied, such as a stream or a lock. For searches and pickles, a class is better than an
-        instance that holds such. One that sets
-        ``model.optimizer.learning_rate`` sets the largest rate, which ``schedule``
-        scales; one that restores weights when training ends has the last word.
-        (scikit-learn's own callbacks go to ``set_callbacks``.)
+        Instances or classes. ``fit`` works with copies, which share what cannot be copied, such
+        as a stream or a lock; for searches and pickles, pass a class instead of such an instance.
+        Setting ``model.optimizer.learning_rate`` sets the largest rate, which ``schedule``
+        scales. Weights restored when training ends are kept. (scikit-learn's own callbacks go to
+        ``set_callbacks``.)
     checkpoint_dir : str, os.PathLike or None, default=None
-        An existing folder for this fit alone. ``fit`` writes ``checkpoint.npz`` there
-        after each epoch, and deletes it when it is done. Killed and called again with
-        the same arguments, it goes on from the last finished epoch and ends with the
-        same weights, to the bit. The checkpoint of a fit on other data, with other
-        parameters or by other versions is refused. With ``random_state=None`` the seed
-        is that of the checkpoint. Not for ``callbacks`` with a memory of their own, which
-        begin anew, and not for searches and cross-validation, whose fits would share it: those
-        take a ``CachedClassifier``.
+        An existing folder for this fit alone. ``fit`` writes ``checkpoint.npz`` there after each
+        epoch and deletes it at the end. If it is killed and called again with the same arguments,
+        it resumes after the last finished epoch and ends with the same weights, to the bit. The
+        checkpoint of a fit on other data, with other parameters or by other versions is refused.
+        With ``random_state=None`` the seed is that of the checkpoint. Not for stateful
+        ``callbacks``, which start anew, nor for searches and cross-validation, whose fits would
+        share it; use a ``CachedClassifier`` there.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the weights of the last fit. With less than half as many
-        images as then it adapts the network, at the lower rate of :meth:`partial_fit`.
+        Whether ``fit`` starts from the weights of the last fit. With fewer than half as many
+        images it adapts the network, at the lower learning rate of :meth:`partial_fit`.
     verbose : int, default=0
-        1 prints a line for each epoch and, in a terminal, shows a progress bar.
+        1 prints a line per epoch and, in a terminal, shows a progress bar.
     random_state : int, RandomState instance or None, default=None
-        Seeds the weights, the hold-out, the order of the images, dropout and
-        augmentation. An int makes fits repeat to the bit on one machine.
+        Seeds the weights, the hold-out, the order of the images, dropout and augmentation. An
+        int makes fits reproducible to the bit on one machine.
 
     Attributes
     ----------
@@ -206,21 +205,21 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     image_shape_ : tuple of int, (height, width, channels)
         Shape of one image.
     n_features_in_ : int
-        Values a sample: height × width × channels.
+        Values per sample: height × width × channels.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if X was a data frame with string names.
     model_ : keras.Model
-        The network, a ``keras.Sequential`` but for ensembles. Images in, logits out. Layers with
-        ``trainable = False`` stay as they are when training goes on; other weights may be set,
-        but a network with other layers or settings is refused.
+        The network, from images to logits; a ``keras.Sequential`` except for ensembles. Layers
+        with ``trainable = False`` stay unchanged in further training, and weights may be set;
+        a network with other layers or settings is refused.
     history_ : dict of lists of float
-        ``loss`` and ``accuracy``, over all training images, when last seen;
-        ``learning_rate``, of the last step; and, with validation data, ``val_loss`` and
-        ``val_accuracy``; one value an epoch.
+        ``loss`` and ``accuracy`` over all training images, each as of its last step;
+        ``learning_rate`` of the last step; and, with validation data, ``val_loss`` and
+        ``val_accuracy``. One value per epoch.
     n_iter_ : int
         Epochs run.
     best_epoch_ : int
-        The epoch, counted from 1, whose weights were kept.
+        The epoch, counted from 1, whose weights are kept.
 
     See Also
     --------
@@ -228,11 +227,10 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
 
     Notes
     -----
-    The class is a ``scikeras.wrappers.KerasClassifier`` whose constructor,
-    checks, training and prediction are its own. No global random generator,
-    seed or switch of Python, NumPy, Keras or TensorFlow is changed; only
-    ``random_state=None`` draws a seed from NumPy's generator, as everywhere in
-    scikit-learn.
+    The class derives from ``scikeras.wrappers.KerasClassifier`` but has its own constructor,
+    checks, training and prediction. No global generator, seed or setting of Python, NumPy, Keras
+    or TensorFlow is changed; only ``random_state=None`` draws a seed from NumPy's global
+    generator, as everywhere in scikit-learn.
 
     Examples
     --------
@@ -355,9 +353,9 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     ) -> Self:
         """Train a network on images.
 
-        Ctrl-C ends the training after the step under way; the classifier is then
-        fitted with what was learned so far, and a warning says so. A checkpoint stays
-        as it was after the last finished epoch, and the same call goes on from there.
+        Ctrl-C stops training after the current step; the classifier is then fitted with what was
+        learned so far, with a warning. A checkpoint stays as of the last finished epoch, and the
+        same call resumes from there.
 
         Parameters
         ----------
@@ -368,7 +366,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         sample_weight : array-like of shape (n,), default=None
             Weights of the images, from 0 up. None: all 1.
         X_val, y_val : array-like, default=None
-            Validation data, used instead of a part of X and y. In a pipeline, say
+            Validation data, used instead of a part of X and y. In a pipeline, pass
             ``Pipeline(..., transform_input=["X_val"])`` to have them scaled too.
 
         Returns
@@ -378,17 +376,17 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         Raises
         ------
         ValueError
-            If X is empty, holds NaN, infinity or strings, or its rows form no
-            image; if y holds one class, continuous values or another number of
-            rows; if weights are negative; if a parameter is out of range; if
-            ``checkpoint_dir`` holds the checkpoint of another fit, or a damaged one.
+            If X is empty, holds NaN, infinity or strings, or its rows are not images; if y holds
+            one class, continuous values or another number of rows; if weights are negative; if a
+            parameter is out of range; if ``checkpoint_dir`` holds the checkpoint of another fit,
+            or a damaged one.
         TypeError
-            If a parameter is of a wrong kind, or X is sparse.
+            If a parameter has a wrong type, or X is sparse.
         FloatingPointError
             If training diverges.
         OSError
-            Before training, if ``checkpoint_dir`` does not exist, cannot be written to,
-            is full, or is in use by another fit.
+            Before training, if ``checkpoint_dir`` does not exist, is not writable, is full, or is
+            in use by another fit.
         """
         self._check_parameters()
         if (X_val is None) != (y_val is None):
@@ -433,13 +431,12 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Train for one pass over a batch of images, from where training stands.
+        """Continue training for one pass over the images.
 
-        The learning rate is constant and nothing is held out. After a ``fit`` that was finished
-        the network is adapted, so that it keeps what it knows: the rate is
-        ``learning_rate`` times the loss of these images, as a share of that of a network that
-        knows nothing, and times B / (B + 128) for steps of B images; batch normalization uses
-        the running statistics of the fit.
+        The learning rate is constant and nothing is held out. After a finished ``fit`` the
+        network is adapted, so that it does not forget: the rate is ``learning_rate`` times the
+        loss of these images, relative to that of uniform probabilities, times B / (B + 128) for
+        steps of B images; batch normalization uses the running statistics of the fit.
 
         Parameters
         ----------
@@ -448,7 +445,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         y : array-like of shape (n,)
             Class labels.
         classes : array-like of shape (n_classes,), default=None
-            All class labels that will occur; needed in the first call.
+            All class labels that will occur; required in the first call.
         sample_weight : array-like of shape (n,), default=None
             Weights of the images, from 0 up. None: all 1.
 
@@ -459,9 +456,9 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         Raises
         ------
         ValueError
-            As :meth:`fit`, and if ``classes`` is missing in the first call, is
-            another than then, or y holds a label that is not among them; if all layers of
-            ``model_`` are frozen, or it has other layers than when it was built.
+            As :meth:`fit`, and if ``classes`` is missing in the first call or differs later, or y
+            holds another label; if all layers of ``model_`` are frozen, or it has other layers
+            than when it was built.
         """
         self._check_parameters()
         first = not hasattr(self, "model_")
@@ -489,7 +486,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         return self
 
     def initialize(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Build the network for images and labels without training it.
+        """Build the network without training it.
 
         Parameters
         ----------
@@ -528,7 +525,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
             If X is empty, holds NaN, infinity or strings, or its images have
             another shape than those of ``fit``.
         FloatingPointError
-            If the network's answers are not finite.
+            If a logit is not finite.
         """
         check_is_fitted(self)
         images = check_images(self, X, reset=False)
@@ -557,7 +554,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         NotFittedError, ValueError
             As :meth:`predict_proba`.
         """
-        # First the check: an unfitted classifier has no classes_ to take from.
+        # First, since it checks that the classifier is fitted and has classes_.
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
 
@@ -569,7 +566,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         X : array-like of shape (n, pixels), (n, height, width) or (n, height, width, channels)
             Images of the shape seen in ``fit``, of any numeric dtype.
         y : array-like of shape (n,)
-            True labels, in any form that ``fit`` takes.
+            True labels, in any form that ``fit`` accepts.
         sample_weight : array-like of shape (n,), default=None
             Weights of the images. None: all 1.
 
@@ -580,13 +577,13 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         Raises
         ------
         NotFittedError, ValueError
-            As :meth:`predict_proba`, and if y holds no labels of these images.
+            As :meth:`predict_proba`, and if y does not hold the labels of these images.
         """
         true, predicted = plain_labels(y), self.predict(X)
-        if sample_weight is not None:  # whose sum may be beyond float64, and their shares are not
+        if sample_weight is not None:  # scaled, as their sum may overflow
             weights = check_weights(sample_weight, predicted)
             sample_weight = weights / (weights.max() or 1.0)
-        with np.errstate(invalid="ignore"):  # it compares floats with integers, some beyond all
+        with np.errstate(invalid="ignore"):  # some floats exceed all integers
             return accuracy_score(true, predicted, sample_weight=sample_weight)
 
     def _check_parameters(self) -> None:

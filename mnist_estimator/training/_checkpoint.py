@@ -191,7 +191,7 @@ class Checkpoint:
     def resume_note(self) -> str:
         """Return how an interrupted fit is resumed, for a message."""
         return (
-            f"{str(self.path)!r} stays as of {self.n_epochs} finished epochs; the same fit resumes "
+            f"{str(self.path)!r} stays as of {self.n_epochs} finished epochs; the same fit goes on "
             "from there."
         )
 
