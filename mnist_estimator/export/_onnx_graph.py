@@ -270,7 +270,7 @@ def _add_test_time_augmentation(
     n_classes = network.config.n_classes
     loop = helper.make_graph(
         body.nodes,
-        "look_at_one_shift",
+        "add_one_shift",
         [
             _value("number", np.int64),
             _value("goes_on", np.bool_),

@@ -22,7 +22,7 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 LEAN = {"filters": (4, 8), "kernel_size": 3, "epochs": 1, "early_stopping": False}
-"""A network whose answers need not be good: with one epoch, all images are doubtful."""
+"""A network that need not be accurate: after one epoch, all images have low confidence."""
 
 
 def lean(**changed):
@@ -56,7 +56,7 @@ def mnist():
 
 @pytest.fixture(scope="module")
 def pipe(mnist):
-    """Return a pipeline to which some images are plain and some doubtful."""
+    """Return a pipeline that is confident of some images and not of others."""
     X, y = mnist
     return lean(filters=(8, 16), epochs=8, batch_size=32).fit(X[:600], y[:600])
 
@@ -136,7 +136,7 @@ class TestAnswers:
         assert labels.shape == (0,)
         assert probabilities.shape == (0, 10)
 
-    def test_of_a_network_that_looks_once_come_from_a_plain_graph(self, mnist, pipe, tmp_path):
+    def test_without_test_time_augmentation_come_from_a_plain_graph(self, mnist, pipe, tmp_path):
         X, _ = mnist
         try:
             pipe.set_params(cnn__test_time_shift=0)
