@@ -231,13 +231,13 @@ def test_open_shows_the_page_of_a_model_fitted_on_a_frame(
     assert shown == [capsys.readouterr().out.split()[2]]
 
 
-def test_models_that_read_no_such_images_are_refused(digits, quick_pipeline, tmp_path, capsys):
+def test_models_of_other_images_are_refused(digits, quick_pipeline, tmp_path, capsys):
     X, y = digits
     save(quick_pipeline(epochs=1).fit(X, y), tmp_path / "small.pipeline")
     assert main(["draw", str(tmp_path / "small.pipeline")]) == 1
     error = capsys.readouterr().err
-    assert "draw needs a model with an ImageScaler that reads grey images of 28×28" in error
-    assert "small.pipeline reads 8×8 pixels" in error
+    assert "draw needs a model with an ImageScaler for grey images of 28×28" in error
+    assert "small.pipeline takes 8×8 pixels" in error
 
 
 def test_wrong_arguments_of_draw(model, server, capsys):
