@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..preprocessing._digit_image import SIDE, as_bytes
+from ..utils._wording import counted
 from ._binarization import find_ink
 from ._open_image import open_page, page_to_grey
+from ._progress import Say, progress, say_nothing
 from ._ruled_lines import remove_ruled_lines
 from ._segmentation import Scorer, render_blob, segment_digits
 
@@ -42,7 +44,7 @@ class DetectedDigits:
         return len(self.images)
 
 
-def find_digits(image: Any, *, page: int | None = None) -> DetectedDigits:
+def find_digits(image: Any, *, page: int | None = None, verbose: bool = False) -> DetectedDigits:
     """Find the digits in a photo or scan, and bring them to MNIST's format.
 
     Uneven light, shadows, the texture of the paper and ruled lines are removed, broken
@@ -62,6 +64,9 @@ def find_digits(image: Any, *, page: int | None = None) -> DetectedDigits:
         Which picture of a file with several pages or frames, such as a TIFF, from 0.
         None: the first of a file, with a warning if there are more; of a PIL image the
         one that it is at.
+    verbose : bool, default=False
+        Whether to show progress on stderr, if that is a terminal. A page of printed text takes
+        about five seconds.
 
     Returns
     -------
@@ -97,10 +102,13 @@ def find_digits(image: Any, *, page: int | None = None) -> DetectedDigits:
     >>> digits.images.shape
     (2, 28, 28)
     """
-    return find_digits_in(open_page(image, page).pixels)
+    with progress(verbose) as say:
+        return find_digits_in(open_page(image, page).pixels, say=say)
 
 
-def find_digits_in(picture: NDArray[Any], score: Scorer | None = None) -> DetectedDigits:
+def find_digits_in(
+    picture: NDArray[Any], score: Scorer | None = None, say: Say = say_nothing
+) -> DetectedDigits:
     """Find the digits in a picture from :func:`~mnist_estimator.recognition._open_image.open_page`.
 
     Parameters
@@ -109,16 +117,22 @@ def find_digits_in(picture: NDArray[Any], score: Scorer | None = None) -> Detect
         The picture.
     score : callable, default=None
         See :func:`~mnist_estimator.recognition._segmentation.segment_digits`.
+    say : callable, default=say_nothing
+        Shows what is being done.
 
     Returns
     -------
     DetectedDigits
     """
+    say("Separating ink from paper")
     ink = find_ink(page_to_grey(picture))
+    say("Removing ruled lines")
     ink.mask, removed = remove_ruled_lines(ink.mask, ink.stroke)
     ink.amount[removed] = 0.0
+    say("Finding the digits")
     lines = segment_digits(ink, score)
     found = [(blob, row) for row, line in enumerate(lines) for blob in line]
+    say(f"Cutting out {counted(len(found), 'digit')}")
     boxes = [(blob.top, blob.left, blob.bottom, blob.right) for blob, _ in found]
     images = [as_bytes(render_blob(blob, ink)) for blob, _ in found]
     return DetectedDigits(

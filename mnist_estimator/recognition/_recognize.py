@@ -14,8 +14,10 @@ from ..preprocessing._digit_image import SIDE, as_bytes
 from ..utils._fitted import fitted_parts
 from ..utils._palette import BLUE, VERMILION
 from ..utils._predictions import find_rejecting, predict
-from ._find_digits import find_digits_in
-from ._open_image import open_page
+from ..utils._wording import counted
+from ._find_digits import DetectedDigits, find_digits_in
+from ._open_image import Page, open_page
+from ._progress import progress
 from ._segmentation import Scorer
 
 if TYPE_CHECKING:
@@ -165,7 +167,9 @@ class Recognition:
         return self
 
 
-def recognize(estimator: Any, image: Any, *, page: int | None = None) -> Recognition:
+def recognize(
+    estimator: Any, image: Any, *, page: int | None = None, verbose: bool = False
+) -> Recognition:
     """Find and classify the digits in a photo or scan.
 
     Parameters
@@ -181,6 +185,8 @@ def recognize(estimator: Any, image: Any, *, page: int | None = None) -> Recogni
         Which picture of a file with several pages or frames, such as a TIFF, from 0.
         None: the first of a file, with a warning if there are more; of a PIL image the
         one that it is at. ``n_pages`` of the result tells how many there are.
+    verbose : bool, default=False
+        Whether to show progress on stderr, if that is a terminal.
 
     Returns
     -------
@@ -218,8 +224,15 @@ def recognize(estimator: Any, image: Any, *, page: int | None = None) -> Recogni
     """
     check_is_fitted(estimator)
     _check_size(estimator)
-    opened = open_page(image, page)
-    found = find_digits_in(opened.pixels, _scorer(estimator))
+    with progress(verbose) as say:
+        opened = open_page(image, page)
+        found = find_digits_in(opened.pixels, _scorer(estimator), say)
+        say(f"Classifying {counted(len(found), 'digit')}")
+        return _classified(estimator, opened, found)
+
+
+def _classified(estimator: Any, opened: Page, found: DetectedDigits) -> Recognition:
+    """Classify the digits that were found."""
     if not len(found):
         classes = np.asarray(getattr(estimator, "classes_", np.arange(10)))
         labels, probabilities = classes[:0], None

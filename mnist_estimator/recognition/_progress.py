@@ -1,0 +1,35 @@
+"""Progress on the terminal while a page is searched for digits."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+
+Say = Callable[[str], None]
+"""Shows what is being done."""
+
+
+def say_nothing(text: str) -> None:
+    """Show nothing."""
+
+
+@contextlib.contextmanager
+def progress(verbose: bool) -> Iterator[Say]:
+    """Show what is being done, on stderr, if that is a terminal.
+
+    Parameters
+    ----------
+    verbose : bool
+        Whether to show it.
+
+    Yields
+    ------
+    callable
+        Takes a short text, which replaces the one before. The last one is erased at the end.
+    """
+    if not (verbose and sys.stderr.isatty()):
+        yield say_nothing
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("Opening the picture") as status:
+        yield lambda text: status.update(text)
