@@ -15,11 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score
 from sklearn.utils import assert_all_finite, check_random_state, column_or_1d
-from sklearn.utils._param_validation import (
-    Interval,
-    StrOptions,
-    validate_parameter_constraints,
-)
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ._version import __version__
@@ -59,18 +54,19 @@ from .training._state import (
     restore_network,
 )
 from .utils._doc_link import DocumentationLink
+from .utils._image_shape import check_image_shape
+from .utils._input_checks import prefix_errors, unchanged_on_failure
+from .utils._labels import as_numpy_labels, check_classes, check_targets
 from .utils._scikeras_compat import MendedKerasClassifier
-from .utils._sklearn_compat import CallbackSupportMixin, with_callbacks
-from .utils._tensorflow_process import check_process, is_cut_off
-from .utils._validation import (
-    check_classes,
-    check_image_shape,
-    check_images,
-    check_targets,
-    plain_labels,
-    said_of,
-    unchanged_on_failure,
+from .utils._sklearn_compat import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+    with_callbacks,
 )
+from .utils._tensorflow_process import check_process, is_cut_off
+from .utils._validation import check_images
 from .utils._value_range import ValueRange, extend_value_range
 from .utils._wording import shown, suggest_names
 
@@ -579,7 +575,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         NotFittedError, ValueError
             As :meth:`predict_proba`, and if y does not hold the labels of these images.
         """
-        true, predicted = plain_labels(y), self.predict(X)
+        true, predicted = as_numpy_labels(y), self.predict(X)
         if sample_weight is not None:  # scaled, as their sum may overflow
             weights = check_weights(sample_weight, predicted)
             sample_weight = weights / (weights.max() or 1.0)
@@ -621,9 +617,9 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
 
     def _check_validation(self, X_val: Any, y_val: Any) -> Samples:
         """Check validation data given by the user."""
-        with said_of("X_val"):
+        with prefix_errors("X_val"):
             images = check_images(self, X_val, reset=False, name="X_val")
-        y_val = column_or_1d(plain_labels(y_val, "y_val"), warn=True)
+        y_val = column_or_1d(as_numpy_labels(y_val, "y_val"), warn=True)
         assert_all_finite(y_val, input_name="y_val")
         check_consistent_length(images, y_val)
         return Samples(images, self._encode_labels(y_val, "y_val"))

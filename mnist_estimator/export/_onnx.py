@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..classifier import CNNClassifier
 from ..preprocessing._image_scaler import ImageScaler
 from ..utils._fitted import passes_on_to
-from ..utils._output_files import file_path, whole_file
+from ..utils._output_files import atomic_write, file_path
 from ..utils._validation import check_images
 from ..utils._wording import shown
 
@@ -109,7 +109,7 @@ default=None
 
     model = build_graph(scalers, classifier, sample_shape, dtype)
     onnx.checker.check_model(model, full_check=True)
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_bytes(model.SerializeToString())
     return path
 

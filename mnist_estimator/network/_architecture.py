@@ -401,8 +401,8 @@ def changed_parameters(was: NetworkConfig, wanted: NetworkConfig) -> list[str]:
     ``compact``, which is no parameter, is not compared: networks of older versions keep theirs.
     """
     names: Iterable[str] = (field.name for field in fields(was) if field.name != "compact")
-    return [
+    return sorted(
         "precision" if name == "dtype" else name
         for name in names
         if getattr(was, name) != getattr(wanted, name)
-    ]
+    )

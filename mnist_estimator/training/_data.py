@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import _check_sample_weight
 
-from ..utils._validation import refuse_masked
+from ..utils._input_checks import refuse_masked
 from ..utils._wording import shown
 
 MIN_BATCH, MAX_BATCH = 8, 512

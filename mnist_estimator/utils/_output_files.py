@@ -133,9 +133,6 @@ def atomic_write(path: Path) -> Iterator[Path]:
         _sync(path.parent)
 
 
-whole_file = atomic_write  # the name that export/_onnx.py uses
-
-
 def _sync(path: Path) -> None:
     """Sync a file, or the entries of a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -17,8 +17,7 @@ from ._image_shape import (
     refuse_single_image,
     warn_of_channels_first,
 )
-from ._input_checks import prefix_errors, refuse_masked, unchanged_on_failure
-from ._labels import as_numpy_labels, check_classes, check_targets
+from ._labels import as_numpy_labels
 from ._scaled_images import ScaledImages
 from ._sklearn_compat import get_feature_names
 from ._value_range import (
@@ -28,18 +27,6 @@ from ._value_range import (
     mark_reported,
     warn_of_value_range,
 )
-
-__all__ = [
-    "check_classes",
-    "check_image_shape",
-    "check_images",
-    "check_targets",
-    "plain_labels",
-    "refuse_masked",
-    "said_of",
-    "unchanged_on_failure",
-]
-said_of, plain_labels = prefix_errors, as_numpy_labels  # as classifier.py imports them
 
 LARGEST = 1e18
 """Values up to here have squares, and sums of squares, that float32 still holds."""

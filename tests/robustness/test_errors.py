@@ -17,12 +17,12 @@ from mnist_estimator import (
     ImageScaler,
     NoveltyDetector,
     RejectingClassifier,
-    classifier,
     evaluate,
     find_label_errors,
     load_mnist,
     make_pipeline,
 )
+from mnist_estimator.network._architecture import NetworkConfig
 from mnist_estimator.utils._wording import shown
 
 X = np.random.default_rng(0).integers(0, 256, (40, 64), dtype=np.uint8)
@@ -120,7 +120,7 @@ def test_unusual_sizes_that_fit_are_trained(parameters, shape):
 
 def test_a_kernel_that_fits_no_more_is_loaded_and_predicts(monkeypatch):
     """Versions up to 0.6 took kernels of any size."""
-    monkeypatch.setattr(classifier, "check_fit", lambda **sizes: None)
+    monkeypatch.setattr(NetworkConfig, "check_fit", lambda config: None)
     old = CNNClassifier(filters=(2, 2), kernel_size=11, epochs=1, random_state=0).fit(X, Y)
     monkeypatch.undo()
     loaded = pickle.loads(pickle.dumps(old))
