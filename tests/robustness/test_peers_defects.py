@@ -25,7 +25,6 @@ from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay, recall_scor
 from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
 
 from mnist_estimator import classifier
-from mnist_estimator.training._data import Images
 from mnist_estimator.utils._tensorflow_process import n_threads
 
 # Scripts that need a process of their own; what they have to say is printed as JSON.
@@ -267,9 +266,9 @@ def test_held_out_rows_are_not_trained_on(small, digits, monkeypatch):
     X[:, 0] = np.arange(600)  # marks each image by its first pixel
     calls, train = [], classifier.train
 
-    def record(*arguments, **keywords):
-        calls.append([argument for argument in arguments if isinstance(argument, Images)])
-        return train(*arguments, **keywords)
+    def record(network, data, *arguments, **keywords):
+        calls.append((data.training, data.validation))
+        return train(network, data, *arguments, **keywords)
 
     monkeypatch.setattr(classifier, "train", record)
     small(epochs=1).fit(X, y)
