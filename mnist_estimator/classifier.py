@@ -44,7 +44,8 @@ from .training._data import (
     prepare,
     resolve_batch_size,
 )
-from .training._loop import SCHEDULES, History, TrainingOptions, TrainingState, train
+from .training._loop import History, TrainingOptions, TrainingState, train
+from .training._schedules import SCHEDULES
 from .training._state import (
     NETWORK_STATE,
     REMEDY,

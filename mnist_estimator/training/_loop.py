@@ -22,11 +22,7 @@ from ._checkpoint import Arrays, Checkpoint
 from ._data import Images, TrainingData
 from ._early_stopping import EarlyStopping, cross_entropy, temperature_scale
 from ._sampling import Sampler, epoch_sizes
-
-SCHEDULES = ("one_cycle", "cosine", "constant")
-
-WARM_UP = 0.25
-"""Share of the training over which "one_cycle" raises the learning rate."""
+from ._schedules import schedule_factor
 
 FINAL_CLEAN_SHARE = 0.2
 """Share of the training, at its end, in which no image is corrupted. The robustness gained survives
@@ -328,7 +324,7 @@ class _Loop:
         for i, rows in enumerate(np.array_split(order, self.n_batches[epoch])):
             self.state.n_steps += 1
             progress = (n_before + i + 0.5) / n_steps
-            rate = self.largest_rate() * rate_share(options.schedule, progress)
+            rate = self.largest_rate() * schedule_factor(options.schedule, progress)
             watch.on_train_batch_begin(i)
             losses, correct = self.run_step(rows, rate, progress)
             weights = images.weights[rows]
@@ -448,28 +444,3 @@ class _Progress:
         for name, values in state.items():
             if name.startswith("history_"):
                 self.history[name.removeprefix("history_")] = values.tolist()
-
-
-def rate_share(schedule: str, progress: float) -> float:
-    """Return the learning rate at a point of training, as a share of the largest one.
-
-    Parameters
-    ----------
-    schedule : {"one_cycle", "cosine", "constant"}
-        "one_cycle" rises linearly over the first quarter and falls to zero along half a cosine
-        (L. Smith, N. Topin, "Super-convergence", 2018); "cosine" only falls (I. Loshchilov,
-        F. Hutter, "SGDR", 2017); "constant" does neither.
-    progress : float in [0, 1]
-        Share of the steps done.
-
-    Returns
-    -------
-    float in [0, 1]
-    """
-    if schedule == "constant":
-        return 1.0
-    rise = WARM_UP if schedule == "one_cycle" else 0.0
-    if progress < rise:
-        return progress / rise
-    fall = (progress - rise) / (1.0 - rise)
-    return 0.5 * (1.0 + math.cos(math.pi * fall))

@@ -1,21 +1,14 @@
 """The training loop: the schedules of the learning rate, and the state between calls."""
 
 import numpy as np
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 
 from mnist_estimator.network._architecture import NetworkConfig
 from mnist_estimator.network._functions import StepOptions
 from mnist_estimator.network._network import Network
 from mnist_estimator.network._optimizers import Optimizer
 from mnist_estimator.training._data import Images, TrainingData
-from mnist_estimator.training._loop import TrainingOptions, TrainingState, rate_share, train
-
-
-def test_schedules():
-    one_cycle = [rate_share("one_cycle", t) for t in (0, 0.125, 0.25, 0.625, 1)]
-    assert_allclose(one_cycle, [0, 0.5, 1, 0.5, 0], atol=1e-12)
-    assert_allclose([rate_share("cosine", t) for t in (0, 0.5, 1)], [1, 0.5, 0], atol=1e-12)
-    assert {rate_share("constant", t) for t in (0, 0.3, 1)} == {1.0}
+from mnist_estimator.training._loop import TrainingOptions, TrainingState, train
 
 
 def options(**changed):
