@@ -144,7 +144,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         - ``"adversarial"``: up to 1; adversarial perturbation (fast gradient method) with a root
           mean square of up to so many standard deviations of the image, skipped for
           misclassified images. Doubles the training time;
-        - ``"disturbed"``: share of the images that are corrupted, as in "robust".
+        - ``"corruption"``: share of the images that are corrupted, as in "robust".
 
         Images under 8 pixels high or wide are never augmented.
     test_time_shift : int or "auto", default="auto"

@@ -49,7 +49,7 @@ def prepare_bare_loop(pipe: Pipeline, X: np.ndarray, y: np.ndarray) -> Callable[
     batch_size = resolve_batch_size(clf.batch_size, len(X))
     sizes = epoch_sizes(len(X), clf.epochs, clf.hard_fraction)
     n_steps = sum(math.ceil(size / batch_size) for size in sizes)
-    corruption_rate = (resolve_augmentation(clf.augmentation) or {}).get("disturbed", 0.0)
+    corruption_rate = (resolve_augmentation(clf.augmentation) or {}).get("corruption", 0.0)
 
     def run() -> None:
         variables = Network.build(config).variables()

@@ -1,6 +1,7 @@
 """Augmentation of a batch of images, inside the TensorFlow graph."""
 
 import math
+import warnings
 from collections.abc import Mapping
 from numbers import Real
 
@@ -11,10 +12,10 @@ AFFINE = {"rotation": 15.0, "zoom": 0.15, "shear": 0.15, "shift": 0.08}
 
 AUGMENTATIONS: dict[str, dict[str, float]] = {
     "affine": AFFINE,
-    "robust": AFFINE | {"disturbed": 0.06},
+    "robust": AFFINE | {"corruption": 0.06},
 }
 """Presets of the ``augmentation`` parameter, with the amounts for ``random_affine``,
-``random_thickness`` and ``adversarial_perturbation``, and, as "disturbed", the share of images
+``random_thickness`` and ``adversarial_perturbation``, and, as "corruption", the share of images
 for ``random_corruption``."""
 
 LIMITS = {
@@ -24,9 +25,12 @@ LIMITS = {
     "shift": 0.5,
     "thickness": 1.0,
     "adversarial": 1.0,
-    "disturbed": 1.0,
+    "corruption": 1.0,
 }
 """The names of all amounts, with the largest value of each."""
+
+RENAMED = {"disturbed": "corruption"}
+"""Old names of amounts, until version 0.9."""
 
 TINY = 1e-30
 """Mean square of a gradient below which it counts as zero."""
@@ -56,9 +60,15 @@ def resolve_augmentation(
     Raises
     ------
     ValueError
-        If an amount has an unknown name, is negative, or exceeds its limit in ``LIMITS``.
+        If an amount has an unknown name, is negative, or exceeds its limit in ``LIMITS``, or is
+        given under its old name, too.
     TypeError
         If an amount is not a number.
+
+    Warns
+    -----
+    FutureWarning
+        If an amount has a name of ``RENAMED``.
     """
     amounts = AUGMENTATIONS[augmentation] if isinstance(augmentation, str) else augmentation
     if amounts is None:
@@ -67,6 +77,7 @@ def resolve_augmentation(
         f"augmentation takes the amounts {list(LIMITS)}, numbers from 0 up (rotation up to 180 "
         "degrees, shift up to 0.5 of the side, zoom below 1, the others up to 1)"
     )
+    amounts = _with_new_names(amounts)
     for name, amount in amounts.items():
         if name not in LIMITS:
             raise ValueError(f"{allowed}; got {shown(name)}. Check the spelling.")
@@ -77,6 +88,26 @@ def resolve_augmentation(
     if image_shape is not None and min(image_shape[:2]) < MIN_SIDE_AUGMENTED:
         return None
     return {name: float(amounts.get(name, 0.0)) for name in LIMITS}
+
+
+def _with_new_names(amounts: Mapping[str, float]) -> dict[str, float]:
+    """Return amounts under the names that they have now."""
+    renamed = dict(amounts)
+    for old, new in RENAMED.items():
+        if old not in renamed:
+            continue
+        if new in renamed:
+            raise ValueError(
+                f"augmentation has both {new!r} and its old name {old!r}. Drop {old!r}."
+            )
+        warnings.warn(
+            f"The augmentation {old!r} is called {new!r} since version 0.7; the old name will be "
+            f"removed in version 0.9. Pass {new!r}.",
+            FutureWarning,
+            stacklevel=3,
+        )
+        renamed[new] = renamed.pop(old)
+    return renamed
 
 
 def random_affine(

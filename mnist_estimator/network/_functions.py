@@ -300,7 +300,7 @@ def _input_specs(config: NetworkConfig) -> StepInputs:
 def _augmentation(amounts: Amounts | None) -> tuple[Callable[[StepInputs], tf.Tensor], float]:
     """Return what augments the images of a step, and the amount of adversarial perturbation."""
     affine = dict(amounts or ())
-    corrupts = affine.pop("disturbed", 0.0) > 0.0
+    corrupts = affine.pop("corruption", 0.0) > 0.0
     thickness, adversarial = affine.pop("thickness", 0.0), affine.pop("adversarial", 0.0)
 
     def augment(inputs: StepInputs) -> tf.Tensor:

@@ -300,7 +300,7 @@ class _Loop:
         self.step = network.train_step(options.step)
         self.variables = network.variables()
         self.dropout = tf.constant(network.config.dropout, tf.float32)
-        self.corruption_rate = dict(options.step.augmentation or ()).get("disturbed", 0.0)
+        self.corruption_rate = dict(options.step.augmentation or ()).get("corruption", 0.0)
         n_classes, smooth = network.config.n_classes, options.label_smoothing
         self.targets = np.full((n_classes, n_classes), smooth / n_classes)
         np.fill_diagonal(self.targets, 1.0 - smooth + smooth / n_classes)

@@ -12,6 +12,7 @@ from mnist_estimator.network._augmentation import (
     dilate,
     random_affine,
     random_thickness,
+    resolve_augmentation,
 )
 
 SEED = tf.constant([1, 2])
@@ -179,3 +180,11 @@ def test_augmentation_rotates_about_the_centre():
     for axis in (1, 2):
         places = (turned.sum(axis=axis) * np.arange(21)).sum(axis=1) / turned.sum(axis=(1, 2))
         assert_allclose(places, 10, atol=0.1)
+
+
+def test_the_old_name_of_corruption_works_and_warns():
+    with pytest.warns(FutureWarning, match="'disturbed' is called 'corruption' since"):
+        found = resolve_augmentation({"disturbed": 0.1})
+    assert found == resolve_augmentation({"corruption": 0.1})
+    with pytest.raises(ValueError, match="both 'corruption' and its old name"):
+        resolve_augmentation({"corruption": 0.1, "disturbed": 0.1})

@@ -129,12 +129,12 @@ def test__outline__of_a_block__is_its_edge():
 
 def test__augmentation__robust__is_affine_and_corrupts():
     robust = resolve_augmentation("robust")
-    assert 0 < robust.pop("disturbed") < 1
+    assert 0 < robust.pop("corruption") < 1
     assert robust == AUGMENTATIONS["affine"] | {"thickness": 0.0, "adversarial": 0.0}
-    assert resolve_augmentation("affine")["disturbed"] == 0
+    assert resolve_augmentation("affine")["corruption"] == 0
     assert resolve_augmentation("robust", (7, 28, 1)) is None
-    with pytest.raises(ValueError, match=r"the others up to 1\); got disturbed=1.5"):
-        resolve_augmentation({"disturbed": 1.5})
+    with pytest.raises(ValueError, match=r"the others up to 1\); got corruption=1.5"):
+        resolve_augmentation({"corruption": 1.5})
 
 
 def test__fit__corrupted__classifies_negatives_that_plain_training_does_not():
@@ -145,7 +145,7 @@ def test__fit__corrupted__classifies_negatives_that_plain_training_does_not():
     for share in (0.0, 0.8):
         clf = CNNClassifier(
             filters=(8, 16), epochs=6, early_stopping=False, hard_fraction=1.0,
-            augmentation={"disturbed": share}, random_state=0,
+            augmentation={"corruption": share}, random_state=0,
         )  # fmt: skip
         scores.append(clf.fit(X, y).score(1 - X, y))
     assert scores[1] > scores[0] + 0.2
