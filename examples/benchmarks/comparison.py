@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from methods import Method
-from mnist_estimator.evaluation._plotting import BEST_EPOCH_COLOR, TRAINING_COLOR
 from reporting import to_markdown, wrap
+
+from mnist_estimator.evaluation._plot._training_history import BEST_EPOCH_COLOR, TRAINING_COLOR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from measuring import Job, Row, parser_of, reset_peak, rows_of, run, said
-from mnist_estimator.evaluation._plotting import BEST_EPOCH_COLOR, TRAINING_COLOR
 from reporting import memory, to_markdown
+
+from mnist_estimator.evaluation._plot._training_history import BEST_EPOCH_COLOR, TRAINING_COLOR
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
