@@ -170,11 +170,10 @@ said["here"] = learn()
 
 
 def start_python(code, *arguments, **variables):
-    environment = {k: v for k, v in os.environ.items() if k not in THREAD_VARIABLES}
     return subprocess.Popen(
         [sys.executable, "-c", PREAMBLE + code + "print(json.dumps(said))", *arguments],
         cwd=Path(__file__).parents[1],
-        env=environment | variables,
+        env=os.environ | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -389,8 +388,10 @@ def test_each_worker_takes_its_share_of_the_cores(n_jobs, share, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_threads_that_were_set_stay():
+def test_threads_that_were_set_stay(monkeypatch):
     """The share counts only where nobody has set TensorFlow's threads, and it is kept."""
+    for name in THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     started = [
         start_python(THREADS, OMP_NUM_THREADS="1"),
         start_python(THREADS, OMP_NUM_THREADS="12,4"),
