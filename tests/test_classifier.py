@@ -28,7 +28,6 @@ from sklearn.utils import get_tags
 from tensorflow.python.framework.config import is_op_determinism_enabled
 
 from mnist_estimator import CNNClassifier, TrainingHistoryDisplay, ValueRangeWarning, evaluate
-from mnist_estimator.evaluation._html import render
 from mnist_estimator.training import _loop
 from mnist_estimator.training._sampling import Sampler
 
@@ -176,8 +175,7 @@ def test_best_epoch_is_the_last_within_a_standard_error_of_the_lowest(small, dig
         losses = -log_softmax(tried, axis=2)[:, np.arange(200), y[400:]]
         return losses[losses.mean(axis=1).argmin()]
 
-    best = []
-    for seed in range(3):
+    for seed in range(20):
         answers.clear()
         clf = small(
             schedule="constant", learning_rate=0.03, patience=8, callbacks=[Record],
@@ -192,8 +190,10 @@ def test_best_epoch_is_the_last_within_a_standard_error_of_the_lowest(small, dig
             if (loss - lowest).mean() <= (loss - lowest).std() / np.sqrt(200)
         ]
         assert clf.best_epoch_ == kept[-1]
-        best.append((clf.best_epoch_, 1 + int(np.argmin(clf.history_["val_loss"]))))
-    assert any(by_rule != lowest for by_rule, lowest in best), "nothing tells the rules apart"
+        if clf.best_epoch_ != 1 + int(np.argmin(clf.history_["val_loss"])):
+            break  # this fit distinguishes the rule from the lowest loss
+    else:
+        pytest.fail("In no fit does the rule differ from the lowest loss.")
 
 
 def test_weights_are_those_of_the_best_epoch(small, digits):
@@ -338,13 +338,14 @@ def test_a_training_that_fails_leaves_the_weights_it_found(small, digits, go_on)
     assert (clf.n_iter_, clf.history_) == (1, history)
 
 
-def test_history_has_one_value_an_epoch_whatever_was_called(small, digits):
+def test_history_has_one_value_an_epoch_whatever_was_called(small, digits, tmp_path):
     X, y = digits
     clf = small(epochs=2).fit(X, y).partial_fit(X, y)
     assert {len(values) for values in clf.history_.values()} == {3}
     assert np.isnan(clf.history_["val_loss"][2])
     assert TrainingHistoryDisplay.from_estimator(clf).axes_ is not None
-    assert "Learning curves" in render(evaluate(clf, X, y), title="Report", n_images=5)
+    evaluate(clf, X, y).to_html(tmp_path / "report.html")
+    assert "Learning curves" in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_a_constant_channel_stays_without_effect(small, two_classes):

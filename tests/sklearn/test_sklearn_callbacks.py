@@ -140,5 +140,5 @@ def test_pickle_and_clone_with_callbacks(small, digits, tmp_path):
 
 def test_the_parameter_is_for_keras(digits):
     monitor = callback.ScoringMonitor(scoring="accuracy")
-    with pytest.raises(TypeError, match="callbacks of scikit-learn's go to set_callbacks"):
+    with pytest.raises(TypeError, match="callbacks go to set_callbacks"):
         CNNClassifier(callbacks=[monitor], epochs=1).fit(*digits)
