@@ -36,6 +36,8 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKI
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "examples"
+IMPORTABLE = os.pathsep.join(map(str, (HERE, HERE.parent, os.environ.get("PYTHONPATH", ""))))
+"""``PYTHONPATH`` of processes that import this module."""
 PIPELINE = {"filters": (8, 16), "kernel_size": 3, "epochs": 2, "batch_size": 16, "random_state": 0}
 RATES = [0.003, 0.01, 0.03]
 N_FITS = 3 * len(RATES)
@@ -106,7 +108,7 @@ def expected():
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=HERE,
-        env=environment | {"OMP_NUM_THREADS": "1"},
+        env=environment | {"OMP_NUM_THREADS": "1", "PYTHONPATH": IMPORTABLE},
         capture_output=True,
         text=True,
     )
@@ -143,6 +145,7 @@ def environment():
     with pytest.MonkeyPatch.context() as patch:
         for name in THREAD_VARIABLES:
             patch.delenv(name, raising=False)
+        patch.setenv("PYTHONPATH", IMPORTABLE)
         yield patch
 
 
@@ -224,7 +227,6 @@ def ray(environment):
     bases = joblib.pool.PicklingPool.__bases__  # which Ray replaces for the whole process
     environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
     environment.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))  # or it writes one to ~/.ray
-    environment.setenv("PYTHONPATH", os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]))
     folder = tempfile.mkdtemp(prefix="ray-")  # short, as it holds sockets
     ray.init(
         num_cpus=2,
