@@ -16,7 +16,7 @@ import platform
 import re
 import stat
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import Any
 
@@ -110,7 +110,7 @@ def pack(pipe: Any) -> bytes:
     with zipfile.ZipFile(io.BytesIO(skops.io.dumps(pipe))) as written:
         schema = json.loads(written.read("schema.json"))
         stated = {name: schema[name] for name in ("protocol", "_skops_version")}
-        schema = _without_folders(_without_caches(schema)) | stated
+        schema = _rewritten(_rewritten(schema, _without_cache), _without_folders) | stated
         named = set(_files(schema))
         arrays: dict[bytes, str] = {}
         names = {
@@ -149,7 +149,8 @@ def unpack(data: bytes) -> Any:
     members = _open(data)
     manifest = _manifest(members.pop("manifest.json"))
     _check_members(members)
-    schema = _with_new_names(_without_folders(json.loads(members["schema.json"])))
+    schema = _rewritten(json.loads(members["schema.json"]), _without_folders)
+    schema = _rewritten(schema, _with_new_name)
     members["schema.json"] = json.dumps(schema).encode()
     foreign = foreign_types(members)
     if foreign:
@@ -198,43 +199,40 @@ def _listed(versions: dict[str, Any]) -> str:
     return listed.replace("written_by", "mnist_estimator")
 
 
-def _without_caches(value: Any) -> Any:
-    """Return a schema with the estimator inside in place of each ``CachedClassifier``."""
+def _rewritten(value: Any, rewrite: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+    """Return a schema with the result of a function in place of each dict, outer ones first."""
     if isinstance(value, list):
-        return [_without_caches(item) for item in value]
+        return [_rewritten(item, rewrite) for item in value]
     if not isinstance(value, dict):
         return value
-    if (value.get("__module__"), value.get("__class__")) == CACHED:
+    return {name: _rewritten(item, rewrite) for name, item in rewrite(value).items()}
+
+
+def _without_cache(value: dict[str, Any]) -> dict[str, Any]:
+    """Return the estimator inside in place of a ``CachedClassifier``."""
+    while (value.get("__module__"), value.get("__class__")) == CACHED:
         attributes = value["content"]["content"]
-        return _without_caches(attributes.get("estimator_", attributes["estimator"]))
-    return {name: _without_caches(item) for name, item in value.items()}
+        value = attributes.get("estimator_", attributes["estimator"])
+    return value
 
 
-def _without_folders(value: Any) -> Any:
-    """Return a schema in which the parameters that name a folder are None."""
-    if isinstance(value, list):
-        return [_without_folders(item) for item in value]
-    if not isinstance(value, dict):
-        return value
+def _without_folders(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a node whose parameters that name a folder are None."""
     content = value.get("content")
     if value.get("__loader__") == "ObjectNode" and isinstance(content, dict):
         attributes = content.get("content")
         if isinstance(attributes, dict):
             named = {name: _NONE for name in FOLDERS if name in attributes}
-            value = value | {"content": content | {"content": attributes | named}}
-    return {name: _without_folders(item) for name, item in value.items()}
+            return value | {"content": content | {"content": attributes | named}}
+    return value
 
 
-def _with_new_names(value: Any) -> Any:
-    """Return a schema with the present names of the modules in ``RENAMED``."""
-    if isinstance(value, list):
-        return [_with_new_names(item) for item in value]
-    if not isinstance(value, dict):
-        return value
+def _with_new_name(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a node with the present name of its module, if that is in ``RENAMED``."""
     module = value.get("__module__")
     if isinstance(module, str) and module in RENAMED:
-        value = value | {"__module__": RENAMED[module]}
-    return {name: _with_new_names(item) for name, item in value.items()}
+        return value | {"__module__": RENAMED[module]}
+    return value
 
 
 def _files(value: Any) -> Iterator[str]:
