@@ -162,6 +162,22 @@ def _with_rejections(
     return Predictions(np.asarray(y_pred), labels, proba, classes, confidence, rejected)
 
 
+def predict_with_confidence(estimator: Any, X: Any) -> Predictions:
+    """Predict as :func:`predict` does, but refuse an estimator without probabilities.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` has no `predict_proba` or no `classes_`, or is not a classifier.
+    NotFittedError, ValueError
+        As :func:`predict`.
+    """
+    predictions = predict(estimator, X)
+    if predictions.confidence is None:
+        raise _no_probabilities(estimator)
+    return predictions
+
+
 def predict_proba(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return probabilities, of shape (n_samples, n_classes), and the classes of their columns.
 
@@ -176,14 +192,19 @@ def predict_proba(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """
     _check_classifier(estimator)
     if not hasattr(estimator, "predict_proba") or not hasattr(estimator, "classes_"):
-        raise TypeError(
-            "estimator must have predict_proba; "
-            f"got {type(estimator).__name__}. Wrap it, e.g. in CalibratedClassifierCV."
-        )
+        raise _no_probabilities(estimator)
     classes = as_column(estimator.classes_, "estimator.classes_")
     proba = np.asarray(estimator.predict_proba(X))
     _check_proba(proba, len(proba), len(classes))
     return proba, classes
+
+
+def _no_probabilities(estimator: Any) -> TypeError:
+    """Return the error for an estimator without probabilities."""
+    return TypeError(
+        "estimator must have predict_proba; "
+        f"got {type(estimator).__name__}. Wrap it, e.g. in CalibratedClassifierCV."
+    )
 
 
 def find_rejecting(estimator: Any) -> Any:

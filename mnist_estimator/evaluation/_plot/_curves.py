@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...utils._input_checks import check_count
 from ...utils._labels import check_labels, check_same_kind
 from ...utils._palette import BLUE, GREY, VERMILION
-from ...utils._predictions import find_rejecting, predict, predict_proba
+from ...utils._predictions import find_rejecting, predict_with_confidence
 from .._calibration import calibration_table, coverage_table
 
 if TYPE_CHECKING:
@@ -98,9 +98,7 @@ class ReliabilityDisplay:
         ReliabilityDisplay
         """
         y_true = check_labels(X, y)
-        predictions = predict(estimator, X)
-        if predictions.confidence is None:
-            predict_proba(estimator, X)  # raises
+        predictions = predict_with_confidence(estimator, X)
         return cls.from_predictions(
             y_true, predictions.labels, np.asarray(predictions.confidence), n_bins=n_bins, ax=ax
         )
@@ -245,9 +243,7 @@ class CoverageAccuracyDisplay:
         CoverageAccuracyDisplay
         """
         y_true = check_labels(X, y)
-        predictions = predict(estimator, X)
-        if predictions.confidence is None:
-            predict_proba(estimator, X)  # raises
+        predictions = predict_with_confidence(estimator, X)
         score = predictions.score
         rejecting = find_rejecting(estimator)
         if score is None and rejecting is not None and hasattr(estimator, "score_samples"):

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...utils._displayed_images import as_images, scale_to_unit
 from ...utils._fitted import find_image_shape
-from ...utils._predictions import predict, predict_proba
+from ...utils._predictions import predict_with_confidence
 from .._occlusion import label_probability, map_label, one_row
 
 if TYPE_CHECKING:
@@ -86,9 +86,7 @@ class OcclusionDisplay:
         row = one_row(image)
         title = label
         if label is None:
-            predictions = predict(estimator, row)
-            if predictions.proba is None or predictions.classes is None:
-                predict_proba(estimator, row)  # raises
+            predictions = predict_with_confidence(estimator, row)
             title = predictions.labels[0]
             column = int(np.flatnonzero(predictions.classes == title)[0])
             probability = float(np.asarray(predictions.proba)[0, column])
