@@ -5,6 +5,7 @@ computation in NumPy and the ONNX operators. :class:`NetworkConfig` lists them i
 else has to know which kinds there are.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -60,7 +61,7 @@ class OnnxNodes(Protocol):
 
 
 @dataclass(frozen=True)
-class LayerSpec:
+class LayerSpec(ABC):
     """A layer between the standardized images and the logits.
 
     Attributes
@@ -75,20 +76,20 @@ class LayerSpec:
         """Return the shapes of the floating-point weights, in Keras's order."""
         return []
 
+    @abstractmethod
     def to_keras(self, options: BuildOptions) -> keras.layers.Layer:
         """Return the Keras layer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def compute(self, values: NDArray[np.floating], weights: Weights) -> NDArray[np.floating]:
         """Return the layer's outputs in prediction, computed by NumPy; may change ``values``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def add_onnx(self, nodes: OnnxNodes, values: str, weights: Weights) -> str:
         """Add the layer's operators in prediction; return the name of the output.
 
         Images are in ONNX's order, (n, channels, height, width).
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

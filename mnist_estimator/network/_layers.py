@@ -1,4 +1,4 @@
-"""Keras layers of our own, faster than Keras's, with the same weights."""
+"""Keras layers that are faster than Keras's own, with the same weights."""
 
 from typing import Any
 
