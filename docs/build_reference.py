@@ -15,11 +15,11 @@ from docutils import nodes
 from docutils.core import publish_parts
 from docutils.parsers.rst import roles
 from docutils.writers.html5_polyglot import Writer
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from numpydoc.docscrape import NumpyDocString
 
 import mnist_estimator
+from mnist_estimator.utils._templates import load_template
 
 HERE = Path(__file__).parent
 PAGES = HERE.parent / "mnist_estimator" / "utils" / "reference"
@@ -30,15 +30,7 @@ def main() -> None:
     """Write all pages, in place of those that are there."""
     for role in ("attr", "class", "func", "meth"):
         roles.register_local_role(role, _cross_reference)
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"markup": _markup, "type": _type}
-    template = environment.get_template("reference.html")
+    template = load_template(HERE, "reference.html", {"markup": _markup, "type": _type})
     entries = [_entry(name, getattr(mnist_estimator, name)) for name in NAMES]
     PAGES.mkdir(exist_ok=True)
     for page in PAGES.glob("*.html"):

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,9 @@ def render(data: PageData, *, title: str, n_images: int) -> str:
         A complete HTML document; equal data give equal text.
     """
     template = load_template(
-        "mnist_estimator.evaluation", "report.html", {"percent": _percent, "score": _score}
+        Path(__file__).parent / "templates",
+        "report.html",
+        {"percent": _percent, "score": _score},
     )
     return template.render(
         title=title,

@@ -1,18 +1,19 @@
-"""The Jinja templates of the package."""
+"""Jinja templates."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 
 def load_template(
-    package: str, name: str, filters: Mapping[str, Callable[..., str]] | None = None
+    folder: Path, name: str, filters: Mapping[str, Callable[..., str]] | None = None
 ) -> Any:
     """Load a template that escapes what it shows, and fails where a value is missing.
 
     Parameters
     ----------
-    package : str
-        Name of the package whose folder ``templates`` holds it.
+    folder : pathlib.Path
+        Where it is.
     name : str
         Its file name.
     filters : mapping of str to callable, default=None
@@ -22,10 +23,10 @@ def load_template(
     -------
     jinja2.Template
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader(package),
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -3,6 +3,7 @@
 import base64
 import re
 from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -126,4 +127,4 @@ def _example() -> NDArray[np.uint8]:
 
 @cache
 def _template() -> Any:
-    return load_template("mnist_estimator.cli.draw", "draw.html")
+    return load_template(Path(__file__).parent / "templates", "draw.html")
