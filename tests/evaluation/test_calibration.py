@@ -1,13 +1,8 @@
 """Calibration and coverage: tables by counting, and what the Displays draw."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
@@ -16,14 +11,8 @@ from mnist_estimator.evaluation import calibration_table, coverage_table
 
 
 @pytest.fixture(scope="module")
-def data():
-    X, y = load_digits(return_X_y=True)
-    return X / 16, y
-
-
-@pytest.fixture(scope="module")
-def model(data):
-    X, y = data
+def model(all_digits):
+    X, y = all_digits
     return LogisticRegression(tol=1e-2).fit(X[:600], y[:600])
 
 
@@ -57,8 +46,8 @@ def test_coverage_table_equals_counting():
         assert row.accuracy == pytest.approx(correct[accepted].mean())
 
 
-def test_reliability_display_draws_the_filled_bins(data, model):
-    X, y = data[0][600:], data[1][600:]
+def test_reliability_display_draws_the_filled_bins(all_digits, model):
+    X, y = all_digits[0][600:], all_digits[1][600:]
     display = ReliabilityDisplay.from_estimator(model, X, y, n_bins=10)
     proba = model.predict_proba(X)
     table = calibration_table(model.predict(X) == y, proba.max(axis=1), n_bins=10)
@@ -71,8 +60,8 @@ def test_reliability_display_draws_the_filled_bins(data, model):
     assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("Confidence", "Accuracy")
 
 
-def test_coverage_display_draws_the_table(data, model):
-    X, y = data[0][600:], data[1][600:]
+def test_coverage_display_draws_the_table(all_digits, model):
+    X, y = all_digits[0][600:], all_digits[1][600:]
     display = CoverageAccuracyDisplay.from_estimator(model, X, y)
     table = coverage_table(model.predict(X) == y, model.predict_proba(X).max(axis=1))
     assert display.line_.get_xdata().tolist() == table["coverage"].tolist()
@@ -81,8 +70,8 @@ def test_coverage_display_draws_the_table(data, model):
     assert display.chosen_ is None
 
 
-def test_coverage_display_marks_the_threshold_in_use(data, model):
-    X, y = data[0][600:], data[1][600:]
+def test_coverage_display_marks_the_threshold_in_use(all_digits, model):
+    X, y = all_digits[0][600:], all_digits[1][600:]
     rejecting = RejectingClassifier(model, error_rate=0.05, cv="prefit").fit(X, y)
     display = CoverageAccuracyDisplay.from_estimator(rejecting, X, y)
     assert display.chosen_.get_xdata() == [pytest.approx(rejecting.coverage_)]
@@ -103,8 +92,8 @@ def test_displays_draw_where_they_are_told(display):
 
 
 @pytest.mark.parametrize("display", [ReliabilityDisplay, CoverageAccuracyDisplay])
-def test_displays_of_bad_data(display, data):
-    X, y = data
+def test_displays_of_bad_data(display, all_digits):
+    X, y = all_digits
     with pytest.raises(ValueError, match=r"numbers such as 1; got strings"):
         display.from_predictions(["1"], [1], [0.5])
     with pytest.raises(ValueError, match="confidence must have one value for each of the 2"):

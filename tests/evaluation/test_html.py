@@ -12,9 +12,7 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.datasets import load_digits
-from sklearn.linear_model import LogisticRegression
+from stand_ins import Fixed, fixed
 
 from mnist_estimator.evaluation import (
     _html,
@@ -24,48 +22,6 @@ from mnist_estimator.evaluation import (
 
 HISTORY = {"loss": [0.9, 0.5], "accuracy": [0.7, 0.8], "val_loss": [0.8, 0.6]}
 HISTORY["val_accuracy"] = [0.72, 0.81]
-
-
-class Fixed(ClassifierMixin, BaseEstimator):
-    """Says what it is told: the last columns of X are its probabilities."""
-
-    def __init__(self, classes=(0, 1), history=None):
-        self.classes = classes
-        self.history = history
-
-    def fit(self, X, y):
-        self.classes_ = np.array(self.classes)
-        if self.history:
-            self.history_, self.best_epoch_ = self.history, 2
-        return self
-
-    def predict_proba(self, X):
-        return np.asarray(X)[:, -len(self.classes_) :]
-
-    def predict(self, X):
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
-
-
-def fixed(proba, classes, **parameters):
-    return Fixed(classes, **parameters).fit(proba, None)
-
-
-@pytest.fixture(scope="module")
-def digits():
-    X, y = load_digits(return_X_y=True)
-    return X / 16, y
-
-
-@pytest.fixture(scope="module")
-def model(digits):
-    X, y = digits
-    return LogisticRegression(tol=1e-2).fit(X[:300], y[:300])
-
-
-@pytest.fixture(scope="module")
-def report(digits, model):
-    X, y = digits
-    return evaluate(model, X[300:], y[300:])
 
 
 class Page(HTMLParser):
@@ -124,8 +80,8 @@ def test_page_holds_the_numbers(report, tmp_path):
     assert f"{first['true']} {first['predicted']} {first['count']}" in page.text
 
 
-def test_page_needs_nothing_beside_it(digits, tmp_path):
-    X, y = digits
+def test_page_needs_nothing_beside_it(all_digits, tmp_path):
+    X, y = all_digits
     model = Fixed(range(10), history=HISTORY).fit(X, y)
     page = Page(evaluate(model, X, y).to_html(tmp_path / "page.html").read_text("utf-8"))
     links = [value for _, name, value in page.attributes if name in ("src", "href", "xlink:href")]
@@ -154,7 +110,7 @@ def test_page_shows_learning_curves_in_its_own_colours(tmp_path):
     assert set(re.findall(r"#[0-9a-f]{6}\b", drawing)) == set()
 
 
-def test_page_shows_mistakes_as_images(digits, model, report, tmp_path):
+def test_page_shows_mistakes_as_images(all_digits, model, report, tmp_path):
     page = Page(report.to_html(tmp_path / "page.html", n_images=7).read_text("utf-8"))
     captions = [alt for alt in page.values_of("img", "alt") if "true label" in alt]
     assert len(captions) == 7
@@ -196,8 +152,8 @@ def test_page_shows_examples_of_confused_pairs(report, tmp_path):
     assert f"true {true} , predicted {predicted}" in page.text
 
 
-def test_page_shows_suspected_label_errors(digits, model, tmp_path):
-    X, y = digits[0][300:], digits[1][300:].copy()
+def test_page_shows_suspected_label_errors(all_digits, model, tmp_path):
+    X, y = all_digits[0][300:], all_digits[1][300:].copy()
     planted = np.flatnonzero(model.predict_proba(X).max(axis=1) > 0.9)[:9]
     y[planted] = (y[planted] + 1) % 10
     report = evaluate(model, X, y)
@@ -216,8 +172,8 @@ def test_page_shows_suspected_label_errors(digits, model, tmp_path):
     assert f"12 of {len(found)} samples" in page.text
 
 
-def test_page_shows_what_was_looked_at(digits, model, tmp_path):
-    X, y = digits[0][300:], digits[1][300:]
+def test_page_shows_what_was_looked_at(all_digits, model, tmp_path):
+    X, y = all_digits[0][300:], all_digits[1][300:]
     report = evaluate(model, X, y, n_occlusion_maps=3)
     assert list(report.occlusion_maps) == report.mistakes[:3].tolist()
     row = int(report.mistakes[0])
@@ -261,8 +217,8 @@ def test_page_without_a_mistake_says_so(tmp_path):
     assert page.text.count("None: every sample was predicted correctly.") == 2
 
 
-def test_page_is_the_same_each_time(digits, tmp_path):
-    X, y = digits
+def test_page_is_the_same_each_time(all_digits, tmp_path):
+    X, y = all_digits
     model = Fixed(range(10), history=HISTORY).fit(X, y)
     pages = [evaluate(model, X, y).to_html(tmp_path / name).read_bytes() for name in "ab"]
     assert pages[0] == pages[1]

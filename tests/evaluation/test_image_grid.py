@@ -1,66 +1,19 @@
 """The image grid: what is drawn equals the data, whatever the form it came in."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
+from stand_ins import Network
 
 from mnist_estimator.evaluation import ImageGridDisplay
 
-HISTORY = {
-    "loss": [0.9, 0.5, 0.3, 0.2],
-    "accuracy": [0.70, 0.85, 0.91, 0.94],
-    "val_loss": [0.8, 0.5, 0.4, 0.45],
-    "val_accuracy": [0.72, 0.86, 0.90, 0.89],
-}
 
-
-class Network(ClassifierMixin, BaseEstimator):
-    """Stands for an estimator that is trained in epochs."""
-
-    def __init__(self, history=None, best_epoch=None):
-        self.history = history
-        self.best_epoch = best_epoch
-
-    def fit(self, X, y):
-        self.classes_ = np.unique(y)
-        self.history_ = self.history or HISTORY
-        if self.best_epoch is not None:
-            self.best_epoch_ = self.best_epoch
-        return self
-
-    def predict(self, X):
-        return np.full(len(X), self.classes_[0])
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return load_digits(return_X_y=True)
-
-
-@pytest.fixture(scope="module")
-def model(digits):
-    X, y = digits
-    return LogisticRegression(tol=1e-2).fit(X[:300] / 16, y[:300])
-
-
-def test_mistakes_are_drawn_most_confident_first(digits, model):
-    X, y = digits[0] / 16, digits[1]
+def test_mistakes_are_drawn_most_confident_first(all_digits, model):
+    X, y = all_digits
     display = ImageGridDisplay.from_estimator(model, X, y, n_images=6)
     proba = model.predict_proba(X)
     wrong = np.flatnonzero(model.predict(X) != y)
@@ -86,11 +39,11 @@ def test_correct_are_drawn_least_confident_first_and_all_in_order():
     assert colors[3] == colors[4] != colors[0]
 
 
-def test_without_confidence_order_of_X_and_no_number_in_the_title(digits):
-    X, y = digits
-    model = LinearSVC(max_iter=50, tol=1).fit(X[:100] / 16, y[:100])
-    display = ImageGridDisplay.from_estimator(model, X / 16, y, n_images=3)
-    assert display.indices.tolist() == np.flatnonzero(model.predict(X / 16) != y)[:3].tolist()
+def test_without_confidence_order_of_X_and_no_number_in_the_title(all_digits):
+    X, y = all_digits
+    model = LinearSVC(max_iter=50, tol=1).fit(X[:100], y[:100])
+    display = ImageGridDisplay.from_estimator(model, X, y, n_images=3)
+    assert display.indices.tolist() == np.flatnonzero(model.predict(X) != y)[:3].tolist()
     assert display.axes_[0].get_title().count("%") == 0
 
 
@@ -116,8 +69,8 @@ def test_confidence_is_that_of_the_predicted_label_not_of_the_largest():
     ],
     ids=["flat", "3-d", "4-d", "frame", "object frame", "list"],
 )
-def test_every_form_of_X_gives_the_same_images(digits, form):
-    X, y = digits[0][:20], digits[1][:20]
+def test_every_form_of_X_gives_the_same_images(all_digits, form):
+    X, y = all_digits[0][:20], all_digits[1][:20]
     display = ImageGridDisplay.from_predictions(form(X), y, (y + 1) % 10, n_images=4)
     drawn = [image.get_array() for image in display.images_]
     assert np.array_equal(drawn, X[:4].reshape(-1, 8, 8))

@@ -1,9 +1,5 @@
 """The occlusion map: against covering pixel by pixel, and where a classifier truly looks."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

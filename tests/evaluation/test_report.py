@@ -5,23 +5,18 @@ import math
 import subprocess
 import sys
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 from sklearn import metrics
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.svm import LinearSVC
+from stand_ins import Fixed, fixed
 
 from mnist_estimator.evaluation import (
     EvaluationReport,
@@ -30,54 +25,11 @@ from mnist_estimator.evaluation import (
     occlusion_map,
 )
 
-
-class Fixed(ClassifierMixin, BaseEstimator):
-    """Says what it is told: the last columns of X are its probabilities."""
-
-    def __init__(self, classes=(0, 1), history=None):
-        self.classes = classes
-        self.history = history
-
-    def fit(self, X, y):
-        self.classes_ = np.array(self.classes)
-        if self.history:
-            self.history_, self.best_epoch_ = self.history, 2
-        return self
-
-    def predict_proba(self, X):
-        return np.asarray(X)[:, -len(self.classes_) :]
-
-    def predict(self, X):
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
-
-
-def fixed(proba, classes, **parameters):
-    return Fixed(classes, **parameters).fit(proba, None)
-
-
-@pytest.fixture(scope="module")
-def digits():
-    X, y = load_digits(return_X_y=True)
-    return X / 16, y
-
-
-@pytest.fixture(scope="module")
-def model(digits):
-    X, y = digits
-    return LogisticRegression(tol=1e-2).fit(X[:300], y[:300])
-
-
-@pytest.fixture(scope="module")
-def report(digits, model):
-    X, y = digits
-    return evaluate(model, X[300:], y[300:])
-
-
 # --- The numbers ----------------------------------------------------------------------
 
 
-def test_metrics_equal_those_of_scikit_learn(digits, model, report):
-    X, y = digits[0][300:], digits[1][300:]
+def test_metrics_equal_those_of_scikit_learn(all_digits, model, report):
+    X, y = all_digits[0][300:], all_digits[1][300:]
     y_pred, proba = model.predict(X), model.predict_proba(X)
     assert report.n_samples == len(y)
     assert report.accuracy == metrics.accuracy_score(y, y_pred)
@@ -172,8 +124,8 @@ def test_top_confusions_and_mistakes_by_hand():
     assert repr(report) == "EvaluationReport(accuracy=0.2000, n_samples=5)"
 
 
-def test_tuned_threshold_labels_come_from_predict(digits):
-    X, y = digits[0][:300], digits[1][:300] == 8
+def test_tuned_threshold_labels_come_from_predict(all_digits):
+    X, y = all_digits[0][:300], all_digits[1][:300] == 8
     base = LogisticRegression(tol=1e-2)
     model = TunedThresholdClassifierCV(base, scoring="recall", thresholds=20, cv=2).fit(X, y)
     report = evaluate(model, X, y)
@@ -201,8 +153,8 @@ def test_tuned_threshold_labels_come_from_predict(digits):
     ],
     ids=["str", "gaps", "float", "series", "category", "Int64", "list", "column"],
 )
-def test_labels_of_every_kind_give_the_same_numbers(digits, report, labels):
-    X, y = digits
+def test_labels_of_every_kind_give_the_same_numbers(all_digits, report, labels):
+    X, y = all_digits
     ys = labels(y)
     model = LogisticRegression(tol=1e-2).fit(X[:300], np.ravel(np.array(ys))[:300])
     other = evaluate(model, X[300:], ys[300:])
@@ -218,8 +170,8 @@ def test_labels_of_every_kind_give_the_same_numbers(digits, report, labels):
     [pd.DataFrame, csr_matrix, np.ndarray.tolist],
     ids=["frame", "sparse", "list"],
 )
-def test_samples_of_every_form_give_the_same_report(digits, model, report, form):
-    X, y = digits
+def test_samples_of_every_form_give_the_same_report(all_digits, model, report, form):
+    X, y = all_digits
     if form is pd.DataFrame:
         model = LogisticRegression(tol=1e-2).fit(form(X[:300]), y[:300])
     other = evaluate(model, form(X[300:]), y[300:])
@@ -228,8 +180,8 @@ def test_samples_of_every_form_give_the_same_report(digits, model, report, form)
     assert np.array_equal(other.images, report.images)
 
 
-def test_images_of_mistakes(digits, report):
-    X = digits[0][300:]
+def test_images_of_mistakes(all_digits, report):
+    X = all_digits[0][300:]
     assert len(report.images) == min(100, len(report.mistakes))
     assert np.array_equal(report.images, X[report.mistakes[:100]].reshape(-1, 8, 8))
 
@@ -292,8 +244,8 @@ def test_class_that_does_not_occur_nan_and_left_out_of_means():
     }
 
 
-def test_without_probabilities_numbers_are_none_and_mistakes_in_order(digits, tmp_path):
-    X, y = digits
+def test_without_probabilities_numbers_are_none_and_mistakes_in_order(all_digits, tmp_path):
+    X, y = all_digits
     model = LinearSVC(max_iter=50, tol=1).fit(X[:100], y[:100])
     report = evaluate(model, X, y)
     assert (report.proba, report.confidence, report.log_loss, report.ece) == (None,) * 4
@@ -312,8 +264,8 @@ def test_one_sample_of_one_class():
     str(report)
 
 
-def test_pipeline_and_search_are_named_by_their_classifier(digits):
-    X, y = digits[0][:200], digits[1][:200]
+def test_pipeline_and_search_are_named_by_their_classifier(all_digits):
+    X, y = all_digits[0][:200], all_digits[1][:200]
     pipe = make_pipeline(MinMaxScaler(), LogisticRegression(tol=1e-2))
     search = GridSearchCV(pipe, {"logisticregression__C": [1]}, cv=2).fit(X, y)
     report = evaluate(search, X, y)
@@ -412,8 +364,8 @@ def test_dict_survives_json(report):
 
 
 @pytest.mark.parametrize("form", [pd.DataFrame, csr_matrix], ids=["frame", "sparse"])
-def test_maps_of_samples_of_every_form(digits, model, form):
-    X, y = digits
+def test_maps_of_samples_of_every_form(all_digits, model, form):
+    X, y = all_digits
     if form is pd.DataFrame:
         model = LogisticRegression(tol=1e-2).fit(form(X[:300]), y[:300])
     report = evaluate(model, form(X[300:]), y[300:], n_occlusion_maps=1)

@@ -1,63 +1,15 @@
 """The learning curves: what is drawn equals the history."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
+from stand_ins import HISTORY, Network
 
 from mnist_estimator.evaluation import TrainingHistoryDisplay
-
-HISTORY = {
-    "loss": [0.9, 0.5, 0.3, 0.2],
-    "accuracy": [0.70, 0.85, 0.91, 0.94],
-    "val_loss": [0.8, 0.5, 0.4, 0.45],
-    "val_accuracy": [0.72, 0.86, 0.90, 0.89],
-}
-
-
-class Network(ClassifierMixin, BaseEstimator):
-    """Stands for an estimator that is trained in epochs."""
-
-    def __init__(self, history=None, best_epoch=None):
-        self.history = history
-        self.best_epoch = best_epoch
-
-    def fit(self, X, y):
-        self.classes_ = np.unique(y)
-        self.history_ = self.history or HISTORY
-        if self.best_epoch is not None:
-            self.best_epoch_ = self.best_epoch
-        return self
-
-    def predict(self, X):
-        return np.full(len(X), self.classes_[0])
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return load_digits(return_X_y=True)
-
-
-@pytest.fixture(scope="module")
-def model(digits):
-    X, y = digits
-    return LogisticRegression(tol=1e-2).fit(X[:300] / 16, y[:300])
 
 
 def test_history_lines_equal_the_data():
