@@ -4,6 +4,7 @@ import gzip
 import importlib
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,18 +34,18 @@ def script(monkeypatch):
 def files(tmp_path):
     """Return the options of a script that name its files, and how to look at these."""
     options = ["--csv", str(tmp_path / "a.csv"), "--page", str(tmp_path / "a.md")]
-    rows = lambda: pd.read_csv(tmp_path / "a.csv", comment="#")  # noqa: E731
-    return options, rows, lambda: (tmp_path / "a.md").read_text("utf-8")
+    rows = partial(pd.read_csv, tmp_path / "a.csv", comment="#")
+    return options, rows, partial((tmp_path / "a.md").read_text, "utf-8")
 
 
 def in_this_process(module, monkeypatch, parts):
     """Let the parts of a script run here, where TensorFlow is imported already."""
 
-    def ask_worker(path, _, job):
+    def ask_worker(script, option, job):
         part, settings = json.loads(job)
         if "n_jobs" in settings:
             settings["n_jobs"] = 1
-        return json.loads(json.dumps(parts(path)[part](**settings)))
+        return json.loads(json.dumps(parts[part](**settings)))
 
     monkeypatch.setattr(module, "ask_worker", ask_worker)
 
@@ -52,8 +53,7 @@ def in_this_process(module, monkeypatch, parts):
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer:sklearn.exceptions.ConvergenceWarning")
 def test_compare(script, tmp_path, monkeypatch, capsys):
     compare = script("compare")
-    measured = lambda method, seed: compare.measure(method, seed, SIZE)  # noqa: E731
-    monkeypatch.setattr(compare, "ask_run", measured)
+    monkeypatch.setattr(compare, "ask_run", partial(compare.measure, n_train=SIZE))
     monkeypatch.setattr(compare, "ask_parameters", compare.settings_of)
     command = ["--only", "neighbors", "mlp", "--epochs", "1", "--output", str(tmp_path / "a.csv")]
     command += ["--output-docs", str(tmp_path / "docs" / "a.md")]
@@ -89,10 +89,12 @@ def test_recipe_judges_on_training_images(script, tmp_path, monkeypatch):
 def test_prediction(script, files, tmp_path, monkeypatch):
     options, rows, page = files
     prediction = script("prediction")
-    ask = lambda _, __, job: (  # noqa: E731
-        lambda part, folder, *rest: prediction.PARTS[part](Path(folder), *rest)
-    )(*json.loads(job))
-    monkeypatch.setattr(prediction, "ask_worker", ask)
+
+    def ask_worker(script, option, job):
+        part, folder, *rest = json.loads(job)
+        return prediction.PARTS[part](Path(folder), *rest)
+
+    monkeypatch.setattr(prediction, "ask_worker", ask_worker)
     onnx_only = {"ONNX Runtime": prediction.STARTS["ONNX Runtime"]}  # starts in a moment
     monkeypatch.setattr(prediction, "STARTS", onnx_only)
     X, y = mnist_estimator.load_mnist("train", return_X_y=True)
@@ -151,7 +153,7 @@ def test_corruptions(script, tmp_path, monkeypatch, capsys):
 def test_scaling(script, files, tmp_path, monkeypatch):
     options, rows, page = files
     scaling = script("scaling")
-    in_this_process(script("measuring"), monkeypatch, lambda _: scaling.PARTS)
+    in_this_process(script("measuring"), monkeypatch, scaling.PARTS)
     tiny = {"images": "20", "side": "8", "classes": "2", "filters": "0.1"}
     sizes = [word for name, value in tiny.items() for word in (f"--base-{name}", value)]
     sizes += [word for name, value in tiny.items() for word in (f"--{name}", value)]
@@ -166,7 +168,7 @@ def test_scaling(script, files, tmp_path, monkeypatch):
 def test_search(script, files, monkeypatch):
     options, rows, page = files
     search = script("search")
-    in_this_process(script("measuring"), monkeypatch, lambda _: search.PARTS)
+    in_this_process(script("measuring"), monkeypatch, search.PARTS)
     grid = {"learning_rate": [0.01], "dropout": [0.1], "filters": [(3, 4)]}
     monkeypatch.setattr(search, "GRID", grid)
     two = ("scikeras", "this package, the same work")
@@ -181,7 +183,7 @@ def test_search(script, files, monkeypatch):
 def test_larger_than_memory(script, files, monkeypatch):
     options, rows, page = files
     larger = script("larger_than_memory")
-    in_this_process(script("measuring"), monkeypatch, lambda _: larger.PARTS)
+    in_this_process(script("measuring"), monkeypatch, larger.PARTS)
     monkeypatch.setattr(larger, "PIECE", 128)
     monkeypatch.setenv(larger.FOLDER, "")  # set by the script, and so unset after the test
     assert larger.main(["--mapped", "300", "--held", "200", *options]) == 0
