@@ -8,7 +8,7 @@ import numpy as np
 from ..utils._quiet_tensorflow import keras
 from ..utils._tensorflow_process import check_process
 from ._architecture import NetworkConfig
-from ._layer_specs import BuildOptions, fuse_pooling
+from ._layer_specs import BuildOptions
 
 STANDARDIZE = "standardize"
 """Name of the layer that brings the channels to mean 0 and variance 1; it is never trained."""
@@ -38,7 +38,7 @@ def build(
         - "reference": Keras's own layers, for a model that users see.
         - "train": faster batch normalization, dropout of any rate, and the logits of an
           ensemble's members as a list, since each is trained by itself.
-        - "predict": in ``config.prediction_dtype``, with the first pooling fused.
+        - "predict": in ``config.prediction_dtype``.
     bfloat16 : bool, default=False
         Whether a network that is to train multiplies in bfloat16; its weights stay float32.
     seed : int, default=0
@@ -72,8 +72,6 @@ def build(
         center=False, scale=False, epsilon=0.0, trainable=False, dtype=dtype, name=STANDARDIZE
     )
     specs = config.layers()
-    if role == "predict":
-        specs = fuse_pooling(specs)
     # All layers at once: ``Sequential.add`` would rebuild the network for each one.
     members = [[spec.to_keras(options) for spec in specs] for _ in range(config.ensemble_size)]
     if config.ensemble_size == 1:

@@ -15,16 +15,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ..utils._quiet_tensorflow import keras
-from ._layers import AdjustableDropout, FusedBatchNormalization, PooledConv2D
+from ._layers import AdjustableDropout, FusedBatchNormalization
 
 EPSILON = 1e-3
 """Added to the variance by batch normalization; Keras's default."""
 
 MOMENTUM = 0.9
 """Share of the running statistics that stays from one training step to the next."""
-
-MAX_FUSED_CHANNELS = 4
-"""Most channels of images for which a convolution and its pooling are faster in one layer."""
 
 Weights = Sequence[NDArray[np.floating]]
 
@@ -119,7 +116,7 @@ class Conv2D(LayerSpec):
 
     def to_keras(self, options: BuildOptions) -> keras.layers.Layer:
         """Return the Keras layer."""
-        return self._keras_class()(
+        return keras.layers.Conv2D(
             self.filters, self.kernel_size, padding=self.padding, use_bias=self.use_bias,
             data_format="channels_last", dtype=options.policy,
             kernel_initializer=keras.initializers.HeNormal(seed=next(options.seeds)),
@@ -147,9 +144,6 @@ class Conv2D(LayerSpec):
         before, after = self._margins() if self.padding == "same" else (0, 0)
         pads = [before, before, after, after]
         return nodes.add("Conv", values, kernel.transpose(3, 2, 0, 1), *bias, pads=pads)
-
-    def _keras_class(self) -> type[keras.layers.Conv2D]:
-        return keras.layers.Conv2D
 
     def _margins(self) -> tuple[int, int]:
         """Return the pixels that "same" adds before and after; an odd one goes after."""
@@ -186,27 +180,6 @@ class MaxPooling2D(LayerSpec):
     def add_onnx(self, nodes: OnnxNodes, values: str, weights: Weights) -> str:
         """Add max pooling."""
         return nodes.add("MaxPool", values, kernel_shape=self.window, strides=self.window)
-
-
-@dataclass(frozen=True)
-class PooledConvolution(Conv2D):
-    """A convolution and the 2×2 max pooling after it, for the Keras model that predicts."""
-
-    def _keras_class(self) -> type[keras.layers.Conv2D]:
-        return PooledConv2D
-
-
-def fuse_pooling(layers: list[LayerSpec]) -> list[LayerSpec]:
-    """Replace the first convolution and its pooling by one layer, where that is faster."""
-    first, second, *rest = layers
-    if (
-        isinstance(first, Conv2D)
-        and isinstance(second, MaxPooling2D)
-        and first.channels <= MAX_FUSED_CHANNELS
-        and second.window == (2, 2)
-    ):
-        return [PooledConvolution(**vars(first)), *rest]
-    return layers
 
 
 @dataclass(frozen=True)

@@ -59,34 +59,3 @@ class AdjustableDropout(keras.layers.Dropout):
         kept = tf.reshape(draws, shape) >= tf.cast(n_dropped, tf.uint16)
         scale = n_levels / (n_levels - n_dropped)
         return inputs * (tf.cast(kept, inputs.dtype) * tf.cast(scale, inputs.dtype))
-
-
-class PooledConv2D(keras.layers.Conv2D):
-    """A convolution and the 2×2 max pooling after it, in one.
-
-    The four values of a pooling window come from four kernels, each the given one shifted by a
-    pixel, with a stride of two pixels. For images with few channels this is faster without
-    oneDNN. Weights and result are those of the two layers.
-    """
-
-    def call(self, inputs: Any) -> Any:
-        """Return the pooled feature maps (n, height // 2, width // 2, filters) of images."""
-        kernel = tf.convert_to_tensor(self.kernel)
-        shifted = [
-            tf.pad(kernel, [[down, 1 - down], [right, 1 - right], [0, 0], [0, 0]])
-            for down in (0, 1)
-            for right in (0, 1)
-        ]
-        if self.padding == "same":
-            margins = [[(size - 1) // 2, size // 2] for size in self.kernel_size]
-            inputs = tf.pad(inputs, [[0, 0], *margins, [0, 0]])
-        maps = tf.nn.conv2d(inputs, tf.concat(shifted, axis=3), strides=2, padding="VALID")
-        height, width = maps.shape[1:3]
-        maps = tf.reshape(maps, [-1, height, width, len(shifted), self.filters])
-        largest = tf.reduce_max(maps, axis=3)
-        return largest + self.bias if self.use_bias else largest
-
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Return the shape of the pooled feature maps."""
-        n, height, width, filters = super().compute_output_shape(input_shape)
-        return n, height // 2, width // 2, filters
