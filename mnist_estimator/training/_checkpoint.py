@@ -20,6 +20,7 @@ from .._version import __version__
 from ..network._architecture import plain
 from ..network._functions import resolve_precision
 from ..network._network import Network
+from ..utils._output_files import atomic_write
 from ..utils._quiet_tensorflow import keras, tf
 from ..utils._wording import counted
 from ._data import Samples
@@ -241,17 +242,8 @@ class Checkpoint:
         content = io.BytesIO()
         arrays: dict[str, Any] = {"identity": np.array(json.dumps(self._identity)), **state}
         np.savez(content, **arrays)
-        try:
-            with self._beside.open("wb") as file:
-                file.write(content.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            self._beside.replace(self.path)
-        except BaseException:
-            self._beside.unlink(missing_ok=True)
-            raise
-        if self._handle is not None:
-            os.fsync(self._handle)  # so that the new name, too, survives a power cut
+        with atomic_write(self.path, beside=self._beside) as file:
+            file.write_bytes(content.getbuffer())
         self.n_epochs = int(state["n_epochs"])
 
 

@@ -222,6 +222,9 @@ def class_weights(
 ) -> NDArray[np.float64]:
     """Return the weight of each class.
 
+    scikit-learn's ``compute_class_weight`` takes no sample weights before its version 1.7, and
+    refuses classes without rows, which ``partial_fit`` meets.
+
     Parameters
     ----------
     class_weight : dict, "balanced" or None

@@ -101,7 +101,7 @@ def check_writable(path: Path, *, name: str, example: str, inputs: tuple[Path, .
 
 
 @contextlib.contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, *, beside: Path | None = None) -> Iterator[Path]:
     """Write a file atomically: yield a temporary name, renamed to `path` if the block succeeds.
 
     The content is synced to disk before the file is renamed, so it survives a power failure.
@@ -111,17 +111,20 @@ def atomic_write(path: Path) -> Iterator[Path]:
     path : Path
         The file; an existing one is replaced. Symbolic links are followed. Devices and named
         pipes are written to directly.
+    beside : Path, default=None
+        The temporary name, on the same file system, so that processes that are killed leave at
+        most this one. None: an unused name in the folder of `path`.
 
     Yields
     ------
     Path
-        An unused name in the folder of `path`, removed after the block.
+        The temporary name, removed after the block.
     """
     if _is_special(path):
         yield path
         return
     path = path.resolve()
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    partial = beside or path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         yield partial
         _sync(partial)

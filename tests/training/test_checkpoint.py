@@ -178,7 +178,7 @@ def write_and_die(folder, moment):
     checkpoint.identify(IDENTITY)
     checkpoint.begin(_state(0))
     checkpoint.save(_state(1))
-    opened, replace, fsync = pathlib.Path.open, pathlib.Path.replace, os.fsync
+    opened, replace, fsync = pathlib.Path.open, os.replace, os.fsync
 
     class Opened:
         def __init__(self, path, mode):
@@ -198,7 +198,7 @@ def write_and_die(folder, moment):
 
     pathlib.Path.open = lambda path, mode: Opened(path, mode)
     os.fsync = die if moment == "not yet on disk" else fsync
-    pathlib.Path.replace = {"not replaced": die, "replaced": replace_and_die}.get(moment, replace)
+    os.replace = {"not replaced": die, "replaced": replace_and_die}.get(moment, replace)
     checkpoint.save(_state(2))
 
 
