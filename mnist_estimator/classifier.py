@@ -401,7 +401,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
             samples = self._check_data(X, y, sample_weight, new=not goes_on)
             held_out = None if X_val is None else self._check_validation(X_val, y_val)
             seed = self._draw_seed(checkpoint)
-            data = self._prepare(samples, held_out, seed)
+            data = self._prepare(samples, held_out, seed, new=not goes_on)
             if goes_on:
                 self._check_config()
             else:
@@ -636,7 +636,9 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
             )
         return np.searchsorted(self.classes_, y)
 
-    def _prepare(self, samples: Samples, held_out: Samples | None, seed: int) -> TrainingData:
+    def _prepare(
+        self, samples: Samples, held_out: Samples | None, seed: int, *, new: bool
+    ) -> TrainingData:
         """Weigh and split the data of a fit."""
         data = prepare(
             samples,
@@ -646,7 +648,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
             validation_fraction=self.validation_fraction if self.early_stopping else None,
             seed=seed,
         )
-        if len(np.unique(data.training.labels)) < 2:
+        if new and len(np.unique(data.training.labels)) < 2:
             raise ValueError(
                 "sample_weight leaves fewer than two classes with a weight above 0; "
                 "CNNClassifier needs two classes or more. Give rows of another class a weight."

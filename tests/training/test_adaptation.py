@@ -97,6 +97,15 @@ def test_images_of_another_kind_are_learned(fitted, rest, way):
     assert clf.score(others, labels) > before + (alone - before) / 2
 
 
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_a_warm_fit_takes_one_image(fitted, digits, early_stopping):
+    X, y = digits
+    clf = copy.deepcopy(fitted).set_params(warm_start=True, epochs=2, early_stopping=early_stopping)
+    clf.fit(X[:1], y[:1])
+    assert not np.array_equal(clf.model_.get_weights()[-1], fitted.model_.get_weights()[-1])
+    assert clf.score(X, y) > fitted.score(X, y) - 0.02
+
+
 def statistics(clf):
     layers = batch_norms_of(clf.model_)
     return [part.numpy() for layer in layers for part in (layer.moving_mean, layer.moving_variance)]
