@@ -22,7 +22,7 @@ CASES = {
         60,
         ["GridSearchCV: 36 fits", "learning rate  dropout", "HalvingGridSearchCV 0."],
     ),
-    "mnist_workflow.py": (500, ["weighted avg", "The report agrees", "mnist_report.html"]),
+    "mnist_workflow.py": (300, ["weighted avg", "The report agrees", "mnist_report.html"]),
     "out_of_core.py": (
         300,
         [

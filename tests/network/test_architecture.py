@@ -59,23 +59,30 @@ def test_any_image_shape(shape, compact):
     assert model(np.zeros((3, *shape), dtype=np.float32)).shape == (3, 2)
 
 
+def check_weight_shapes(config):
+    assert list(config.weight_shapes()) == [tuple(weight.shape) for weight in build(config).weights]
+
+
 @pytest.mark.parametrize("compact", [True, False])
-@pytest.mark.parametrize("batch_norm", [True, False])
-@pytest.mark.parametrize("dense_units", [(), (6, 5)])
 @pytest.mark.parametrize("kernel_size", [3, (5, 3), 17])
 @pytest.mark.parametrize("filters", [(4,), (4, (8, 8)), ((3, 3), 5, 6, 7, 8)])
 @pytest.mark.parametrize("image_shape", [(28, 28, 1), (17, 40, 3), (1, 50, 1), (3, 2, 2)])
-def test_shapes_foretold_are_those_of_the_network(
-    image_shape, filters, kernel_size, dense_units, batch_norm, compact
-):
+def test_shapes_foretold_are_those_of_the_network(image_shape, filters, kernel_size, compact):
+    """All that the sides of the images depend on, with each other."""
+    sizes = {"filters": filters, "kernel_size": kernel_size, "compact": compact}
+    check_weight_shapes(NetworkConfig(image_shape, 3, **sizes, dense_units=(6, 5)))
+
+
+@pytest.mark.parametrize("compact", [True, False])
+@pytest.mark.parametrize("batch_norm", [True, False])
+@pytest.mark.parametrize("dense_units", [(), (6, 5)])
+@pytest.mark.parametrize("ensemble_size", [1, 3])
+def test_shapes_foretold_with_what_changes_no_side(ensemble_size, dense_units, batch_norm, compact):
     config = NetworkConfig(
-        image_shape, 3, filters=filters, kernel_size=kernel_size, dense_units=dense_units,
-        batch_norm=batch_norm, compact=compact,
+        (17, 40, 3), 3, filters=(4, (8, 8)), dense_units=dense_units, batch_norm=batch_norm,
+        compact=compact, ensemble_size=ensemble_size,
     )  # fmt: skip
-    for ensemble_size in (1, 3):
-        config = replace(config, ensemble_size=ensemble_size)
-        shapes = [tuple(weight.shape) for weight in build(config).weights]
-        assert list(config.weight_shapes()) == shapes
+    check_weight_shapes(config)
 
 
 def test_configs_of_equal_sizes_are_one_key_whatever_the_containers():

@@ -60,9 +60,8 @@ WAYS = {
 }
 """Ways to copy an estimator with all that it holds, given a folder to write to."""
 
-few_ways = pytest.mark.parametrize(
-    "duplicate", ["deepcopy", "pickle 5", "joblib, mapped r", "skops"], indirect=True
-)
+FEW = ("deepcopy", "pickle 5", "joblib, mapped r", "skops")
+few_ways = pytest.mark.parametrize("duplicate", FEW, indirect=True)
 """What concerns the state and not the way: enough for tests that train."""
 
 
@@ -175,6 +174,9 @@ def steps(estimator):
     return [step for _, step in estimator.steps] if hasattr(estimator, "steps") else [estimator]
 
 
+@pytest.mark.parametrize(
+    "duplicate", [*FEW, "joblib, mapped r+", "joblib, mapped c", "cloudpickle"], indirect=True
+)
 def test_copies_and_copies_of_copies_train_on_as_the_original(duplicate, original, stages, frame):
     X, y = frame
     fitted, further, furthest = stages
@@ -187,13 +189,18 @@ def test_copies_and_copies_of_copies_train_on_as_the_original(duplicate, origina
     assert_array_equal(original.predict_proba(X), fitted)
 
 
-def test_a_copy_of_an_unfitted_one_fits_alike(duplicate, make, stages, frame):
-    X, y = frame
+def test_a_copy_of_an_unfitted_one_is_the_same(duplicate, make):
     copied = duplicate(make())
     for one, other in zip(steps(make()), steps(copied), strict=True):
         assert_same(one, other)
     with pytest.raises(NotFittedError):
         check_is_fitted(network(copied))
+
+
+@few_ways
+def test_a_copy_of_an_unfitted_one_fits_alike(duplicate, make, stages, frame):
+    X, y = frame
+    copied = duplicate(make())
     assert_array_equal(copied.fit(X, y).predict_proba(X), stages[0])
 
 

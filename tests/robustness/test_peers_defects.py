@@ -3,6 +3,7 @@
 docs/peers_defects.md lists them with their tests, here and in other files.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -30,7 +31,7 @@ from mnist_estimator.utils._tensorflow_process import n_threads
 # Scripts that need a process of their own; what they have to say is printed as JSON.
 
 PREAMBLE = """
-import hashlib, json, multiprocessing, os, random, sys
+import hashlib, json, multiprocessing, os, random, signal, sys, traceback
 import keras, numpy as np, tensorflow as tf
 from sklearn.datasets import load_digits
 from tensorflow.python.framework.config import is_op_determinism_enabled
@@ -50,6 +51,23 @@ def digest(model):
 
 
 said = {}
+for line in sys.stdin:
+    # All is imported here and nothing of TensorFlow has run: a fork is as good as a new process.
+    if sys.platform == "linux" and (child := os.fork()):
+        _, status = os.waitpid(child, 0)
+        if status:
+            print(json.dumps({"error": f"ended with status {status}"}), flush=True)
+        continue
+    code, sys.argv[1:], variables = json.loads(line)
+    os.environ.update(variables)
+    if sys.platform == "linux":
+        signal.alarm(600)
+    try:
+        exec(code)
+    except Exception:
+        said = {"error": traceback.format_exc()}
+    print(json.dumps(said), flush=True)
+    os._exit(0)
 """
 
 NEIGHBOUR = """
@@ -153,55 +171,70 @@ said |= {"outcome": outcome, "expected": learn()}
 
 
 THREADS = """
-import joblib
-
-
-def learn():
-    predicted = small(epochs=1).fit(X, y).predict(X)
-    set_to = tf.config.threading
-    told = [set_to.get_intra_op_parallelism_threads(), set_to.get_inter_op_parallelism_threads()]
-    return told, len(os.listdir("/proc/self/task")), predicted.tolist()
-
-
+set_to = tf.config.threading
 if sys.argv[1:] == ["set before"]:
-    tf.config.threading.set_intra_op_parallelism_threads(3)
-said["here"] = learn()
+    set_to.set_intra_op_parallelism_threads(3)
+CNNClassifier(filters=(4,), epochs=1, random_state=0).fit(X[:40], y[:40] % 2).predict(X[:40])
+said |= {
+    "told": [set_to.get_intra_op_parallelism_threads(), set_to.get_inter_op_parallelism_threads()],
+    "threads": len(os.listdir("/proc/self/task")),
+}
 """
 
 
-def start_python(code, *arguments, **variables):
-    return subprocess.Popen(
-        [sys.executable, "-c", PREAMBLE + code + "print(json.dumps(said))", *arguments],
-        cwd=Path(__file__).parents[1],
-        env=os.environ | variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory):
+    """Return how to run a script in a new process; it gives what the script says.
+
+    Where that is safe, on Linux, the processes are forks of one that has made the imports, which
+    take longer than most scripts.
+    """
+    started = []
+    errors = (tmp_path_factory.mktemp("ask") / "errors.txt").open("w+", encoding="utf-8")
+
+    def start():
+        variables = {key: os.environ[key] for key in os.environ if key not in THREAD_VARIABLES}
+        process = subprocess.Popen(
+            [sys.executable, "-c", PREAMBLE],
+            cwd=Path(__file__).parents[1],
+            env=variables,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    def ask(code, *arguments, **variables):
+        process = started[-1] if started and sys.platform == "linux" else start()
+        process.stdin.write(json.dumps([code, arguments, variables]) + "\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+        errors.seek(0)
+        assert line, errors.read()
+        said = json.loads(line)
+        assert "error" not in said, said["error"] + errors.read()
+        return said
+
+    yield ask
+    for process in started:
+        process.communicate()
+    errors.close()
 
 
 @pytest.fixture(scope="module")
-def outcome():
-    """Start the scripts at once, as most of their time goes into imports; return what one says."""
-    processes = {
-        "alone": start_python(NEIGHBOUR),
-        "after ours": start_python(NEIGHBOUR, "after ours"),
-        "settings": start_python(SETTINGS + MEMORY),
-        "fork before": start_python(FORK),
+def outcome(ask):
+    """Return what a script says that is run once for all tests, on the threads of this process."""
+    scripts = {
+        "alone": [NEIGHBOUR],
+        "after ours": [NEIGHBOUR, "after ours"],
+        "settings": [SETTINGS + MEMORY],
+        "fork before": [FORK],
+        "fork after": [FORK, "after a fit"],
     }
-    outcomes = {}
-
-    def wait(name):
-        if name not in outcomes:
-            output, errors = processes[name].communicate(timeout=600)
-            assert processes[name].returncode == 0, errors
-            outcomes[name] = json.loads(output.splitlines()[-1])
-        return outcomes[name]
-
-    yield wait
-    for process in processes.values():
-        process.kill()
-        process.communicate()
+    variables = {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
+    return functools.cache(lambda name: ask(*scripts[name], **variables))
 
 
 @pytest.fixture(scope="module")
@@ -349,20 +382,51 @@ def test_global_settings_do_not_reach_the_network(outcome, own_digest):
     assert outcome("settings")["ours"] == own_digest
 
 
-def test_same_seed_gives_the_same_bits_in_any_process(small, digits, fitted, outcome, own_digest):
-    """Of Keras's wrapper: no seed; of many: ``n_jobs`` hangs once TensorFlow has run.
+@pytest.fixture
+def no_threads_told(monkeypatch):
+    """Have workers that know no number of threads but the one that joblib gives them."""
+    for name in THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    get_reusable_executor().shutdown()  # whose processes may have the variables
+    yield
+    get_reusable_executor().shutdown()  # whose processes know a number
+
+
+def threads_told():
+    threading = tf.config.threading
+    return (
+        threading.get_intra_op_parallelism_threads(),
+        threading.get_inter_op_parallelism_threads(),
+    )
+
+
+def fit_in_a_worker(clf, X, y):
+    return clf.fit(X, y).model_.get_weights(), threads_told()
+
+
+def test_same_seed_gives_the_same_bits_in_any_process(outcome, own_digest):
+    """Of Keras's wrapper: no seed."""
+    assert outcome("after ours")["ours"] == own_digest
+
+
+def test_same_seed_gives_the_same_bits_in_workers(small, digits, fitted, request):
+    """Of many: ``n_jobs`` hangs once TensorFlow has run, or uses all cores in every process.
 
     The last bit of a sum depends on the number of threads that share it, so here each worker
     has as many as this process.
     """
-    assert outcome("after ours")["ours"] == own_digest
-    fits = [joblib.delayed(small(random_state=seed).fit)(*digits) for seed in (0, 0, 1)]
-    with joblib.parallel_config("loky", inner_max_num_threads=n_threads()):
-        weights = [fit.model_.get_weights() for fit in joblib.Parallel(n_jobs=2)(fits)]
+    share = n_threads()
+    request.getfixturevalue("no_threads_told")
+    fits = [
+        joblib.delayed(fit_in_a_worker)(small(random_state=seed), *digits) for seed in (0, 0, 1)
+    ]
+    with joblib.parallel_config("loky", inner_max_num_threads=share):
+        weights, told = zip(*joblib.Parallel(n_jobs=2)(fits), strict=True)
     for one, same, expected in zip(*weights[:2], fitted.model_.get_weights(), strict=True):
         assert_array_equal(one, expected)
         assert_array_equal(same, expected)
     assert not np.array_equal(weights[2][-1], weights[0][-1])
+    assert told == ((share, share),) * 3
 
 
 def threads_in_a_worker():
@@ -370,41 +434,28 @@ def threads_in_a_worker():
 
     X = np.random.default_rng(0).random((40, 64))
     CNNClassifier(filters=(4,), epochs=1, random_state=0).fit(X, np.arange(40) % 2).predict(X)
-    told = tf.config.threading.get_intra_op_parallelism_threads()
-    return told, tf.config.threading.get_inter_op_parallelism_threads()
+    return threads_told()
 
 
-@pytest.mark.parametrize(("n_jobs", "share"), [(2, None), (3, 5)])
-def test_each_worker_takes_its_share_of_the_cores(n_jobs, share, monkeypatch):
+def test_each_worker_takes_its_share_of_the_cores(no_threads_told):
     """Of many: with ``n_jobs``, TensorFlow uses all cores in every process."""
-    for name in THREAD_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    get_reusable_executor().shutdown()  # whose processes may have the variables
-    backend = joblib.parallel_config("loky", inner_max_num_threads=share)
-    with backend, joblib.Parallel(n_jobs) as parallel:
-        told = parallel(joblib.delayed(threads_in_a_worker)() for _ in range(n_jobs))
-    expected = share or max(1, joblib.cpu_count() // n_jobs)
-    assert told == [(expected, expected)] * n_jobs
+    with joblib.parallel_config("loky"), joblib.Parallel(2) as parallel:
+        told = parallel(joblib.delayed(threads_in_a_worker)() for _ in range(2))
+    assert told == [(max(1, joblib.cpu_count() // 2),) * 2] * 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_threads_that_were_set_stay(monkeypatch):
+def test_threads_that_were_set_stay(ask):
     """The share counts only where nobody has set TensorFlow's threads, and it is kept."""
-    for name in THREAD_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    started = [
-        start_python(THREADS, OMP_NUM_THREADS="1"),
-        start_python(THREADS, OMP_NUM_THREADS="12,4"),
-        start_python(THREADS, "set before", OMP_NUM_THREADS="1"),
-        start_python(THREADS, OMP_NUM_THREADS="1", TF_NUM_INTRAOP_THREADS="2"),
-        start_python(THREADS, OMP_NUM_THREADS="many"),
+    said = [
+        ask(THREADS, OMP_NUM_THREADS="1"),
+        ask(THREADS, OMP_NUM_THREADS="12,4"),
+        ask(THREADS, "set before", OMP_NUM_THREADS="1"),
+        ask(THREADS, OMP_NUM_THREADS="1", TF_NUM_INTRAOP_THREADS="2"),
+        ask(THREADS, OMP_NUM_THREADS="many"),
     ]
-    outputs = [process.communicate(timeout=600) for process in started]
-    assert not any(process.returncode for process in started), outputs
-    said = [json.loads(output.splitlines()[-1])["here"] for output, _ in outputs]
-    assert [told for told, _, _ in said] == [[1, 1], [12, 12], [3, 0], [0, 0], [0, 0]]
-    one, twelve = said[0][1], said[1][1]
-    assert twelve >= one + 20  # TensorFlow's two pools
+    assert [one["told"] for one in said] == [[1, 1], [12, 12], [3, 0], [0, 0], [0, 0]]
+    assert said[1]["threads"] >= said[0]["threads"] + 20  # TensorFlow's two pools
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -422,8 +473,7 @@ def test_fork_before_any_fit(outcome):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no fork")
-def test_fork_after_a_fit():
+def test_fork_after_a_fit(outcome):
     """Of many: a forked process hangs. TensorFlow would; ours says what to do instead."""
-    output, errors = start_python(FORK, "after a fit").communicate(timeout=600)
-    child = json.loads(output.splitlines()[-1])
-    assert child["outcome"] == child["expected"] or "spawn" in child["outcome"], errors
+    child = outcome("fork after")
+    assert child["outcome"] == child["expected"] or "spawn" in child["outcome"]

@@ -21,8 +21,10 @@ RANDOM_TRAINING = {
 }
 EPOCHS = 7
 """Fewer than usual, enough for the small problems of the checks."""
+FEW_LAYERS = {"epochs": EPOCHS, "filters": (4,)}
+"""For all but the first estimator, which has the network of the defaults."""
 DETERMINISTIC = CNNClassifier(
-    epochs=EPOCHS,
+    **FEW_LAYERS | {"filters": (16, 48)},  # so few steps want more of a network
     dropout=0.0,
     batch_norm=False,
     augmentation=None,
@@ -51,7 +53,7 @@ def names(estimator):
 @parametrize_with_checks(
     [
         CNNClassifier(epochs=EPOCHS),
-        CNNClassifier(epochs=EPOCHS, early_stopping=False, class_weight="balanced"),
+        CNNClassifier(**FEW_LAYERS, early_stopping=False, class_weight="balanced"),
     ],
     expected_failed_checks=lambda estimator: RANDOM_TRAINING,
 )
@@ -87,14 +89,14 @@ COLOUR = Pipeline(
     [
         ("scale", ImageScaler()),
         ("colour", Colour()),
-        ("cnn", CNNClassifier(epochs=EPOCHS, random_state=0)),
+        ("cnn", CNNClassifier(**FEW_LAYERS, random_state=0)),
     ]
 )
 
 
 @parametrize_with_checks(
     # The checks seed an estimator, but not the steps of one.
-    [make_pipeline(epochs=EPOCHS, random_state=0), COLOUR],
+    [make_pipeline(**FEW_LAYERS, random_state=0), COLOUR],
     expected_failed_checks=lambda estimator: PIPELINES_OWN,
 )
 def test_pipeline(estimator, check):
