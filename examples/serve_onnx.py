@@ -10,7 +10,6 @@ with those of the pipeline, and with the speed of Keras's `model.predict`.
 Run time: about 1 minute on 2 cores. `MNIST_EXAMPLE_SIZE` in the environment sets
 another number of training images than 20,000.
 
-It takes `pip install "mnist_estimator[onnx]" onnxruntime` to run.
 """
 
 # %%

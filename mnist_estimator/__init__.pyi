@@ -20,6 +20,8 @@ from .recognition import DetectedDigits as DetectedDigits
 from .recognition import Recognition as Recognition
 from .recognition import find_digits as find_digits
 from .recognition import recognize as recognize
+from .serving import Predictor as Predictor
+from .serving import load_predictor as load_predictor
 from .uncertainty import NoveltyDetector as NoveltyDetector
 from .uncertainty import RejectingClassifier as RejectingClassifier
 from .utils._exceptions import ValueRangeWarning as ValueRangeWarning

@@ -1,43 +1,48 @@
 """How fast a fitted pipeline predicts, and how fast a program that uses it starts.
 
-Beside it, with the same network: `keras.Model.predict`, a bare `tf.function` of the Keras
-model, and ONNX Runtime with the file that `to_onnx` writes (left out where onnxruntime is
-not installed). Each is called twenty times in a row with one image, then it is the turn of
-another, in another order each round, so that what else the machine does falls on all of them
-alike. The table has medians for many images, and means for one, since doubtful ones are looked
-at nine times.
+Beside it, with the same network: the predictor of `load_predictor`, `keras.Model.predict`, a
+bare `tf.function` of the Keras model, and ONNX Runtime with the file that `to_onnx` writes. Each
+is called twenty times in a row with one image, then it is the turn of another, in another order
+each round, so that what else the machine does falls on all of them alike. The table has medians
+for many images, and means for one, since doubtful ones get test-time augmentation.
 
     python examples/benchmarks/prediction.py                          # trains the default first
     python examples/benchmarks/prediction.py --model digits.pipeline  # or takes a saved one
 
 Writes prediction.csv beside the script and docs/prediction.md. Start-up is measured in
-processes of their own: importing, loading the model, the first image.
+processes of their own: importing, loading the model, the first image; and the commands of the
+command line, beside the import of TensorFlow.
 """
 
 import argparse
 import inspect
 import json
+import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Sequence
 from datetime import date
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pandas as pd
+from PIL import Image
 from reporting import describe, memory, to_markdown, wrap
 from rich.console import Console
 from rich.progress import track
 from workers import RunError, ask_worker
 
-from mnist_estimator import load, load_mnist, make_pipeline, save
+from mnist_estimator import load, load_mnist, load_predictor, make_pipeline, save, to_onnx
 
 SCRIPT = Path(__file__).resolve()
 PIPELINE, KERAS, ONNX = "digits.pipeline", "network.keras", "digits.onnx"
+PICTURE, TABLE = "digit.png", "digits.csv"
 CALLS_IN_A_ROW = 20
 FLAT_CALLS = 10_000
 """Calls over which the memory is watched."""
@@ -48,6 +53,12 @@ STARTS = {
         "import mnist_estimator.classifier",
         "pipe = mnist_estimator.load(path)",
         "pipe.predict_proba(X)",
+    ),
+    "predictor": (
+        PIPELINE,
+        "import mnist_estimator.serving._load_predictor",
+        "predictor = mnist_estimator.load_predictor(path)",
+        "predictor.predict_proba(X)",
     ),
     "Keras": (
         KERAS,
@@ -64,10 +75,28 @@ STARTS = {
 }
 """The file that a program loads, and what it does: import, load, first image."""
 
+IMPORT = "`import tensorflow`"
+COMMANDS = {
+    IMPORT: ["-c", "import tensorflow"],
+    "`predict`, one picture": ["-m", "mnist_estimator", "predict", PIPELINE, PICTURE],
+    "`predict`, a picture that is missing": [
+        "-m",
+        "mnist_estimator",
+        "predict",
+        PIPELINE,
+        "no.png",
+    ],
+    "`predict`, a CSV file": ["-m", "mnist_estimator", "predict", PIPELINE, TABLE],
+    "`evaluate` on MNIST": ["-m", "mnist_estimator", "evaluate", PIPELINE],
+    "`draw`, until the first answer": ["-m", "mnist_estimator", "draw", PIPELINE, "--port", "0"],
+}
+"""Programs that are started, in a folder with the files."""
+
 TITLES = {
     "predict": "`pipe.predict`",
     "unchecked": "the same, range of values not checked",
     "predict_proba": "`pipe.predict_proba`",
+    "predictor": "`predictor.predict`",
     "keras": "`model.predict`",
     "bare": "bare `tf.function`",
     "onnx": "ONNX Runtime",
@@ -89,17 +118,15 @@ def calls(folder: Path) -> dict[str, tuple[Call, bool]]:
         "predict": (pipe.predict, False),
         "unchecked": (unchecked.predict, False),
         "predict_proba": (pipe.predict_proba, False),
+        "predictor": (load_predictor(folder / PIPELINE).predict, False),
         "keras": (lambda X: model.predict(X, batch_size=256, verbose=0), True),
         "bare": (lambda X: [bare(tf.constant(X[i : i + 256])).numpy()
                             for i in range(0, len(X), 256)], True),
     }  # fmt: skip
-    if (folder / ONNX).exists():
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()  # its threads would spin on in the others' time
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = onnxruntime.InferenceSession(folder / ONNX, options)
-        found["onnx"] = (lambda X: session.run(None, {"X": X}), False)
+    options = onnxruntime.SessionOptions()  # its threads would spin on in the others' time
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(folder / ONNX, options)
+    found["onnx"] = (lambda X: session.run(None, {"X": X}), False)
     return found
 
 
@@ -162,26 +189,46 @@ def measure_start(folder: Path, name: str) -> list[dict[str, Any]]:
     return [*times, {"what": "peak", "name": name, "images": 1, "mb": float(peak)}]
 
 
+def measure_command(folder: Path, name: str) -> list[dict[str, Any]]:
+    """Time a program until it ends, or a server until its first answer."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, *COMMANDS[name]],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    with process.stdout as output:
+        if "draw" in COMMANDS[name]:
+            (url,) = re.findall(r"http://\S+", output.readline())
+            urllib.request.urlopen(url).read()
+            seconds = time.perf_counter() - started
+            process.terminate()
+        output.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if "draw" not in COMMANDS[name]:
+        seconds = time.perf_counter() - started
+    peak = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return [{"what": "command", "name": name, "images": 1, "median_ms": seconds * 1e3, "mb": peak}]
+
+
 PARTS: dict[str, Callable[..., list[dict[str, Any]]]] = {
     "calls": measure_calls,
     "memory": measure_memory,
     "start": measure_start,
+    "command": measure_command,
 }
 
 
-def prepare(folder: Path, model: Path | None) -> None:
-    """Write the network in the three forms that are measured."""
-    if model is None:
-        X, y = load_mnist("train", return_X_y=True)
-        pipe = make_pipeline(random_state=0, verbose=True).fit(X, y)
-    else:
-        pipe = load(model)
+def prepare(folder: Path, model: Path | None, n_rows: int) -> None:
+    """Write the network in the three forms that are measured, and images for the commands."""
+    X, y = load_mnist("train", return_X_y=True)
+    Image.fromarray(X[0].reshape(28, 28)).save(folder / PICTURE)
+    np.savetxt(folder / TABLE, X[:n_rows], fmt="%d", delimiter=",")
+    pipe = load(model) if model else make_pipeline(random_state=0, verbose=True).fit(X, y)
     save(pipe, folder / PIPELINE)
     pipe[-1].model_.save(folder / KERAS)
-    if find_spec("onnx") and find_spec("onnxruntime"):
-        from mnist_estimator import to_onnx
-
-        to_onnx(pipe, folder / ONNX)
+    to_onnx(pipe, folder / ONNX)
 
 
 def page(rows: pd.DataFrame, described: str) -> str:
@@ -222,9 +269,27 @@ def page(rows: pd.DataFrame, described: str) -> str:
     shown["peak memory"] = [f"{peaks[name]:,.0f} MB" for name in shown.index]
     shown = shown.rename(columns={"first": "first image"}).rename_axis(index="", columns=None)
     shown = shown.loc[[name for name in STARTS if name in shown.index]]
-    parts.append(to_markdown(shown))
+    parts += [to_markdown(shown), "## The command line: a new process", *_commands(rows)]
     title, source = "# Prediction and start-up", "Written by `examples/benchmarks/prediction.py`."
     return wrap("\n\n".join([title, f"{described}.", source, *parts]))
+
+
+def _commands(rows: pd.DataFrame) -> list[str]:
+    """Return the table of commands, and what it says."""
+    found = (
+        rows[rows["what"] == "command"].groupby("name", sort=False)[["median_ms", "mb"]].median()
+    )
+    table = pd.DataFrame(
+        {
+            "seconds": found["median_ms"].map(lambda value: f"{value / 1e3:.2f}"),
+            "time ÷ `import tensorflow`": (found["median_ms"] / found["median_ms"][IMPORT]).map(
+                "{:.2f} ×".format
+            ),
+            "peak memory": found["mb"].map("{:,.0f} MB".format),
+        }
+    ).rename_axis(index="")
+    n_rows = rows.loc[rows["what"] == "rows", "images"].iloc[0]
+    return [to_markdown(table), f"The CSV file has {n_rows:,} rows."]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -236,6 +301,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=10_000, help="default: 10,000")
     parser.add_argument("--rounds", type=int, default=10, help="default: 10")
     parser.add_argument("--calls", type=int, default=FLAT_CALLS, help=f"default: {FLAT_CALLS}")
+    parser.add_argument("--rows", type=int, default=60_000, help="of the CSV file; default: 60,000")
     parser.add_argument("--csv", type=Path, default=SCRIPT.with_suffix(".csv"))
     parser.add_argument("--page", type=Path, default=SCRIPT.parents[2] / "docs" / "prediction.md")
     parser.add_argument("--part", help=argparse.SUPPRESS)
@@ -248,11 +314,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         console.print("Preparing the network")
-        prepare(folder, options.model)
-        present = [start for start, (file, *_) in STARTS.items() if (folder / file).exists()]
+        prepare(folder, options.model, options.rows)
         jobs = [("calls", options.images, options.rounds), ("memory", options.calls)]
-        jobs += [("start", start) for _ in range(min(3, options.rounds)) for start in present]
-        rows = []
+        n_starts = range(min(3, options.rounds))
+        jobs += [("start", start) for _ in n_starts for start in STARTS]
+        jobs += [("command", command) for _ in n_starts for command in COMMANDS]
+        rows: list[dict[str, Any]] = [{"what": "rows", "name": TABLE, "images": options.rows}]
         for part, *rest in track(jobs, description="Measuring", console=console):
             try:
                 rows += ask_worker(SCRIPT, "--part", json.dumps([part, str(folder), *rest]))

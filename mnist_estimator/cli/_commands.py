@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from ..utils._output_files import atomic_write, check_writable
 from ..utils._wording import counted
 from ._exit_codes import ExitCode
-from ._model import LoadedModel, find_model, load_model
+from ._model import LoadedModel, find_model, load_model, load_pipeline
 from ._terminal import PlainConsole, progress_bar
 
 if TYPE_CHECKING:
@@ -144,11 +144,11 @@ def run_export(options: argparse.Namespace) -> int:
     check_writable(options.file, name="FILE", example="digits.onnx", inputs=(model_path,))
     with progress_bar(shown=not options.quiet) as bar:
         task = bar.add_task("Loading the model", total=None)
-        model = load_model(model_path)
+        pipe = load_pipeline(model_path)
         bar.update(task, description="Exporting")
         from ..export._onnx import to_onnx
 
-        to_onnx(model.pipe, options.file)
+        to_onnx(pipe, options.file)
     PlainConsole(quiet=options.quiet).print(f"Written to {options.file}")
     return ExitCode.DONE
 

@@ -1,10 +1,11 @@
 """The saved model of a command: found, loaded, and called with images from files."""
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..utils._output_files import PIPELINE_FILE, pipeline_file
-from ._terminal import import_tensorflow
+from ._terminal import PlainConsole, import_tensorflow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,19 +80,29 @@ def find_model(path: Path) -> Path:
 def load_model(path: Path) -> LoadedModel:
     """Load a model, and find out which images it takes.
 
+    TensorFlow and scikit-learn are imported only for files that need them.
+
     Raises
     ------
     OSError, ValueError
         If the file cannot be read, or holds no classifier of images.
     """
-    import_tensorflow()
-    from ..persistence._save_load import load
-    from ..utils._fitted import fitted_parts
+    from ..serving._load_predictor import find_predictor
     from .inputs._base import ImageSpec
 
-    pipe = load(path)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        pipe: Any = find_predictor(path)
+    for warning in caught:
+        PlainConsole(stderr=True).print(f"Note: {warning.message}")
+    parts = [pipe]
+    if pipe is None:
+        from ..utils._fitted import fitted_parts
+
+        pipe = load_pipeline(path)
+        parts = list(fitted_parts(pipe))
     learned: dict[str, Any] = {}
-    for part in fitted_parts(pipe):
+    for part in parts:
         for name in ("image_shape_", "value_range_", "feature_names_in_"):
             if name not in learned and hasattr(part, name):
                 learned[name] = getattr(part, name)
@@ -106,3 +117,17 @@ def load_model(path: Path) -> LoadedModel:
         pipe.classes_.tolist(),
     )
     return LoadedModel(pipe, image_spec)
+
+
+def load_pipeline(path: Path) -> Any:
+    """Load a pipeline with all its parts, with TensorFlow.
+
+    Raises
+    ------
+    OSError, ValueError
+        As :func:`~mnist_estimator.load`.
+    """
+    import_tensorflow()
+    from ..persistence._save_load import load
+
+    return load(path)

@@ -212,7 +212,6 @@ values tell, or as --label-column says."""
 
 
 def _describe_export(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = 'Needs the extra "onnx": pip install "mnist_estimator[onnx]".'
     _add_model(parser)
     parser.add_argument("file", type=Path, metavar="FILE", help="the ONNX file to write")
     _add_quiet(parser)
@@ -231,7 +230,7 @@ The page can be opened on this computer only, and needs no network. Ctrl-C ends 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model", type=Path, metavar="MODEL",
-        help="a saved pipeline, or the folder that train wrote to",
+        help="a saved pipeline, an .onnx file that export wrote, or the folder that train wrote to",
     )  # fmt: skip
 
 

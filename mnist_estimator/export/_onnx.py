@@ -103,7 +103,7 @@ default=None
     except ImportError as error:
         raise ImportError(
             "to_onnx needs the package onnx, which is not installed or not complete. "
-            'Install it with: pip install "mnist_estimator[onnx]"'
+            "Install it with: pip install onnx"
         ) from error
     from ._onnx_graph import build_graph
 

@@ -84,19 +84,59 @@ def build_graph(
         ],
         list(nodes.constants.values()),
     )
-    model = helper.make_model(
+    model = _model(graph)
+    first = [*scalers, classifier][0]
+    metadata = {
+        "classes": classifier.classes_.tolist(),
+        "image_shape": classifier.image_shape_,
+        "learned_range": getattr(first, "_value_range", None),
+        "scaled_ranges": [scaler.value_range_ for scaler in scalers],
+        "feature_names": getattr(first, "feature_names_in_", np.array(None)).tolist(),
+    }
+    texts = {
+        name: json.dumps(value, default=float) for name, value in metadata.items()
+    }  # longdouble
+    helper.set_model_props(model, texts)
+    return model
+
+
+def build_network_graph(network: Network) -> onnx.ModelProto:
+    """Build the ONNX model of a network alone.
+
+    Parameters
+    ----------
+    network : Network
+
+    Returns
+    -------
+    onnx.ModelProto
+        Input ``images``, float32 of shape (n, height, width, channels), as an
+        :class:`~mnist_estimator.ImageScaler` gives them; output ``logits``, float32 of shape
+        (n, n_classes).
+    """
+    nodes = _Nodes()
+    network.check()
+    images = _add_images(nodes, "images", network)
+    nodes.add("Identity", _add_network(nodes, images, network), output="logits")
+    config = network.config
+    graph = helper.make_graph(
+        nodes.nodes,
+        "network",
+        [_value("images", np.float32, "n", *config.image_shape)],
+        [_value("logits", np.float32, "n", config.n_classes)],
+        list(nodes.constants.values()),
+    )
+    return _model(graph)
+
+
+def _model(graph: onnx.GraphProto) -> onnx.ModelProto:
+    return helper.make_model(
         graph,
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="mnist_estimator",
         producer_version=__version__,
     )
-    metadata = {"classes": classifier.classes_.tolist(), "image_shape": classifier.image_shape_}
-    texts = {
-        name: json.dumps(value, default=float) for name, value in metadata.items()
-    }  # longdouble
-    helper.set_model_props(model, texts)
-    return model
 
 
 class _Nodes:

@@ -1,12 +1,15 @@
 """Probabilities from logits, with test-time augmentation of low-confidence images."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._network import BATCHES_IN_FLIGHT, Network
-from ._numpy_network import PREDICTION_BATCH, NumpyNetwork
+PREDICTION_BATCH = 256
+"""Images per batch of a prediction: more no longer fit the processor's caches."""
+
+BATCHES_IN_FLIGHT = 2
+"""Batches predicted at a time, which keeps all of TensorFlow's threads busy."""
 
 TTA_FULL_BELOW, TTA_NONE_FROM = 0.8, 0.9
 """Confidence below which test-time augmentation counts fully, and from which not at all."""
@@ -18,8 +21,18 @@ MIN_SIDE_SHIFTED = 16
 """Smallest image side, in pixels, for which "auto" shifts images."""
 
 
+class LogitsNetwork(Protocol):
+    """A network whose logits can be computed, by whatever library."""
+
+    def logits(self, images: NDArray[Any]) -> NDArray[np.floating]:
+        """Return the logits (n, n_classes) of images (n, height, width, channels)."""
+
+    def batches(self, n_images: int, largest: int) -> list[slice]:
+        """Return slices of as many images as may go through the network at once."""
+
+
 def predict_probabilities(
-    network: Network | NumpyNetwork, images: NDArray[Any], shift: int = 0
+    network: LogitsNetwork, images: NDArray[Any], shift: int = 0
 ) -> NDArray[np.float64]:
     """Return probabilities, with test-time augmentation of low-confidence images.
 
@@ -28,7 +41,7 @@ def predict_probabilities(
 
     Parameters
     ----------
-    network : Network or NumpyNetwork
+    network : LogitsNetwork
     images : ndarray of shape (n, height, width, channels)
         Any numeric dtype.
     shift : int, default=0
@@ -58,7 +71,7 @@ def predict_probabilities(
     uncertain = np.flatnonzero(confidence < TTA_NONE_FROM)
     # In blocks, since shifted images are copies.
     block_size = BATCHES_IN_FLIGHT * PREDICTION_BATCH // N_SHIFTS
-    for block in network.config.batches(len(uncertain), block_size):
+    for block in network.batches(len(uncertain), block_size):
         rows = uncertain[block]
         views = _shifts(images[rows], shift)
         shifted = network.logits(views).reshape(N_SHIFTS, len(rows), -1)
@@ -104,3 +117,13 @@ def _shifts(images: NDArray[Any], shift: int) -> NDArray[Any]:
     corners = [(y, x) for y in (0, down, 2 * down) for x in (0, right, 2 * right)]
     del corners[4]  # the image itself
     return np.concatenate([padded[:, y : y + height, x : x + width] for y, x in corners])
+
+
+def finite(logits: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return logits; raise a ``FloatingPointError`` if one is not finite."""
+    if not np.isfinite(logits).all():
+        raise FloatingPointError(
+            "The logits are not finite: these images are far larger than those of fit, or training "
+            "diverged. Scale them as X was, or fit with a lower learning_rate."
+        )
+    return logits

@@ -21,11 +21,9 @@ from ._functions import (
     step_function,
     variables_of,
 )
+from ._inference import BATCHES_IN_FLIGHT, PREDICTION_BATCH, finite
 from ._model_changes import Fingerprint, Frozen, check_network, frozen_names, frozen_parts
-from ._numpy_network import PREDICTION_BATCH, NumpyNetwork, finite
-
-BATCHES_IN_FLIGHT = 2
-"""Batches predicted at a time, which keeps all of TensorFlow's threads busy."""
+from ._numpy_network import NumpyNetwork
 
 
 class ImageArray(Protocol):
@@ -182,6 +180,10 @@ class Network:
             with ThreadPoolExecutor(min(BATCHES_IN_FLIGHT, n_threads())) as threads:
                 logits = np.concatenate(list(threads.map(logits_of, batches)))
         return finite(logits)
+
+    def batches(self, n_images: int, largest: int) -> list[slice]:
+        """Return slices of as many images as may go through the network at once."""
+        return self.config.batches(n_images, largest)
 
     def has_statistics_to_learn(self) -> bool:
         """Tell whether there is a batch normalization that is not frozen."""

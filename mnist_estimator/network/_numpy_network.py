@@ -7,9 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._architecture import NetworkConfig
-
-PREDICTION_BATCH = 256
-"""Images per batch of a prediction: more no longer fit the processor's caches."""
+from ._inference import PREDICTION_BATCH, finite
 
 
 class NumpyNetwork:
@@ -60,6 +58,10 @@ class NumpyNetwork:
         batches = self.config.batches(len(images), PREDICTION_BATCH)
         return finite(np.concatenate([self(images[rows]) for rows in batches]))
 
+    def batches(self, n_images: int, largest: int) -> list[slice]:
+        """Return slices of as many images as may go through the network at once."""
+        return self.config.batches(n_images, largest)
+
     def __call__(self, images: NDArray[Any]) -> NDArray[np.floating]:
         """Return the logits (n, n_classes) of images (n, height, width, channels)."""
         mean, variance, *members = self._weights
@@ -81,13 +83,3 @@ class NumpyNetwork:
             own = [next(remaining) for _ in layer.weight_shapes()]
             values = layer.compute(values, own)
         return values
-
-
-def finite(logits: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return logits; raise a ``FloatingPointError`` if one is not finite."""
-    if not np.isfinite(logits).all():
-        raise FloatingPointError(
-            "The logits are not finite: these images are far larger than those of fit, or training "
-            "diverged. Scale them as X was, or fit with a lower learning_rate."
-        )
-    return logits

@@ -1,20 +1,10 @@
-"""The file format of a pipeline: written by skops, repacked, and validated before skops reads it.
+"""The pipeline in a file: written by skops, repacked, and validated before skops reads it."""
 
-A ZIP archive with these members; its comment is the checksum of all bytes before it:
-
-- ``manifest.json``: the name and version of the format, and the versions it was written with;
-- ``schema.json``, compressed: the objects as nodes of named types, as skops writes them;
-- ``0.npy``, ``1.npy`` …: the arrays, each once.
-"""
-
-import copy
-import hashlib
 import io
 import json
 import math
 import platform
 import re
-import stat
 import zipfile
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -24,16 +14,19 @@ import numpy as np
 import skops.io
 
 from .._version import __version__
+from ._archive import (
+    FORMAT,
+    FORMAT_VERSION,
+    GRAPH,
+    STATE,
+    open_archive,
+    read_manifest,
+    seal,
+    zip_members,
+)
 
-FORMAT = "mnist_estimator pipeline"
-FORMAT_VERSION = 1
-"""Incremented when older versions cannot read the files; see CONTRIBUTING."""
-
-LARGEST_FILE = 2**31
-LARGEST_MANIFEST = 2**16
-LARGEST_SCHEMA = 2**24
 LARGEST_TREE = 2**20
-"""Maximum bytes of a file and its JSON members, and maximum number of nodes with repetitions."""
+"""Maximum number of nodes, with repetitions."""
 
 NODES = {
     "DictNode", "DTypeNode", "FunctionNode", "JsonNode", "ListNode", "MaskedArrayNode",
@@ -79,8 +72,6 @@ CACHED = ("mnist_estimator.persistence", "CachedClassifier")
 FOLDERS = ("checkpoint_dir", "memory")
 """Parameters saved as None: ``fit`` would read and write in the folders that they name."""
 
-_CHECKSUM = re.compile(rb"sha256:[0-9a-f]{64}")
-_CHECKSUM_SIZE = 71
 _NONE = {
     "__class__": "str", "__module__": "builtins", "__loader__": "JsonNode",
     "content": "null", "is_json": True,
@@ -89,13 +80,15 @@ _ARRAY_NAME = re.compile(r"(0|[1-9][0-9]{0,6})\.npy")
 _SKOPS_PROTOCOL = 2
 
 
-def pack(pipe: Any) -> bytes:
+def pack(pipe: Any, predictor: dict[str, bytes] | None = None) -> bytes:
     """Return the content of a pipeline's file, without the names of folders.
 
     Parameters
     ----------
     pipe : estimator
         Of types that skops writes.
+    predictor : dict of str to bytes, default=None
+        Members for predictions without TensorFlow: ``predictor.json`` and ``network.onnx``.
 
     Returns
     -------
@@ -123,7 +116,8 @@ def pack(pipe: Any) -> bytes:
     members = {"schema.json": text} | {name: content for content, name in arrays.items()}
     _check_members(members)
     manifest = {"format": FORMAT, "format_version": FORMAT_VERSION, **_versions()}
-    return _seal({"manifest.json": json.dumps(manifest, indent=2).encode()} | members)
+    members = {"manifest.json": json.dumps(manifest, indent=2).encode()} | members
+    return seal(members | (predictor or {}))
 
 
 def unpack(data: bytes) -> Any:
@@ -146,8 +140,9 @@ def unpack(data: bytes) -> Any:
     ValueError
         If it is not a file written by :func:`pack`, or skops cannot rebuild it.
     """
-    members = _open(data)
-    manifest = _manifest(members.pop("manifest.json"))
+    members = open_archive(data)
+    manifest = read_manifest(members.pop("manifest.json"))
+    members = without_predictor(members)
     _check_members(members)
     schema = _rewritten(json.loads(members["schema.json"]), _without_folders)
     schema = _rewritten(schema, _with_new_name)
@@ -156,7 +151,7 @@ def unpack(data: bytes) -> Any:
     if foreign:
         raise ValueError(f"it holds objects of foreign types, {', '.join(foreign)}.")
     try:
-        return skops.io.loads(_zip(members), trusted=TRUSTED)
+        return skops.io.loads(zip_members(members), trusted=TRUSTED)
     except Exception as error:
         raise ValueError(
             f"it cannot be rebuilt: {error} (Written with {_listed(manifest)}; "
@@ -164,12 +159,17 @@ def unpack(data: bytes) -> Any:
         ) from error
 
 
+def without_predictor(members: dict[str, bytes]) -> dict[str, bytes]:
+    """Return the members of the pipeline, without those of its predictor."""
+    return {name: content for name, content in members.items() if name not in (STATE, GRAPH)}
+
+
 def foreign_types(members: dict[str, bytes] | bytes) -> list[str]:
     """Return the names of types in a file, or in its members, that are not trusted."""
     if isinstance(members, bytes):
-        members = _open(members)
+        members = without_predictor(open_archive(members))
     try:
-        found = skops.io.get_untrusted_types(data=_zip(members))
+        found = skops.io.get_untrusted_types(data=zip_members(members))
     except Exception as error:
         raise ValueError(f"its schema is not readable: {error!r}.") from error
     return [name for name in found if name not in TRUSTED]
@@ -264,110 +264,6 @@ def _compact(value: Any, names: dict[str, str], ids: dict[int, int]) -> Any:
         if "key_types" in node:  # skops reads them first, so definitions in them must come first
             node = {"key_types": node.pop("key_types")} | node
     return {name: _compact(item, names, ids) for name, item in node.items()}
-
-
-def _seal(members: dict[str, bytes]) -> bytes:
-    """Return an archive with its checksum."""
-    unsealed = _zip(members, comment=bytes(_CHECKSUM_SIZE))[:-_CHECKSUM_SIZE]
-    return unsealed + _checksum(unsealed)
-
-
-def _checksum(content: bytes | memoryview) -> bytes:
-    return b"sha256:" + hashlib.sha256(content).hexdigest().encode()
-
-
-def _zip(members: dict[str, bytes], comment: bytes = b"") -> bytes:
-    """Return an archive of these members."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in members.items():
-            info = zipfile.ZipInfo(name)  # without a date: equal pipelines give equal files
-            info.external_attr = (stat.S_IFREG | 0o644) << 16
-            # Arrays of weights hardly shrink, and texts by nine tenths.
-            packed = name == "schema.json" and comment
-            archive.writestr(info, content, zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED)
-        archive.comment = comment
-    return buffer.getvalue()
-
-
-def _open(data: bytes) -> dict[str, bytes]:
-    """Return the members of a file whose checksum is right."""
-    if not data.startswith(b"PK\x03\x04"):
-        if data[:1] == b"\x80":
-            raise ValueError("it is a pickle, as joblib's files are, which may run anything.")
-        raise ValueError("it is not an archive written by save.")
-    view = memoryview(data)
-    if not _CHECKSUM.fullmatch(view[-_CHECKSUM_SIZE:]):
-        raise ValueError("it does not end with a checksum: it is cut off, or of another kind.")
-    if _checksum(view[:-_CHECKSUM_SIZE]) != view[-_CHECKSUM_SIZE:]:
-        raise ValueError("its checksum is wrong: it was changed since it was written.")
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return dict(_members(archive, len(data)))
-    except ValueError:
-        raise
-    except Exception as error:  # zipfile raises a dozen kinds
-        raise ValueError(f"it is not a readable archive: {error}.") from error
-
-
-def _members(archive: zipfile.ZipFile, size: int) -> Iterator[tuple[str, bytes]]:
-    """Yield names and contents, reading no more of a member than its limit."""
-    infos = archive.infolist()
-    names = [info.filename for info in infos]
-    if names[:1] != ["manifest.json"]:
-        raise ValueError("its first member is not manifest.json: it is of another kind.")
-    manifest = _content(archive, infos[0], LARGEST_MANIFEST)
-    _manifest(manifest)  # first: another version of the format may change the rest
-    yield names[0], manifest
-    if names[1:2] != ["schema.json"]:
-        raise ValueError("its second member is not schema.json.")
-    for number, name in enumerate(names[2:]):
-        if name != f"{number}.npy":
-            raise ValueError(f"it has a member {name!r:.100} that does not belong there.")
-    if sum(info.compress_size for info in infos) > size:
-        raise ValueError("its members overlap.")
-    for info in infos[1:]:
-        is_schema = info.filename == "schema.json"
-        yield info.filename, _content(archive, info, LARGEST_SCHEMA if is_schema else size)
-
-
-def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
-    """Return the content of a member."""
-    allowed = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-    if info.filename != "schema.json":
-        allowed = {zipfile.ZIP_STORED}
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    if info.compress_type not in allowed or info.flag_bits & 1 or kind != stat.S_IFREG:
-        raise ValueError(f"{info.filename} is compressed, encrypted or no plain file.")
-    if info.file_size > limit:
-        raise ValueError(f"{info.filename} is said to have {info.file_size} bytes; {limit} may be.")
-    claim = copy.copy(info)  # zipfile reads as much as it says, and here that is the limit
-    claim.file_size = limit + 1
-    with archive.open(claim) as member:
-        content = member.read(limit + 1)
-    if len(content) != info.file_size:
-        raise ValueError(f"{info.filename} has another size than it says.")
-    return content
-
-
-def _manifest(text: bytes) -> dict[str, Any]:
-    """Return the manifest of a file in a format that is known."""
-    try:
-        manifest = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"its manifest.json is not valid JSON: {error}.") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise ValueError("its manifest.json does not say that it is a pipeline of this package.")
-    number = manifest.get("format_version")
-    if type(number) is not int or number < 1:
-        raise ValueError(f"its format_version is {number!r:.100}, and no whole number from 1 up.")
-    if number > FORMAT_VERSION:
-        raise ValueError(
-            f"it is of format {number}, written by version {manifest.get('written_by')!r:.100} of "
-            f"mnist_estimator, and {__version__} reads formats up to {FORMAT_VERSION}. Upgrade "
-            "mnist_estimator."
-        )
-    return manifest
 
 
 def _check_members(members: dict[str, bytes]) -> None:

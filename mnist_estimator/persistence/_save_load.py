@@ -1,13 +1,14 @@
 """``save`` and ``load``: a fitted pipeline as one file that holds no code."""
 
+import json
 import os
-import stat
 from pathlib import Path
 from typing import Any
 
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from ..export._predictor_parts import predictor_parts
 from ..utils._output_files import (
     PIPELINE_FILE,
     as_path,
@@ -15,7 +16,8 @@ from ..utils._output_files import (
     file_path,
     pipeline_file,
 )
-from ._pipeline_file import LARGEST_FILE, foreign_types, pack, unpack
+from ._archive import GRAPH, LARGEST_FILE, STATE, read_file
+from ._pipeline_file import foreign_types, pack, unpack
 
 
 def save(pipe: BaseEstimator, path: str | os.PathLike[str]) -> None:
@@ -26,8 +28,9 @@ def save(pipe: BaseEstimator, path: str | os.PathLike[str]) -> None:
     file is replaced only when the new one is complete.
 
     The state of the optimizer is saved if training can continue: after ``partial_fit``,
-    and after ``fit`` with ``warm_start=True``. Otherwise the file is at most a fifth larger
-    than the weights.
+    and after ``fit`` with ``warm_start=True``. Otherwise the file takes little more than twice
+    the memory of the weights: it holds the network as an ONNX model, too, for
+    :func:`load_predictor`, if the pipeline has no parts that need scikit-learn.
 
     It holds no names of folders: ``memory`` and ``checkpoint_dir`` come back as None, and a
     :class:`~mnist_estimator.CachedClassifier` as the estimator that it wraps.
@@ -56,6 +59,7 @@ def save(pipe: BaseEstimator, path: str | os.PathLike[str]) -> None:
     See Also
     --------
     mnist_estimator.load : Read the file.
+    mnist_estimator.load_predictor : Predict with it, without TensorFlow.
 
     Notes
     -----
@@ -122,7 +126,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     are not to be trusted.
     """
     source = pipeline_file(as_path(path, example=PIPELINE_FILE))
-    data = _read(source)
+    data = read_file(source)
     try:
         pipe = unpack(data)
         if not isinstance(pipe, BaseEstimator):
@@ -138,7 +142,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 def _packed(pipe: BaseEstimator) -> bytes:
     """Return the content of the file; refuse what :func:`load` would refuse."""
     try:
-        data = pack(pipe)
+        data = pack(pipe, _predictor(pipe))
         foreign = foreign_types(data)
     except Exception as error:
         reason = str(error)
@@ -156,6 +160,15 @@ def _packed(pipe: BaseEstimator) -> bytes:
             "fitted pipeline can go: pipe.set_params(cnn__callbacks=None)."
         )
     return data
+
+
+def _predictor(pipe: BaseEstimator) -> dict[str, bytes] | None:
+    """Return the members of the file that :func:`load_predictor` reads, where there can be any."""
+    parts = predictor_parts(pipe)
+    if parts is None:
+        return None
+    state, graph = parts
+    return {STATE: json.dumps(state, separators=(",", ":")).encode(), GRAPH: graph}
 
 
 def _places(pipe: BaseEstimator, names: list[str]) -> str:
@@ -197,25 +210,3 @@ def _replace(target: Path, data: bytes) -> None:
             "Check the space on the disk and the rights of the folder",
             str(target),
         ) from error
-
-
-def _read(source: Path) -> bytes:
-    """Return the content of a file, unless it is larger than ``save`` writes."""
-    if source.is_dir():
-        raise IsADirectoryError(
-            f"path must name a file; got the folder {str(source)!r}, without a {PIPELINE_FILE} "
-            "in it. Add the name of the file."
-        )
-    if not source.exists():
-        raise FileNotFoundError(
-            f"path must name a file that exists; got {str(source)!r}. Check its name."
-        )
-    # A pipe without a writer would keep ``open`` waiting.
-    size = source.stat().st_size
-    if not stat.S_ISREG(source.stat().st_mode) or size > LARGEST_FILE:
-        raise ValueError(
-            f"{source} cannot be loaded: it is not a regular file, or has {size} bytes, more than "
-            f"the {LARGEST_FILE} allowed. Nothing in it was run. Name a file written by save."
-        )
-    with open(source, "rb") as file:
-        return file.read(size)

@@ -16,6 +16,7 @@ from ..utils._fitted import take_rows
 from ..utils._input_checks import count_rows, refuse_streams
 from ..utils._labels import check_labels, check_targets
 from ..utils._predictions import predict
+from ..utils._reject_label import insert_reject_label
 from ..utils._sklearn_compat import (
     HasMethods,
     Interval,
@@ -256,7 +257,7 @@ class RejectingClassifier(DelegatingClassifier):
         check_is_fitted(self)
         labels, proba, score = _score(self.estimator_, self.outlier_detector_, X)
         rejected = ~(score >= self.threshold_)
-        return _insert_reject_label(labels, rejected, self.reject_label_), rejected, proba, score
+        return insert_reject_label(labels, rejected, self.reject_label_), rejected, proba, score
 
     def accepts(self, X: Any) -> NDArray[np.bool_]:
         """Tell which samples are accepted.
@@ -349,22 +350,3 @@ def _check_reject_label(value: Any, name: str) -> None:
             f"{name} must be a number, a string, a boolean or None; got {value!r:.100}. "
             'Use "auto" to have one that fits the labels.'
         )
-
-
-def _insert_reject_label(
-    labels: NDArray[Any], rejected: NDArray[np.bool_], reject_label: Any
-) -> NDArray[Any]:
-    """Return the labels with those rejected replaced, in a dtype that holds both."""
-    mark = np.asarray(reject_label)
-    alike = mark.ndim == 0 and (
-        mark.dtype.kind == labels.dtype.kind or {mark.dtype.kind, labels.dtype.kind} <= set("iuf")
-    )
-    if not alike:
-        dtype: Any = object
-    elif mark.dtype.kind in "iu":  # the smallest integer dtype that holds both
-        dtype = np.result_type(labels.dtype, np.min_scalar_type(reject_label))
-    else:
-        dtype = np.result_type(labels.dtype, mark.dtype)
-    marked = labels.astype(dtype)
-    marked[rejected] = reject_label
-    return marked

@@ -4,12 +4,14 @@ import contextlib
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Set
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
 from ._wording import counted, shown
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
 
 def refuse_masked(array: Any, name: str) -> None:
@@ -117,7 +119,7 @@ def prefix_errors(name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
+def unchanged_on_failure(estimator: "BaseEstimator") -> Iterator[None]:
     """Restore the attributes of an estimator if the block fails.
 
     Parameters

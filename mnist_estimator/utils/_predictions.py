@@ -17,6 +17,7 @@ from ._wording import shown
 
 LABELS_BY_ARGMAX = {
     "mnist_estimator.classifier.CNNClassifier",
+    "mnist_estimator.serving.Predictor",
     "sklearn.calibration.CalibratedClassifierCV",
     "sklearn.ensemble._voting.VotingClassifier",  # with soft votes, else without predict_proba
 }
@@ -109,7 +110,7 @@ def _predict_once(estimator: Any, X: Any) -> Predictions | None:
     while True:
         if {"predict", "predict_proba"} & set(getattr(inner, "__dict__", ())):
             return None  # set on the instance
-        if _has_own_rejections(inner):
+        if has_own_rejections(inner):
             break
         if type(inner) is not FrozenEstimator:
             definers = {_definer(inner, method) for method in ("predict", "predict_proba")}
@@ -123,7 +124,7 @@ def _predict_once(estimator: Any, X: Any) -> Predictions | None:
                 break
         inner = passes_on_to(inner)
     classes = as_column(estimator.classes_, "estimator.classes_")
-    if _has_own_rejections(inner):
+    if has_own_rejections(inner):
         y_pred, rejected, proba, score = inner._predict_with_rejections(_transform(estimator, X))
         return _with_rejections(y_pred, rejected, proba, classes)._replace(score=score)
     proba = np.asarray(estimator.predict_proba(X))
@@ -133,7 +134,7 @@ def _predict_once(estimator: Any, X: Any) -> Predictions | None:
     return Predictions(labels, labels, proba, classes, proba[np.arange(len(proba)), columns])
 
 
-def _has_own_rejections(estimator: Any) -> bool:
+def has_own_rejections(estimator: Any) -> bool:
     """Tell whether the class with the reject option, and no subclass of it, defines `predict`."""
     definer = _definer(estimator, "_predict_with_rejections")
     return (

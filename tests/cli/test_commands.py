@@ -868,7 +868,7 @@ def test_another_range_of_values_is_an_error_unless_forced(run, model, digits, t
         np.save(path, images > 127 if form == "bool" else images / 255)
     code, out, err = run("predict", model, path)
     assert (code, out) == (5, "")
-    assert "X has values from 0 to 1, but ImageScaler was fitted on values from 0 to 255" in err
+    assert "X has values from 0 to 1, but Predictor was fitted on values from 0 to 255" in err
     assert err.endswith("With --force the images are classified as they are.\n")
     target = tmp_path / "labels.csv"
     assert run("predict", model, path, "--output", target)[0] == 5

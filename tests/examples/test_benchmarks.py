@@ -97,16 +97,23 @@ def test_prediction(script, files, tmp_path, monkeypatch):
     monkeypatch.setattr(prediction, "ask_worker", ask_worker)
     onnx_only = {"ONNX Runtime": prediction.STARTS["ONNX Runtime"]}  # starts in a moment
     monkeypatch.setattr(prediction, "STARTS", onnx_only)
+    commands = {prediction.IMPORT: ["-c", "import json"]}
+    commands |= {name: words for name, words in prediction.COMMANDS.items() if "one" in name}
+    monkeypatch.setattr(prediction, "COMMANDS", commands)
     X, y = mnist_estimator.load_mnist("train", return_X_y=True)
     pipe = mnist_estimator.make_pipeline(filters=(4, 8), epochs=1, random_state=0)
     mnist_estimator.save(pipe.fit(X[:300], y[:300]), tmp_path / "digits.pipeline")
     model = ["--model", str(tmp_path / "digits.pipeline")]
-    prediction.main([*model, "--images", "20", "--rounds", "1", "--calls", "50", *options])
+    prediction.main(
+        [*model, "--images", "20", "--rounds", "1", "--calls", "50", "--rows", "9", *options]
+    )
     found = rows().set_index("what")
-    names = {"predict", "unchecked", "predict_proba", "keras", "bare", "onnx"}
+    names = {"predict", "unchecked", "predict_proba", "predictor", "keras", "bare", "onnx"}
     assert set(found.loc["call", "name"]) == names
     assert found.loc["call", "median_ms"].gt(0).all()
+    assert set(found.loc["command", "name"]) == set(commands)
     assert "| `pipe.predict` | " in page()
+    assert "The CSV file has 9 rows." in page()
 
 
 def test_overhead(script, capsys):

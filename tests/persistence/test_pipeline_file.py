@@ -24,7 +24,7 @@ from mnist_estimator import (
     load,
     save,
 )
-from mnist_estimator.persistence import _pipeline_file
+from mnist_estimator.persistence import _archive, _pipeline_file
 
 # joblib says so where half a second passes, as on a busy machine.
 pytestmark = pytest.mark.filterwarnings("ignore:Persisting input arguments took:UserWarning")
@@ -100,7 +100,7 @@ def test_a_cached_classifier_is_saved_as_what_it_wraps(pipe, data, tmp_path, as_
     for number, model in enumerate((cached, whole)):
         path = tmp_path / f"{number}.pipeline"
         save(model, path)
-        assert str(folder).encode() not in _pipeline_file._open(path.read_bytes())["schema.json"]
+        assert str(folder).encode() not in _archive.open_archive(path.read_bytes())["schema.json"]
         again = load(path)
         inner = again if model is cached else again[-1]
         assert isinstance(inner, FrozenEstimator)
@@ -121,10 +121,10 @@ def test_folders_for_caches_and_checkpoints_are_not_saved(quick_pipeline, data, 
 
 def edited(data, change):
     """Return a file whose schema is another."""
-    members = _pipeline_file._open(data)
+    members = _archive.open_archive(data)
     schema = json.loads(members["schema.json"])
     change(schema)
-    return _pipeline_file._seal(members | {"schema.json": json.dumps(schema).encode()})
+    return _archive.seal(members | {"schema.json": json.dumps(schema).encode()})
 
 
 def text(value):
@@ -142,7 +142,7 @@ def test_a_folder_that_a_file_names_is_not_taken_over(pipe, data, tmp_path):
     bad = edited(
         _pipeline_file.pack(pipe), lambda schema: attributes(schema).update(memory=text(trap))
     )
-    assert trap.encode() in _pipeline_file._open(bad)["schema.json"]
+    assert trap.encode() in _archive.open_archive(bad)["schema.json"]
     (tmp_path / "model").write_bytes(bad)
     again = load(tmp_path / "model")
     assert again.memory is None

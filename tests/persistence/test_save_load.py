@@ -36,7 +36,7 @@ from sklearn.svm import SVC
 
 import mnist_estimator
 from mnist_estimator import CNNClassifier, load, make_pipeline, save
-from mnist_estimator.persistence import _pipeline_file, _save_load
+from mnist_estimator.persistence import _archive, _pipeline_file, _save_load
 
 GOLDEN = Path(__file__).parents[1] / "data"
 
@@ -162,7 +162,7 @@ def test_what_was_one_object_is_one_again(quick_pipeline, digits, tmp_path):
 # What is on the disk
 
 
-def test_the_default_network_takes_little_more_than_its_weights(tmp_path):
+def test_the_default_network_takes_little_more_than_twice_its_weights(tmp_path):
     """With data frames, whose column names take room, and thirty epochs of history."""
     generator = np.random.default_rng(0)
     X = pd.DataFrame(
@@ -177,7 +177,7 @@ def test_the_default_network_takes_little_more_than_its_weights(tmp_path):
     save(pipe, tmp_path / "digits.pipeline")
     weights = sum(weight.nbytes for weight in pipe[1].model_.get_weights())
     size = (tmp_path / "digits.pipeline").stat().st_size
-    assert weights < size < 1.2 * weights
+    assert 2 * weights < size < 2.4 * weights
 
 
 def test_the_optimizer_is_saved_where_training_goes_on(quick_pipeline, digits, tmp_path):
@@ -194,8 +194,8 @@ def test_the_optimizer_is_saved_where_training_goes_on(quick_pipeline, digits, t
     save(load(tmp_path / "fit")[-1].partial_fit(piece, y), tmp_path / "partial_fit")
     sizes["partial_fit"] = (tmp_path / "partial_fit").stat().st_size
     weights = sum(weight.nbytes for weight in pipe[1].model_.get_weights())
-    assert sizes["fit"] < 1.2 * weights
-    assert 2.5 * weights < min(sizes["warm_start"], sizes["partial_fit"])
+    assert sizes["fit"] < 2.2 * weights
+    assert 3.5 * weights < min(sizes["warm_start"], sizes["partial_fit"])
 
     goes_on = load(tmp_path / "warm_start").fit(X, y)
     assert_array_equal(goes_on.predict_proba(X), pipe.fit(X, y).predict_proba(X))
@@ -216,7 +216,7 @@ def test_versions_and_checksum_are_inside(good):
         assert file.comment.startswith(b"sha256:")
         assert file.testzip() is None
     assert manifest["format"] == "mnist_estimator pipeline"
-    assert manifest["format_version"] == 1
+    assert manifest["format_version"] == 2
     assert manifest["written_by"] == mnist_estimator.__version__
     assert manifest["numpy"] == np.__version__
     assert {"python", "scikit-learn", "tensorflow", "keras", "skops"} < set(manifest)
@@ -430,7 +430,7 @@ def sealed(entries, compression=zipfile.ZIP_STORED):
 
 def checksummed(data):
     """Return an archive with the right checksum in place of the one it has."""
-    return data[:-71] + _pipeline_file._checksum(data[:-71])
+    return data[:-71] + _archive.checksum(data[:-71])
 
 
 def plain(name, mode=stat.S_IFREG | 0o644, compression=zipfile.ZIP_STORED):
@@ -441,7 +441,7 @@ def plain(name, mode=stat.S_IFREG | 0o644, compression=zipfile.ZIP_STORED):
 
 def members(good, **changed):
     """Return the members of a file, some of them changed: None takes one away."""
-    found = _pipeline_file._open(good) | {
+    found = _archive.open_archive(good) | {
         {"schema": "schema.json", "manifest": "manifest.json"}.get(name, f"{name[1:]}.npy"): content
         for name, content in changed.items()
     }
@@ -451,7 +451,7 @@ def members(good, **changed):
 def manifest(good, **changed):
     """Return a file with another manifest."""
     found = json.loads(members(good)["manifest.json"]) | changed
-    return _pipeline_file._seal(members(good, manifest=json.dumps(found).encode()))
+    return _archive.seal(members(good, manifest=json.dumps(found).encode()))
 
 
 def schema_of(good):
@@ -461,7 +461,7 @@ def schema_of(good):
 def with_schema(good, schema):
     """Return a file with another schema, of the arrays that this one names."""
     text = schema if isinstance(schema, bytes) else json.dumps(schema).encode()
-    return _pipeline_file._seal(members(good, schema=text))
+    return _archive.seal(members(good, schema=text))
 
 
 def planted(good, node, key_type=("builtins", "str"), key="planted"):
@@ -537,7 +537,7 @@ def joblib_file(good, marker, compress=0):
 def object_array(good, marker):
     buffer = io.BytesIO()
     np.save(buffer, np.array([Payload(marker)], dtype=object), allow_pickle=True)
-    return _pipeline_file._seal(members(good, _0=buffer.getvalue()))
+    return _archive.seal(members(good, _0=buffer.getvalue()))
 
 
 def npy(header):
@@ -557,7 +557,7 @@ def keras_file(good, marker):
 
 
 def plain_skops(good, marker):
-    return _pipeline_file._zip({k: v for k, v in members(good).items() if k != "manifest.json"})
+    return _archive.zip_members({k: v for k, v in members(good).items() if k != "manifest.json"})
 
 
 def entries(good, *more, replaced=None):
@@ -572,7 +572,7 @@ def duplicate(good, marker):
 def bomb(good, marker):
     """Zeros in a thousandth of their number."""
     content = members(good)
-    text = content["schema.json"] + b" " * (_pipeline_file.LARGEST_SCHEMA + 2**20)
+    text = content["schema.json"] + b" " * (_archive.LARGEST_SCHEMA + 2**20)
     schema = (plain("schema.json", compression=zipfile.ZIP_DEFLATED), text)
     return sealed([("manifest.json", content["manifest.json"]), schema])
 
@@ -582,7 +582,7 @@ def lying_bomb(good, marker):
     data = bytearray(bomb(good, marker))
     said = len(members(good)["schema.json"])
     crc = struct.pack("<I", zipfile.crc32(members(good)["schema.json"]))
-    true = struct.pack("<I", said + _pipeline_file.LARGEST_SCHEMA + 2**20)
+    true = struct.pack("<I", said + _archive.LARGEST_SCHEMA + 2**20)
     for start, offset in ((b"PK\x03\x04", 14), (b"PK\x01\x02", 16)):
         place = data.rindex(start) + offset
         assert data[place + 8 : place + 12] == true
@@ -724,14 +724,14 @@ BAD = {
     "a bomb": (bomb, "schema.json is said to have .* bytes; 16777216 may be"),
     "a bomb that lies": (lying_bomb, "Bad CRC-32 for file 'schema.json'"),
     "an archive in it": (
-        lambda g, m: _pipeline_file._seal(members(g, _0=g)),
+        lambda g, m: _archive.seal(members(g, _0=g)),
         "0.npy is not an array",
     ),
     "members that overlap": (overlapping, "its members overlap"),
     # manifests
     "a newer format": (
-        lambda g, m: manifest(g, format_version=2),
-        "is of format 2, written by .*Up",
+        lambda g, m: manifest(g, format_version=3),
+        "is of format 3, written by .*Up",
     ),
     "another format": (lambda g, m: manifest(g, format="other"), "does not say that it is a pipel"),
     "a version in words": (
@@ -741,34 +741,34 @@ BAD = {
     "a version of true": (lambda g, m: manifest(g, format_version=True), "format_version is True"),
     "version 0": (lambda g, m: manifest(g, format_version=0), "format_version is 0, and no whole"),
     "a manifest in words": (
-        lambda g, m: _pipeline_file._seal(members(g, manifest=b"hi")),
+        lambda g, m: _archive.seal(members(g, manifest=b"hi")),
         "is not valid JSON",
     ),
     "a list": (
-        lambda g, m: _pipeline_file._seal(members(g, manifest=b"[1]")),
+        lambda g, m: _archive.seal(members(g, manifest=b"[1]")),
         "does not say that it is",
     ),
     "a deep manifest": (
-        lambda g, m: _pipeline_file._seal(members(g, manifest=b"[" * 60_000)),
+        lambda g, m: _archive.seal(members(g, manifest=b"[" * 60_000)),
         "manifest.json is not valid JSON",
     ),
     "a large manifest": (
-        lambda g, m: manifest(g, more="x" * _pipeline_file.LARGEST_MANIFEST),
+        lambda g, m: manifest(g, more="x" * _archive.LARGEST_MANIFEST),
         "manifest.json is said to have .* bytes; 65536 may be",
     ),
     # arrays
     "an array of objects": (object_array, "0.npy is said to be .* of object, .* or may not be"),
     "a huge array": (
-        lambda g, m: _pipeline_file._seal(members(g, _0=npy({"shape": (10**12,), "descr": "<f4"}))),
+        lambda g, m: _archive.seal(members(g, _0=npy({"shape": (10**12,), "descr": "<f4"}))),
         "0.npy is said to be .*1000000000000.* of float32, which it is not",
     ),
     "a huge array of nothing": (
-        lambda g, m: _pipeline_file._seal(members(g, _0=npy({"shape": (10**12,), "descr": "|V0"}))),
+        lambda g, m: _archive.seal(members(g, _0=npy({"shape": (10**12,), "descr": "|V0"}))),
         "0.npy is said to be",
     ),
-    "no array": (lambda g, m: _pipeline_file._seal(members(g, _0=b"hi")), "0.npy is not an array"),
+    "no array": (lambda g, m: _archive.seal(members(g, _0=b"hi")), "0.npy is not an array"),
     "an array missing": (
-        lambda g, m: _pipeline_file._seal(members(g, _0=None)),
+        lambda g, m: _archive.seal(members(g, _0=None)),
         "that does not belong",
     ),
     "an array too many": (
@@ -780,7 +780,7 @@ BAD = {
     # schemas
     "a schema in words": (lambda g, m: with_schema(g, b"hi"), "its schema is not readable"),
     "no schema": (
-        lambda g, m: _pipeline_file._seal(members(g, schema=None)),
+        lambda g, m: _archive.seal(members(g, schema=None)),
         "second member is not schema",
     ),
     "a schema of a list": (lambda g, m: with_schema(g, [1]), "its schema is not readable"),
@@ -790,7 +790,7 @@ BAD = {
         "it is of protocol 0 of skops",
     ),
     "no estimator": (
-        lambda g, m: _pipeline_file._seal(
+        lambda g, m: _archive.seal(
             {
                 "manifest.json": members(g)["manifest.json"],
                 "schema.json": json.dumps(value(1) | {"protocol": 2}).encode(),
@@ -1000,7 +1000,7 @@ def plain_skops_of(data):
     """Return a file as skops reads it."""
     with zipfile.ZipFile(io.BytesIO(data)) as file:
         names = [name for name in file.namelist() if name != "manifest.json"]
-        return _pipeline_file._zip({name: file.read(name) for name in names})
+        return _archive.zip_members({name: file.read(name) for name in names})
 
 
 @pytest.mark.parametrize("make", [old_pickle, joblib_file])
@@ -1029,6 +1029,7 @@ def test_too_large_a_file_is_not_read(tmp_path, monkeypatch, pipe):
     with pytest.raises(OSError, match="a file may have at most 1000"):
         save(pipe, tmp_path / "digits.pipeline")
     assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(_archive, "LARGEST_FILE", 1000)
     (tmp_path / "large").write_bytes(bytes(1001))
     with pytest.raises(ValueError, match="or has 1001 bytes, more than the 1000 allowed"):
         load(tmp_path / "large")

@@ -8,9 +8,10 @@ from ...utils._idx import is_idx
 from ._arrays import open_idx, open_npy, open_npz
 from ._base import ImageSource, ImageSpec, InputError, InputSpec, readable
 from ._bytes import Source
-from ._csv import open_csv
-from ._parquet import PARQUET, open_parquet
 from ._pictures import PICTURES, open_folder, open_picture
+
+PARQUET = b"PAR1"
+"""The first bytes of a Parquet file."""
 
 
 def open_images(
@@ -50,7 +51,7 @@ def open_images(
     column = input_spec.label_column or input_spec.labels
     in_table = input_spec._replace(label_column=column)
     if ".csv" in (suffix.lower() for suffix in file.suffixes):
-        return open_csv(source, image_spec, in_table)
+        return _open_csv(source, image_spec, in_table)
     with source.open() as content, readable(source, "a gzip file"):
         start = content.read(4096)
     if not start:
@@ -60,12 +61,21 @@ def open_images(
     if start.startswith(b"PK"):
         return open_npz(source, image_spec, input_spec)
     if start.startswith(PARQUET):
+        from ._parquet import open_parquet  # with pandas, as for CSV
+
         return open_parquet(source, image_spec, in_table)
     if is_idx(start):
         return open_idx(source, image_spec, input_spec)
     if file.suffix.lower() not in PICTURES and _is_text(start):
-        return open_csv(source, image_spec, in_table)
+        return _open_csv(source, image_spec, in_table)
     return open_picture(source, image_spec, input_spec)
+
+
+def _open_csv(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -> ImageSource:
+    """Open a CSV file; pandas is imported only then."""
+    from ._csv import open_csv
+
+    return open_csv(source, image_spec, input_spec)
 
 
 def _is_text(start: bytes) -> bool:

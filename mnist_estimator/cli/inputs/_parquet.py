@@ -14,9 +14,6 @@ from ._table_columns import find_columns, find_label, take_columns
 if TYPE_CHECKING:
     from pyarrow import RecordBatch, Schema
 
-PARQUET = b"PAR1"
-"""What Parquet files begin with."""
-
 
 def open_parquet(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -> ImageSource:
     """Open a Parquet file: of one column a pixel, or as Hugging Face has pictures in a column."""

@@ -19,7 +19,7 @@ from mnist_estimator.cli.draw._page import REQUEST_PATH, REQUEST_TYPE, parse_dra
 from mnist_estimator.cli.draw._server import LoopbackServer, _Handler
 from mnist_estimator.cli.inputs._base import ImageSpec, InputSpec
 from mnist_estimator.cli.inputs._open import open_images
-from mnist_estimator.persistence import _pipeline_file
+from mnist_estimator.persistence import _archive, _pipeline_file
 from mnist_estimator.recognition import _open_image
 
 SLOWEST = 20.0
@@ -64,7 +64,7 @@ def load_members(data):
     names = list(good_members())
     if data:
         name = names[data[0] % len(names)]
-        attempt(lambda: load(_written(_pipeline_file._seal(good_members() | {name: data[1:]}))))
+        attempt(lambda: load(_written(_archive.seal(good_members() | {name: data[1:]}))))
 
 
 def _read_all(path, labelled):
