@@ -14,7 +14,8 @@ def lower_bounds() -> list[str]:
     """Return the requirements of setup.cfg, each pinned to its lower bound."""
     metadata = configparser.ConfigParser()
     metadata.read("setup.cfg", encoding="utf-8")
-    required = metadata["options"]["install_requires"].split()
+    lines = metadata["options"]["install_requires"].splitlines()
+    required = [line for line in lines if line and not line.startswith("#")]
     return [requirement.replace(">=", "==") for requirement in required]
 
 
