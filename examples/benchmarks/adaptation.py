@@ -1,6 +1,6 @@
 """What a fitted model keeps and learns when it goes on: with more of the same, and with others.
 
-    python examples/benchmarks/adaptation.py                       # an hour on two cores
+    python examples/benchmarks/adaptation.py                       # two hours on two cores
     python examples/benchmarks/adaptation.py --presets fast        # three minutes
     python examples/benchmarks/adaptation.py --held-out            # no test images: to choose by
 
@@ -14,13 +14,15 @@ Then, each time from that model:
   by `DigitNormalizer`, and MNIST inverted. What is the accuracy on others of that kind, beside
   that of a new model fitted on these images alone?
 
-The rows go to adaptation.csv beside the script.
+The rows go to adaptation.csv beside the script, each when it is there; --resume goes on after a
+kill.
 """
 
 import argparse
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,11 +34,19 @@ from sklearn.datasets import load_digits
 
 from mnist_estimator import DigitNormalizer, load, load_mnist, make_pipeline, save
 from mnist_estimator.pipeline import PRESETS
+from mnist_estimator.utils._output_files import atomic_write
 
 SIZES = (1, 10, 100, 1000, 5000)
 TIMES = (1, 10)
 A_CLASS, CALLS = 20, 5
 OWN = Path(__file__).with_suffix(".csv")
+KEYS = ["preset", "what", "images"]
+"""Columns that tell a measurement from others."""
+
+
+Row = dict[str, Any]
+Job = tuple[str, int, Callable[[], list[Row]]]
+"""What is measured, with how many images, and the call that measures it."""
 
 
 class Kind(NamedTuple):
@@ -75,53 +85,69 @@ def partial_fit(pipe: Any, X: np.ndarray, y: np.ndarray) -> None:
     pipe[-1].partial_fit(pipe[:-1].transform(X), y)
 
 
+def warm_fit(pipe: Any, X: np.ndarray, y: np.ndarray) -> None:
+    """Go on by ``fit``, for as many epochs as the first fit; the scaler stays as it is."""
+    pipe[-1].fit(pipe[:-1].transform(X), y)
+
+
 def hardest(pipe: Any, X: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the position of the image that the model takes least for what it is labelled."""
     columns = np.searchsorted(pipe.classes_, y)
     return pipe.predict_proba(X)[np.arange(len(y)), columns].argmin(keepdims=True)
 
 
-def with_known(pipe: Any, X: np.ndarray, y: np.ndarray, judged: Any) -> Iterator[dict[str, Any]]:
-    """Go on with images that the model knows; yield what becomes of its accuracy."""
+def with_known(pipe: Any, X: np.ndarray, y: np.ndarray, judged: Any) -> Iterator[Job]:
+    """Yield what is measured with images that the model knows."""
     before = pipe.score(*judged)
 
-    def row(what: str, n_images: int, times: int, model: Any) -> dict[str, Any]:
+    def row(what: str, n_images: int, times: int, model: Any) -> Row:
         after = model.score(*judged)
         return {"what": what, "images": n_images, "times": times, "before": before, "after": after}
 
-    for n_images in SIZES:
-        model, generator = copy.deepcopy(pipe), np.random.default_rng(n_images)
-        for time in range(1, max(TIMES) + 1):
-            rows = generator.permutation(len(X))[:n_images]
-            partial_fit(model, X[rows], y[rows])
-            if time in TIMES:
-                yield row("partial_fit", n_images, time, model)
-    model, rows = copy.deepcopy(pipe), hardest(pipe, X[:10_000], y[:10_000])
-    for _ in range(max(TIMES)):
-        partial_fit(model, X[rows], y[rows])
-    yield row("partial_fit, hardest", 1, max(TIMES), model)
-    for n_images in SIZES:
-        model, generator = copy.deepcopy(pipe), np.random.default_rng(n_images)
+    def go_on(what: str, n_images: int, train: Callable[..., None]) -> list[Row]:
+        model, generator, rows = copy.deepcopy(pipe), np.random.default_rng(n_images), []
         model[-1].set_params(warm_start=True)
         for time in range(1, max(TIMES) + 1):
-            rows = generator.permutation(len(X))[:n_images]
-            model[-1].fit(model[:-1].transform(X[rows]), y[rows])
+            chosen = generator.permutation(len(X))[:n_images]
+            train(model, X[chosen], y[chosen])
             if time in TIMES:
-                yield row("warm fit", n_images, time, model)
+                rows.append(row(what, n_images, time, model))
+        return rows
+
+    def go_on_with_the_hardest() -> list[Row]:
+        model, chosen = copy.deepcopy(pipe), hardest(pipe, X[:10_000], y[:10_000])
+        for _ in range(max(TIMES)):
+            partial_fit(model, X[chosen], y[chosen])
+        return [row("partial_fit, hardest", 1, max(TIMES), model)]
+
+    for n_images in SIZES:
+        yield "partial_fit", n_images, partial(go_on, "partial_fit", n_images, partial_fit)
+    yield "partial_fit, hardest", 1, go_on_with_the_hardest
+    for n_images in SIZES:
+        yield "warm fit", n_images, partial(go_on, "warm fit", n_images, warm_fit)
 
 
-def with_others(pipe: Any, kind: Kind, anew: Any, judged: Any) -> dict[str, Any]:
+def with_others(pipe: Any, kind: Kind, anew: Any, judged: Any) -> list[Row]:
     """Go on with images of another kind; return what becomes of the accuracy on them."""
     model, accuracies = copy.deepcopy(pipe), [pipe.score(kind.X_test, kind.y_test)]
     for _ in range(CALLS):
         partial_fit(model, kind.X, kind.y)
         accuracies.append(model.score(kind.X_test, kind.y_test))
     alone = anew.fit(kind.X, kind.y).score(kind.X_test, kind.y_test)
-    return {
+    row = {
         "what": kind.name, "images": len(kind.X), "times": CALLS, "before": accuracies[0],
         "once": accuracies[1], "after": accuracies[-1], "alone": alone,
         "known_before": pipe.score(*judged), "known_after": model.score(*judged),
     }  # fmt: skip
+    return [row]
+
+
+def jobs_of(pipe: Any, preset: str, known: Any, judged: Any) -> Iterator[Job]:
+    """Yield all that is measured of a preset's model."""
+    yield from with_known(pipe, *known, judged)
+    for kind in kinds(known, judged):
+        anew = make_pipeline(preset, random_state=0)
+        yield kind.name, len(kind.X), partial(with_others, pipe, kind, anew, judged)
 
 
 def tables(rows: pd.DataFrame) -> str:
@@ -156,6 +182,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--models", type=Path, default=Path("adaptation-models"), metavar="FOLDER")
     parser.add_argument("--output", type=Path, default=OWN, metavar="FILE")
     parser.add_argument(
+        "--resume", action="store_true", help="go on with the rows that the output file lacks"
+    )
+    parser.add_argument(
         "--held-out", action="store_true", help="fit on 50,000 and judge by the other 10,000"
     )
     parser.add_argument("--train-size", type=int, default=10**9, help="images to fit on, at most")
@@ -170,21 +199,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     known = tuple(part[: options.train_size] for part in known)
     judged = tuple(part[: options.test_size] for part in judged)
     options.models.mkdir(parents=True, exist_ok=True)
-    console, rows = Console(), []
+    console, table = Console(), pd.DataFrame()
+    if options.resume and options.output.exists():
+        table = pd.read_csv(options.output, comment="#")
     for preset in options.presets:
         path = options.models / f"{preset}-{len(known[0])}.pipeline"
         with console.status(preset):
             if not path.exists():
                 save(make_pipeline(preset, random_state=0).fit(*known), path)
-            pipe = load(path)
-            found = list(with_known(pipe, *known, judged))
-            for kind in kinds(known, judged):
-                anew = make_pipeline(preset, random_state=0)
-                found.append(with_others(pipe, kind, anew, judged))
-        rows += [{"preset": preset} | row for row in found]
-        table = pd.DataFrame(rows)
-        text = f"# {describe(str(date.today()))}\n{table.round(5).to_csv(index=False)}"
-        options.output.write_text(text, encoding="utf-8")
+            for what, n_images, measure in jobs_of(load(path), preset, known, judged):
+                if len(table) and ([preset, what, n_images] == table[KEYS]).all(axis=1).any():
+                    continue
+                rows = pd.DataFrame(measure())
+                rows.insert(0, "preset", preset)
+                table = pd.concat([table, rows], ignore_index=True)
+                text = f"# {describe(str(date.today()))}\n{table.round(5).to_csv(index=False)}"
+                with atomic_write(options.output) as file:
+                    file.write_text(text, encoding="utf-8")
     console.print(tables(table), highlight=False, soft_wrap=True)
 
 

@@ -217,6 +217,11 @@ def test_the_benchmark_measures_and_lays_out(tmp_path, monkeypatch, capsys):
     )
     assert (tmp_path / "models" / "fast-1000.pipeline").exists()
     printed = capsys.readouterr().out
+    rows[:-1].to_csv(output, index=False)
+    monkeypatch.setattr(module, "with_known", lambda pipe, X, y, judged: iter(()))
+    module.main(["--presets", "fast", "--held-out", "--output", str(output), "--resume", *sizes])
+    pd.testing.assert_frame_equal(pd.read_csv(output, comment="#"), rows)
+    assert capsys.readouterr().out == printed
     assert "| partial_fit 10 |" in printed
     assert "| fast: MNIST inverted |" in printed
 
