@@ -45,13 +45,16 @@ from mnist_estimator.evaluation import occlusion_map
 from mnist_estimator.evaluation._label_errors import suspect_labels
 
 pytestmark = [
-    # In folds of a hundred samples nothing may be provable.
+    # In folds of eighty samples nothing may be provable.
     pytest.mark.filterwarnings("ignore:No threshold keeps the error rate:UserWarning"),
     # joblib says so where half a second passes, as on a busy machine.
     pytest.mark.filterwarnings("ignore:Persisting input arguments took:UserWarning"),
 ]
 
-NETWORK = {"filters": (8, 16), "epochs": 4, "batch_size": 32, "random_state": 0}
+NETWORK = {
+    "filters": (8,), "kernel_size": 3, "epochs": 6, "learning_rate": 0.01, "batch_size": 16,
+    "random_state": 0,
+}  # fmt: skip
 
 ESTIMATORS = {
     "ImageScaler": lambda pipe, folder: pipe[0],
@@ -62,9 +65,11 @@ ESTIMATORS = {
     "RejectingClassifier": lambda pipe, folder: rejecting(pipe),
     "NoveltyDetector": lambda pipe, folder: novelty(pipe),
     "rejects novelties": lambda pipe, folder: rejecting(
-        pipe, outlier_detector=novelty(pipe), cv=0.5, random_state=0
+        pipe, outlier_detector=novelty(pipe), error_rate=0.2, cv=0.5, random_state=0
     ),
-    "normalizes": lambda pipe, folder: Pipeline([("normalize", DigitNormalizer()), ("read", pipe)]),
+    "normalizes": lambda pipe, folder: Pipeline(
+        [("normalize", DigitNormalizer()), ("read", clone(pipe))]
+    ),
     "normalizes and rejects": lambda pipe, folder: Pipeline(
         [("normalize", DigitNormalizer()), ("read", rejecting(pipe))]
     ),
@@ -86,12 +91,14 @@ ESTIMATORS = {
         rejecting(pipe, random_state=0), folder
     ),
     "calibrated and rejects": lambda pipe, folder: RejectingClassifier(
-        CalibratedClassifierCV(FrozenEstimator(pipe), cv=2), error_rate=0.1, cv=2
+        CalibratedClassifierCV(FrozenEstimator(pipe), method="isotonic", cv=2),
+        error_rate=0.1,
+        cv=2,
     ),
 }  # fmt: skip
 """Given a fitted pipeline and a folder: estimators that are quick to fit around it."""
 
-FITTED = ("make_pipeline", "ImageScaler", "DigitNormalizer", "normalizes", "frozen")
+FITTED = ("make_pipeline", "ImageScaler", "DigitNormalizer", "frozen")
 """Those that need no fit of their own around the fitted pipeline."""
 TRANSFORMERS = ("ImageScaler", "DigitNormalizer")
 CLASSIFIERS = tuple(name for name in ESTIMATORS if name not in (*TRANSFORMERS, "NoveltyDetector"))
@@ -194,7 +201,7 @@ def rejecting(pipe, **changed):
 
 def novelty(pipe):
     return NoveltyDetector(
-        FrozenEstimator(pipe), max_samples=150, contamination=0.05, random_state=0
+        FrozenEstimator(pipe), max_samples=60, contamination=0.05, random_state=0
     )
 
 
@@ -202,7 +209,7 @@ def novelty(pipe):
 def data():
     """Return images to learn from with their labels, and others."""
     X, y = load_mnist("train", return_X_y=True)
-    return X[:500], y[:500], X[500:600], y[500:600]
+    return X[:160], y[:160], X[500:560], y[500:560]
 
 
 @pytest.fixture(scope="module")
@@ -273,8 +280,7 @@ def check_clone(estimator, data, tmp_path, page):
     X, y, others, _ = data
     cloned = clone(estimator)
     assert repr(cloned.get_params()) == repr(estimator.get_params())
-    expected = answers(copy.deepcopy(estimator).fit(X, y), others)
-    check_same(answers(cloned.fit(X, y), others), expected)
+    check_same(answers(cloned.fit(X, y), others), answers(estimator, others))
 
 
 def check_set_output(estimator, data, tmp_path, page):
@@ -286,7 +292,7 @@ def check_set_output(estimator, data, tmp_path, page):
         assert frame.columns.tolist() == framed.get_feature_names_out().tolist()
         assert_array_equal(frame, estimator.transform(others).reshape(len(others), -1))
     else:
-        check_same(answers(framed, others), answers(copy.deepcopy(estimator).fit(X, y), others))
+        check_same(answers(framed, others), answers(estimator, others))
 
 
 def check_onnx(estimator, data, tmp_path, page):
@@ -404,11 +410,9 @@ def check_occlusion(estimator, data, tmp_path, page):
 
 def check_search(estimator, data, tmp_path, page):
     X, y, others, labels = data
-    search = GridSearchCV(estimator, {}, cv=StratifiedKFold(2)).fit(X[:200], y[:200])
+    search = GridSearchCV(estimator, {}, cv=StratifiedKFold(2)).fit(X, y)
     assert search.score(others, labels) == (search.predict(others) == labels).mean()
-    check_same(
-        answers(search, others), answers(copy.deepcopy(estimator).fit(X[:200], y[:200]), others)
-    )
+    check_same(answers(search, others), answers(estimator, others))
 
 
 FUNCTIONS = {
@@ -459,7 +463,7 @@ def test_all_public_estimators_and_functions_are_in_the_matrix():
 
 def test_the_matrix_has_samples_that_are_rejected_and_others(estimators, data):
     for name in REJECTING[:-1]:  # the last one may answer all
-        assert 0 < rejected_by(estimators[name], data[2]).sum() < 80, name
+        assert 0 < rejected_by(estimators[name], data[2]).mean() < 0.8, name
 
 
 def test_a_network_is_asked_once_where_its_labels_are_the_most_probable(
