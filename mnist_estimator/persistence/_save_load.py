@@ -79,6 +79,11 @@ def save(pipe: BaseEstimator, path: str | os.PathLike[str]) -> None:
     True
     """
     target = _target(path)
+    if hasattr(pipe, "__sklearn_is_fitted__") and not isinstance(pipe, BaseEstimator):
+        raise TypeError(
+            f"pipe is a {type(pipe).__name__}, which a saved pipeline was loaded as. Save the "
+            "pipeline, load(path), or copy its file."
+        )
     if not isinstance(pipe, BaseEstimator):
         raise TypeError(
             "pipe must be a fitted pipeline or another estimator of scikit-learn; got "

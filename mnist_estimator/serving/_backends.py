@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..network._inference import PREDICTION_BATCH, finite, predict_probabilities
-from ..utils._scaled_images import scale
+from ..utils._scaled_images import ScaledImages, scale
 from ..utils._value_range import ValueRange
 from ._session import Session, batches
 from ._state import PredictorState
@@ -20,7 +20,7 @@ BLOCK = 4096
 class Backend(Protocol):
     """Computes probabilities."""
 
-    def probabilities(self, images: NDArray[Any]) -> NDArray[np.floating]:
+    def probabilities(self, images: NDArray[Any] | ScaledImages) -> NDArray[np.floating]:
         """Return probabilities (n, n_classes) of checked images (n, height, width, channels)."""
 
 
@@ -51,7 +51,7 @@ class NetworkBackend:
                 "classes."
             )
 
-    def probabilities(self, images: NDArray[Any]) -> NDArray[np.floating]:
+    def probabilities(self, images: NDArray[Any] | ScaledImages) -> NDArray[np.floating]:
         """Return probabilities of shape (n, n_classes), float64."""
         shift = self._state.test_time_shift
         parts = []
@@ -92,7 +92,7 @@ class PipelineBackend:
         self._dtype = np.dtype(_DTYPES[pixels.type])
         self._output = [output.name for output in session.outputs].index("probabilities")
 
-    def probabilities(self, images: NDArray[Any]) -> NDArray[np.floating]:
+    def probabilities(self, images: NDArray[Any] | ScaledImages) -> NDArray[np.floating]:
         """Return probabilities of shape (n, n_classes), float32.
 
         Raises

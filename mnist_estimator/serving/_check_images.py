@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ..utils._column_names import explain_mismatch
 from ..utils._image_shape import flatten_images, infer_image_shape, refuse_single_image
+from ..utils._scaled_images import ScaledImages
 from ..utils._value_range import warn_of_value_range
 from ..utils._wording import shown
 from ._state import PredictorState
@@ -15,8 +16,10 @@ LARGEST = 1e18
 """Values up to here have squares, and sums of squares, that float32 still holds."""
 
 
-def check_images(X: Any, state: PredictorState, owner: str) -> NDArray[Any]:
+def check_images(X: Any, state: PredictorState, owner: str) -> NDArray[Any] | ScaledImages:
     """Return images as (n, height, width, channels), in the dtype that came; a view if possible.
+
+    ``ScaledImages`` of a memory-mapped file stay what they are.
 
     Issues a ``ValueRangeWarning`` if their values have another range than those of ``fit``.
 
@@ -28,11 +31,17 @@ def check_images(X: Any, state: PredictorState, owner: str) -> NDArray[Any]:
     TypeError
         If X is no array-like.
     """
-    images = X if _is_plain(X, state) else _rows(X, state, owner)
-    images = images.reshape(len(images), *state.image_shape)
+    images: NDArray[Any] | ScaledImages
     extremes = None
-    if images.dtype.kind == "f":
-        extremes = float(images.min()), float(images.max())
+    if isinstance(X, ScaledImages):
+        _check_shape(X.shape[1:], state, owner)
+        images, extremes = X, X.bounds()
+    else:
+        rows = X if _is_plain(X, state) else _rows(X, state, owner)
+        images = rows.reshape(len(rows), *state.image_shape)
+        if images.dtype.kind == "f":
+            extremes = float(images.min()), float(images.max())
+    if extremes is not None:
         _check_finite(*extremes, owner)
     if state.learned_range is not None:
         warn_of_value_range(owner, images, state.learned_range, extremes=extremes)
@@ -57,12 +66,7 @@ def _rows(X: Any, state: PredictorState, owner: str) -> NDArray[Any]:
     refuse_single_image(X, state.image_shape)
     flat, sample_shape = flatten_images(X, owner)
     if sample_shape is not None:
-        came = infer_image_shape(sample_shape, None)
-        if came != state.image_shape:
-            raise ValueError(
-                f"X has images of shape {came}, but {owner} was fitted on images of shape "
-                f"{state.image_shape} (height, width, channels). Resize the images."
-            )
+        _check_shape(sample_shape, state, owner)
     _check_names(flat, state, owner)
     rows = np.asarray(flat)
     if rows.ndim != 2:
@@ -80,6 +84,15 @@ def _rows(X: Any, state: PredictorState, owner: str) -> NDArray[Any]:
             f"features as input: images of shape {state.image_shape}."
         )
     return rows
+
+
+def _check_shape(sample_shape: tuple[int, ...], state: PredictorState, owner: str) -> None:
+    came = infer_image_shape(sample_shape, None)
+    if came != state.image_shape:
+        raise ValueError(
+            f"X has images of shape {came}, but {owner} was fitted on images of shape "
+            f"{state.image_shape} (height, width, channels). Resize the images."
+        )
 
 
 def _check_names(X: Any, state: PredictorState, owner: str) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from pathlib import Path
 
 import joblib
 import matplotlib
@@ -36,6 +37,7 @@ from mnist_estimator import (
     find_label_errors,
     load,
     load_mnist,
+    load_predictor,
     make_pipeline,
     recognize,
     save,
@@ -95,10 +97,11 @@ ESTIMATORS = {
         error_rate=0.1,
         cv=2,
     ),
+    "Predictor": lambda pipe, folder: predictor(pipe, Path(folder)),
 }  # fmt: skip
 """Given a fitted pipeline and a folder: estimators that are quick to fit around it."""
 
-FITTED = ("make_pipeline", "ImageScaler", "DigitNormalizer", "frozen")
+FITTED = ("make_pipeline", "ImageScaler", "DigitNormalizer", "frozen", "Predictor")
 """Those that need no fit of their own around the fitted pipeline."""
 TRANSFORMERS = ("ImageScaler", "DigitNormalizer")
 CLASSIFIERS = tuple(name for name in ESTIMATORS if name not in (*TRANSFORMERS, "NoveltyDetector"))
@@ -127,7 +130,8 @@ EXPECTED_ERRORS = [
         "an outlier detector knows no digits",
     ),
     (
-        (*TRANSFORMERS, "NoveltyDetector", "calibrated", "voting", "calibrated and rejects"),
+        (*TRANSFORMERS, "NoveltyDetector", "calibrated", "voting", "calibrated and rejects",
+         "Predictor"),
         ("TrainingHistoryDisplay",),
         TypeError,
         "estimator must have history_ with 'loss' and 'accuracy'",
@@ -148,11 +152,47 @@ EXPECTED_ERRORS = [
         "a search holds a scorer, which is a function; its best_estimator_ is saved",
     ),
     (
-        ("ImageScaler", "DigitNormalizer", "NoveltyDetector", "calibrated", "voting"),
+        ("ImageScaler", "DigitNormalizer", "NoveltyDetector", "calibrated", "voting", "Predictor"),
         ("to_onnx",),
         TypeError,
         NOT_A_PIPELINE,
         "the ONNX graph has the scaling and the network, and nothing else",
+    ),
+    (
+        ("ImageScaler", "DigitNormalizer", "NoveltyDetector", "calibrated", "voting", "normalizes",
+         "normalizes and rejects", "rejects novelties", "calibrated and rejects"),
+        ("load_predictor",),
+        ValueError,
+        r"parts that need scikit-learn.* Use load",
+        "a predictor has scaling, the network and thresholds, and nothing else",
+    ),
+    (
+        ("search",),
+        ("load_predictor",),
+        TypeError,
+        "pipe holds objects of types that are not saved: .*scor",
+        "a search is not saved; its best_estimator_ is",
+    ),
+    (
+        ("Predictor",),
+        ("save", "load_predictor"),
+        TypeError,
+        r"pipe is a Predictor, .*load\(path\)",
+        "a predictor is what a saved pipeline is loaded as",
+    ),
+    (
+        ("Predictor",),
+        ("clone",),
+        TypeError,
+        r"Predictor predicts only.*FrozenEstimator\(predictor\)",
+        "its clone is itself, and is not trained",
+    ),
+    (
+        ("Predictor",),
+        ("GridSearchCV",),
+        ValueError,
+        r"(?s)All the 2 fits failed.*Predictor predicts only.*FrozenEstimator\(predictor\)",
+        "a predictor is not trained",
     ),
     (
         ("normalizes",),
@@ -171,7 +211,7 @@ EXPECTED_ERRORS = [
     (
         ("CNNClassifier", "CachedClassifier", "RejectingClassifier", "NoveltyDetector",
          "rejects novelties", "calibrated", "search", "cached rejecting",
-         "calibrated and rejects"),
+         "calibrated and rejects", "Predictor"),
         ("set_output",),
         AttributeError,
         "no attribute 'set_output'|set_output.* is not available",
@@ -192,6 +232,11 @@ EXPECTED_ERRORS = [
         "scikit-learn's own fault: FrozenEstimator.set_params returns None up to 1.9",
     ),
 ]  # fmt: skip
+
+
+def predictor(estimator, folder):
+    save(estimator, folder / "model.pipeline")
+    return load_predictor(folder / "model.pipeline")
 
 
 def rejecting(pipe, **changed):
@@ -302,6 +347,14 @@ def check_onnx(estimator, data, tmp_path, page):
     labels, proba = session.run(None, {"X": data[2]})
     assert_array_equal(labels, estimator.predict(data[2]))
     assert_allclose(proba, estimator.predict_proba(data[2]), atol=1e-5)
+
+
+def check_predictor(estimator, data, tmp_path, page):
+    X = data[2]
+    found = predictor(estimator, tmp_path)
+    assert_allclose(found.predict_proba(X), estimator.predict_proba(X), rtol=0, atol=1e-5)
+    # The threshold may be the confidence of an image; rounding decides on that one.
+    assert np.count_nonzero(found.predict(X) != estimator.predict(X)) <= 1
 
 
 def check_evaluate(estimator, data, tmp_path, page):
@@ -424,6 +477,7 @@ FUNCTIONS = {
     "clone": check_clone,
     "set_output": check_set_output,
     "to_onnx": check_onnx,
+    "load_predictor": check_predictor,
     "evaluate": check_evaluate,
     "recognize": check_recognize,
     "find_label_errors": check_label_errors,

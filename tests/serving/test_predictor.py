@@ -113,6 +113,15 @@ def test_memory_mapped_images(predictor, mnist, tmp_path):
     assert_array_equal(predictor.predict_proba(mapped), predictor.predict_proba(X))
 
 
+def test_images_that_are_scaled_as_they_are_read(pipe, mnist, tmp_path):
+    X = mnist[0]
+    np.save(tmp_path / "X.npy", X)
+    scaled = pipe[0].transform(np.load(tmp_path / "X.npy", mmap_mode="r"))
+    assert not isinstance(scaled, np.ndarray)
+    found = of(pipe[-1], tmp_path)
+    assert_allclose(found.predict_proba(scaled), pipe.predict_proba(X), atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "labels",
     [
