@@ -1,8 +1,10 @@
 """The examples: each runs as a script, on few images, without a warning."""
 
+import json
 import os
 import re
 import secrets
+import signal
 import subprocess
 from pathlib import Path
 
@@ -15,6 +17,33 @@ EXAMPLES = [path for path in SCRIPTS if path.name != "compare_wrappers.py"]
 """Those to run as they are; `compare_wrappers.py` has tests of its own."""
 EXAMPLES.sort(key=lambda path: path.name in ENGINES)  # when others are done, memory is free
 NAMES = [path.name for path in EXAMPLES]
+STARTS_OTHERS = {*ENGINES, "resume_training.py", "resume_search.py", "serve_onnx.py"}
+FORKS = {path.name for path in EXAMPLES} - STARTS_OTHERS if hasattr(os, "fork") else set()
+"""Those to run in a copy of a process that has imported TensorFlow, which takes seconds."""
+
+FORK_SERVER = """
+import json, os, runpy, signal, sys
+
+import matplotlib.pyplot, sklearn.model_selection
+import mnist_estimator.classifier  # with TensorFlow and Keras; computes nothing yet
+
+for line in sys.stdin:
+    job = json.loads(line)
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        break
+    _, status = os.waitpid(child, 0)
+    print(os.waitstatus_to_exitcode(status), flush=True)
+if not child:
+    signal.alarm(job["seconds"])
+    os.chdir(job["folder"])
+    os.environ.update(job["environment"])
+    for descriptor, name in ((0, os.devnull), (1, job["output"]), (2, job["errors"])):
+        os.dup2(os.open(name, os.O_RDWR | os.O_CREAT), descriptor)
+    sys.argv, sys.path[0] = [job["script"]], os.path.dirname(job["script"])
+    runpy.run_path(job["script"], run_name="__main__")
+"""
 
 # Example: number of images, and what its output must hold.
 CASES = {
@@ -24,7 +53,7 @@ CASES = {
     ),
     "mnist_workflow.py": (300, ["weighted avg", "The report agrees", "mnist_report.html"]),
     "out_of_core.py": (
-        300,
+        240,
         [
             "Without classes: classes must",
             "With other labels: y holds labels",
@@ -40,7 +69,7 @@ CASES = {
         ["Goes on after 8 of 16 trials", "16 trials, ", "The same from a fresh fit: True"],
     ),
     "resume_search.py": (
-        200,
+        100,
         ["Killed after", "19 fits; those that were there are as they were: True", "scores: True"],
     ),
     "distributed_dask.py": (
@@ -55,49 +84,56 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def process_of(tmp_path_factory, strict_python):
-    """Start all examples at once: most of their time goes into tracing, on one core each.
+def server(strict_python):
+    """Start the process whose copies run examples."""
+    with subprocess.Popen(
+        [*strict_python, "-c", FORK_SERVER],
+        env=os.environ | {"MPLBACKEND": "Agg"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        yield process
+        os.killpg(process.pid, signal.SIGKILL)
 
-    Those with processes of their own start when they are asked for, or memory would not do.
-    """
-    started = {}
 
-    def start(path):
-        size, _ = CASES.get(path.name, (100, []))
-        started[path.name] = subprocess.Popen(
-            [*strict_python, str(path)],
-            cwd=tmp_path_factory.mktemp(path.stem),
-            env=os.environ
-            | {"MPLBACKEND": "Agg", "MNIST_EXAMPLE_SIZE": str(size)}
-            | {"RAY_AUTH_TOKEN": secrets.token_hex(32)},  # or Ray writes one to the home folder
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+def run_in_fork(server, path, folder, environment):
+    """Run a script in a copy of the server; return its exit code, output and errors."""
+    output, errors = folder / "output.txt", folder / "errors.txt"
+    job = {"script": path, "folder": folder, "output": output, "errors": errors}
+    job = {name: str(value) for name, value in job.items()}
+    line = json.dumps(job | {"environment": environment, "seconds": 600})
+    server.stdin.write(f"{line}\n")
+    server.stdin.flush()
+    code = int(server.stdout.readline())
+    return code, output.read_text(), errors.read_text()
 
-    def process_of(path):
-        if path.name not in started:
-            start(path)
-        return started[path.name]
 
-    for path in EXAMPLES:
-        if path.name not in ENGINES:
-            start(path)
-    yield process_of
-    for process in started.values():
-        process.kill()
-        process.communicate()
+def run_as_process(python, path, folder, environment):
+    """Run a script in a process of its own; return its exit code, output and errors."""
+    done = subprocess.run(
+        [*python, str(path)],
+        cwd=folder, env=os.environ | environment, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=NAMES)
-def test__example__run_as_a_script__succeeds(path, process_of):
+def test__example__run_as_a_script__succeeds(path, strict_python, tmp_path, request):
     assert path.name in CASES, f"Add {path.name} to CASES, with its size and words of its output."
     if path.name in ENGINES:
         pytest.importorskip(ENGINES[path.name], reason="needs an extra")
-    process = process_of(path)
-    output, errors = process.communicate(timeout=600)
-    assert process.returncode == 0, errors
-    for words in CASES[path.name][1]:
+    size, expected = CASES[path.name]
+    environment = {"MPLBACKEND": "Agg", "MNIST_EXAMPLE_SIZE": str(size)}
+    environment["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # or Ray writes one to the home folder
+    if path.name in FORKS:
+        done = run_in_fork(request.getfixturevalue("server"), path, tmp_path, environment)
+    else:
+        done = run_as_process(strict_python, path, tmp_path, environment)
+    code, output, errors = done
+    assert code == 0, errors
+    for words in expected:
         assert words in output
 
 
