@@ -1,5 +1,9 @@
 """What tests share with the processes that they start."""
 
+import os
+import runpy
+import sys
+
 SMALL = {
     "filters": (8, 16),
     "kernel_size": 3,
@@ -11,3 +15,13 @@ SMALL = {
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 """What tells TensorFlow how many threads to have, here or by this package."""
+
+
+def run_command(arguments, output, errors):
+    """Run the command in this process as in one of its own, with files for stdout and stderr."""
+    for descriptor, path in ((1, output), (2, errors)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
+    # Those that are there remember what kind of file they had.
+    sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", 1, closefd=False)
+    sys.argv = ["mnist_estimator", *arguments]
+    runpy.run_module("mnist_estimator", run_name="__main__", alter_sys=True)

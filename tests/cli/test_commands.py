@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import multiprocessing
 import os
 import pickle
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from common import run_command
 from PIL import Image
 
 from mnist_estimator import ImageScaler, evaluate, load_mnist, make_pipeline
@@ -30,7 +32,7 @@ LEARNER = {"filters": (8, 16), "kernel_size": 3, "learning_rate": 0.01, "random_
 def pipe():
     """A small pipeline that learned from some of MNIST."""
     X, y = load_mnist("train", return_X_y=True)
-    return make_pipeline(**LEARNER, epochs=6).fit(X[:1500], y[:1500])
+    return make_pipeline(**LEARNER, epochs=6).fit(X[:600], y[:600])
 
 
 @pytest.fixture(scope="module")
@@ -802,59 +804,70 @@ def test_missing_extra_is_told(model, run, tmp_path, monkeypatch):
 # As processes of their own.
 
 
-def start(arguments, **options):
-    return subprocess.Popen(
-        [sys.executable, "-m", "mnist_estimator", *map(str, arguments)],
-        stderr=subprocess.PIPE, start_new_session=True,
-        **{"stdout": subprocess.PIPE, "text": True} | options,
-    )  # fmt: skip
+@pytest.fixture
+def start(tmp_path_factory):
+    """Start a command as a copy of a process that has imported everything and run nothing.
+
+    Returned are the process, and the file of what it writes to stderr.
+    """
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload(["mnist_estimator.classifier", "sklearn.datasets"])
+    errors = tmp_path_factory.mktemp("errors") / "errors.txt"
+
+    def start(arguments, output=os.devnull):
+        arguments = [str(argument) for argument in arguments]
+        process = forks.Process(target=run_command, args=(arguments, str(output), str(errors)))
+        process.start()
+        return process, errors
+
+    return start
 
 
 def test_stdout_holds_nothing_but_csv_and_names_may_be_any_bytes(model, digits, pipe, tmp_path):
     name = os.fsencode(tmp_path) + b"/\xff.npy"
     with open(name, "wb") as file:
         np.save(file, digits[0])
-    with start(["predict", model, os.fsdecode(name)], text=False) as process:
-        out, err = process.communicate(timeout=120)
-    assert (process.returncode, err) == (0, b"")
-    table = pd.read_csv(io.BytesIO(out), encoding="latin-1")
+    command = [sys.executable, "-m", "mnist_estimator", "predict", model, name]
+    done = subprocess.run(command, capture_output=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, b"")
+    table = pd.read_csv(io.BytesIO(done.stdout), encoding="latin-1")
     assert set(table["source"]) == {name.decode("latin-1")}
     assert table["label"].tolist() == pipe.predict(digits[0]).tolist()
 
 
-def test_nobody_reads_the_output(model, digits, tmp_path):
+def test_nobody_reads_the_output(start, model, digits, tmp_path):
     np.save(tmp_path / "x.npy", np.concatenate([digits[0]] * 100))
-    process = start(["predict", model, tmp_path / "x.npy"])
-    process.stdout.close()
-    with process:
-        assert process.stderr.read() == ""
-    assert process.returncode == 141
+    os.mkfifo(tmp_path / "output")
+    process, errors = start(["predict", model, tmp_path / "x.npy"], tmp_path / "output")
+    with open(tmp_path / "output"):  # as soon as the process has it, too
+        pass
+    process.join()
+    assert errors.read_text() == ""
+    assert process.exitcode == 141
 
 
-def test_output_on_a_full_disk(model, digits, tmp_path):
+def test_output_on_a_full_disk(start, model, digits, tmp_path):
     np.save(tmp_path / "x.npy", digits[0])
-    with (
-        open("/dev/full", "w") as full,
-        start(["predict", model, tmp_path / "x.npy"], stdout=full) as process,
-    ):
-        assert process.stderr.read() == "mnist-estimator: No space left on device\n"
-    assert process.returncode == 1
+    process, errors = start(["predict", model, tmp_path / "x.npy"], "/dev/full")
+    process.join()
+    assert errors.read_text() == "mnist-estimator: No space left on device\n"
+    assert process.exitcode == 1
 
 
-def test_ctrl_c_leaves_nothing_half_written(model, tmp_path):
+def test_ctrl_c_leaves_nothing_half_written(start, model, tmp_path):
     write_csv(tmp_path / "x.csv", np.zeros((500, 28, 28), dtype=np.uint8))
     os.mkfifo(tmp_path / "pipe.csv")
     target = tmp_path / "labels.csv"
-    process = start(
+    process, errors = start(
         ["predict", model, tmp_path / "x.csv", tmp_path / "pipe.csv", "--output", target]
     )
-    while process.poll() is None and not list(tmp_path.glob(".labels.csv.*")):
+    while process.is_alive() and not list(tmp_path.glob(".labels.csv.*")):
         time.sleep(0.05)  # until it writes; then it waits for the named pipe
     time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert err == "mnist-estimator: interrupted.\n"
+    os.kill(process.pid, signal.SIGINT)
+    process.join(timeout=60)
+    assert process.exitcode == 130
+    assert errors.read_text() == "mnist-estimator: interrupted.\n"
     assert {path.name for path in tmp_path.iterdir()} == {"x.csv", "pipe.csv"}
 
 
