@@ -76,19 +76,14 @@ STARTS = {
 """The file that a program loads, and what it does: import, load, first image."""
 
 IMPORT = "`import tensorflow`"
+CLI = ["-m", "mnist_estimator"]
 COMMANDS = {
     IMPORT: ["-c", "import tensorflow"],
-    "`predict`, one picture": ["-m", "mnist_estimator", "predict", PIPELINE, PICTURE],
-    "`predict`, a picture that is missing": [
-        "-m",
-        "mnist_estimator",
-        "predict",
-        PIPELINE,
-        "no.png",
-    ],
-    "`predict`, a CSV file": ["-m", "mnist_estimator", "predict", PIPELINE, TABLE],
-    "`evaluate` on MNIST": ["-m", "mnist_estimator", "evaluate", PIPELINE],
-    "`draw`, until the first answer": ["-m", "mnist_estimator", "draw", PIPELINE, "--port", "0"],
+    "`predict`, one picture": [*CLI, "predict", PIPELINE, PICTURE],
+    "`predict`, a picture that is missing": [*CLI, "predict", PIPELINE, "no.png"],
+    "`predict`, a CSV file": [*CLI, "predict", PIPELINE, TABLE],
+    "`evaluate` on MNIST": [*CLI, "evaluate", PIPELINE],
+    "`draw`, until the first answer": [*CLI, "draw", PIPELINE, "--port", "0"],
 }
 """Programs that are started, in a folder with the files."""
 

@@ -87,20 +87,23 @@ def load_model(path: Path) -> LoadedModel:
     OSError, ValueError
         If the file cannot be read, or holds no classifier of images.
     """
-    from ..serving._load_predictor import find_predictor
+    from ..serving._load_predictor import find_predictor, predictor_of
     from .inputs._base import ImageSpec
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        pipe: Any = find_predictor(path)
-    for warning in caught:
-        PlainConsole(stderr=True).print(f"Note: {warning.message}")
+    pipe: Any
+    pipe, is_older = find_predictor(path)
     parts = [pipe]
     if pipe is None:
         from ..utils._fitted import fitted_parts
 
         pipe = load_pipeline(path)
         parts = list(fitted_parts(pipe))
+    if is_older:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            pipe = predictor_of(pipe, path) or pipe
+        for warning in caught:
+            PlainConsole(stderr=True).print(f"Note: {warning.message}")
     learned: dict[str, Any] = {}
     for part in parts:
         for name in ("image_shape_", "value_range_", "feature_names_in_"):

@@ -116,7 +116,7 @@ default=None
 
 def _steps(pipe: Any) -> list[Any]:
     """Return the fitted scalers followed by the classifier; refuse all other steps."""
-    steps = list(_flat("", pipe)) or [("", pipe)]
+    steps = list(flat_steps("", pipe)) or [("", pipe)]
     for place, (name, step) in enumerate(steps):
         is_last = place == len(steps) - 1
         wanted: type = CNNClassifier if is_last else ImageScaler
@@ -128,18 +128,18 @@ def _steps(pipe: Any) -> list[Any]:
     return [step for _, step in steps]
 
 
-def _flat(name: str, estimator: Any) -> Iterator[tuple[str, Any]]:
+def flat_steps(name: str, estimator: Any) -> Iterator[tuple[str, Any]]:
     """Yield names and steps of a pipeline, also those of pipelines inside."""
     if isinstance(estimator, Pipeline):
         for inner, step in estimator.steps:
             if step not in (None, "passthrough"):
-                yield from _flat(f"{name}__{inner}" if name else inner, step)
+                yield from flat_steps(f"{name}__{inner}" if name else inner, step)
         return
     inside = passes_on_to(estimator)
     if inside is None:
         yield name, estimator
     else:
-        yield from _flat(name, inside)
+        yield from flat_steps(name, inside)
 
 
 def _refusal(name: str, step: Any, is_last: bool) -> str:

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.pipeline import Pipeline
 
 from ..classifier import CNNClassifier
 from ..network._inference import resolve_shift
 from ..preprocessing._image_scaler import ImageScaler
-from ..utils._fitted import passes_on_to
 from ..utils._predictions import has_own_rejections
+from ._onnx import flat_steps
 
 
 def predictor_parts(estimator: Any) -> tuple[dict[str, Any], bytes] | None:
@@ -77,17 +76,10 @@ def predictor_parts(estimator: Any) -> tuple[dict[str, Any], bytes] | None:
 
 def _steps(estimator: Any) -> Iterator[Any]:
     """Yield the steps of pipelines, reject options before what they wrap."""
-    if isinstance(estimator, Pipeline):
-        for _, step in estimator.steps:
-            if step not in (None, "passthrough"):
-                yield from _steps(step)
-    elif has_own_rejections(estimator):
-        yield estimator
-        yield from _steps(estimator.estimator_)
-    elif (inside := passes_on_to(estimator)) is not None:
-        yield from _steps(inside)
-    else:
-        yield estimator
+    for _, step in flat_steps("", estimator):
+        yield step
+        if has_own_rejections(step):
+            yield from _steps(step.estimator_)
 
 
 def _is_exactly(step: Any, wanted: type, methods: tuple[str, ...]) -> bool:
@@ -116,7 +108,7 @@ def _is_json(value: Any) -> bool:
     if isinstance(value, float):
         return bool(np.isfinite(value))
     if isinstance(value, str):
-        return value.isascii() or value.encode("utf-8", "ignore").decode() == value
+        return value.encode("utf-8", "ignore").decode() == value  # no lone surrogates
     return value is None or isinstance(value, int)
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..utils._wording import shown
+from ._inference import batches
 from ._layer_specs import (
     BatchNormalization,
     Conv2D,
@@ -37,8 +38,8 @@ MAX_WEIGHTS = 250_000_000
 SMALL_SIDE = 16
 """Image side, in pixels, below which predictions are computed in float64."""
 
-MAX_BATCH, MAX_BATCH_VALUES = 1000, 2**20
-"""Most images, and pixel values, that go through the network at once outside training."""
+MAX_BATCH = 1000
+"""Most images that go through the network at once outside training."""
 
 ANY_RATE = 0.5
 """Dropout rate that stands for every rate above 0 in :meth:`NetworkConfig.for_tracing`."""
@@ -216,8 +217,7 @@ class NetworkConfig:
         largest : int, default=MAX_BATCH
             Most images of a slice; large images are fewer.
         """
-        size = max(1, min(largest, MAX_BATCH_VALUES // math.prod(self.image_shape)))
-        return [slice(start, start + size) for start in range(0, n_images, size)]
+        return batches(n_images, largest, self.image_shape)
 
     def for_tracing(self) -> "NetworkConfig":
         """Return this config with one dropout rate in place of all rates above 0.

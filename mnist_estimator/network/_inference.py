@@ -1,5 +1,6 @@
 """Probabilities from logits, with test-time augmentation of low-confidence images."""
 
+import math
 from typing import Any, Protocol
 
 import numpy as np
@@ -7,6 +8,9 @@ from numpy.typing import NDArray
 
 PREDICTION_BATCH = 256
 """Images per batch of a prediction: more no longer fit the processor's caches."""
+
+MAX_BATCH_VALUES = 2**20
+"""Most pixels that go through a network at once."""
 
 BATCHES_IN_FLIGHT = 2
 """Batches predicted at a time, which keeps all of TensorFlow's threads busy."""
@@ -26,9 +30,6 @@ class LogitsNetwork(Protocol):
 
     def logits(self, images: NDArray[Any]) -> NDArray[np.floating]:
         """Return the logits (n, n_classes) of images (n, height, width, channels)."""
-
-    def batches(self, n_images: int, largest: int) -> list[slice]:
-        """Return slices of as many images as may go through the network at once."""
 
 
 def predict_probabilities(
@@ -71,7 +72,7 @@ def predict_probabilities(
     uncertain = np.flatnonzero(confidence < TTA_NONE_FROM)
     # In blocks, since shifted images are copies.
     block_size = BATCHES_IN_FLIGHT * PREDICTION_BATCH // N_SHIFTS
-    for block in network.batches(len(uncertain), block_size):
+    for block in batches(len(uncertain), block_size, images.shape[1:]):
         rows = uncertain[block]
         views = _shifts(images[rows], shift)
         shifted = network.logits(views).reshape(N_SHIFTS, len(rows), -1)
@@ -81,6 +82,21 @@ def predict_probabilities(
         share = np.clip(share, 0.0, 1.0)[:, np.newaxis]
         probabilities[rows] = share * mean + (1.0 - share) * probabilities[rows]
     return probabilities
+
+
+def batches(n_images: int, largest: int, image_shape: tuple[int, ...]) -> list[slice]:
+    """Return slices of as many images as may go through a network at once.
+
+    Parameters
+    ----------
+    n_images : int
+        All images.
+    largest : int
+        Most images of a slice; large images are fewer.
+    image_shape : tuple of int, (height, width, channels)
+    """
+    size = max(1, min(largest, MAX_BATCH_VALUES // math.prod(image_shape)))
+    return [slice(start, start + size) for start in range(0, n_images, size)]
 
 
 def resolve_shift(test_time_shift: int | str, image_shape: tuple[int, int, int]) -> int:

@@ -181,10 +181,6 @@ class Network:
                 logits = np.concatenate(list(threads.map(logits_of, batches)))
         return finite(logits)
 
-    def batches(self, n_images: int, largest: int) -> list[slice]:
-        """Return slices of as many images as may go through the network at once."""
-        return self.config.batches(n_images, largest)
-
     def has_statistics_to_learn(self) -> bool:
         """Tell whether there is a batch normalization that is not frozen."""
         return bool(statistics_places(self.model))

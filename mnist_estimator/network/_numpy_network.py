@@ -58,10 +58,6 @@ class NumpyNetwork:
         batches = self.config.batches(len(images), PREDICTION_BATCH)
         return finite(np.concatenate([self(images[rows]) for rows in batches]))
 
-    def batches(self, n_images: int, largest: int) -> list[slice]:
-        """Return slices of as many images as may go through the network at once."""
-        return self.config.batches(n_images, largest)
-
     def __call__(self, images: NDArray[Any]) -> NDArray[np.floating]:
         """Return the logits (n, n_classes) of images (n, height, width, channels)."""
         mean, variance, *members = self._weights

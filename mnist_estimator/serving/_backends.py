@@ -7,10 +7,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..network._inference import PREDICTION_BATCH, finite, predict_probabilities
+from ..network._inference import PREDICTION_BATCH, batches, finite, predict_probabilities
 from ..utils._scaled_images import ScaledImages, scale
-from ..utils._value_range import ValueRange
-from ._session import Session, batches
+from ._session import Session
 from ._state import PredictorState
 
 BLOCK = 4096
@@ -55,7 +54,7 @@ class NetworkBackend:
         """Return probabilities of shape (n, n_classes), float64."""
         shift = self._state.test_time_shift
         parts = []
-        for rows in self.batches(len(images), BLOCK):
+        for rows in batches(len(images), BLOCK, self._state.image_shape):
             part = images[rows]
             for value_range in self._state.scaled_ranges:
                 part = scale(part, value_range)
@@ -67,13 +66,9 @@ class NetworkBackend:
         """Return the logits (n, n_classes) of scaled images."""
         parts = [
             self._session.run(images[rows])[0]
-            for rows in self.batches(len(images), PREDICTION_BATCH)
+            for rows in batches(len(images), PREDICTION_BATCH, self._state.image_shape)
         ]
         return finite(parts[0] if len(parts) == 1 else np.concatenate(parts))
-
-    def batches(self, n_images: int, largest: int) -> list[slice]:
-        """Return slices of as many images as may go through the network at once."""
-        return batches(n_images, largest, self._state.image_shape)
 
 
 class PipelineBackend:
@@ -101,8 +96,7 @@ class PipelineBackend:
             If the values of the images are not numbers of the file's dtype.
         """
         parts = []
-        image_shape: Any = images.shape[1:]
-        for rows in batches(len(images), BLOCK, image_shape):
+        for rows in batches(len(images), BLOCK, images.shape[1:]):
             part = images[rows]
             given = part.astype(self._dtype).reshape(len(part), *self._shape)
             if self._dtype.kind in "iub" and not np.array_equal(given.ravel(), part.ravel()):
@@ -119,6 +113,12 @@ _DTYPES = {
     "tensor(int16)": "i2", "tensor(uint32)": "u4", "tensor(int32)": "i4", "tensor(uint64)": "u8",
     "tensor(int64)": "i8", "tensor(float16)": "f2", "tensor(float)": "f4", "tensor(double)": "f8",
 }  # fmt: skip
+
+_IN_THE_GRAPH = {
+    "feature_names": None, "learned_range": None, "scaled_ranges": (),
+    "test_time_shift": 0, "rejections": (),
+}  # fmt: skip
+"""What a whole pipeline's graph does itself, or does not know."""
 
 
 def open_network(values: Any, model: bytes) -> tuple[PredictorState, NetworkBackend]:
@@ -155,15 +155,9 @@ def open_pipeline_graph(model: bytes) -> tuple[PredictorState, PipelineBackend]:
     try:
         backend = PipelineBackend(session)
         known = {name: json.loads(text) for name, text in metadata.items()}
-        learned = known.get("learned_range")
-        state = PredictorState(
-            np.array(known["classes"]),
-            tuple(known["image_shape"]),
-            known.get("feature_names"),
-            None if learned is None else ValueRange(*learned),
-            tuple((low, high) for low, high in known.get("scaled_ranges", ())),
-        )
-        state.check()
+        classes = {"dtype": np.array(known["classes"]).dtype, "values": known["classes"]}
+        # Versions before 0.7 wrote classes and image_shape only.
+        state = PredictorState.from_json(_IN_THE_GRAPH | known | {"classes": classes})
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"it is no ONNX file that to_onnx wrote: {error!r:.200}.") from error
     return state, backend

@@ -6,14 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..utils._column_names import explain_mismatch
-from ..utils._image_shape import flatten_images, infer_image_shape, refuse_single_image
+from ..utils._image_shape import (
+    check_same_shape,
+    flatten_images,
+    is_image_of,
+    refuse_single_image,
+)
 from ..utils._scaled_images import ScaledImages
-from ..utils._value_range import warn_of_value_range
+from ..utils._value_range import LARGEST, is_moderate, warn_of_value_range
 from ..utils._wording import shown
 from ._state import PredictorState
 
-LARGEST = 1e18
-"""Values up to here have squares, and sums of squares, that float32 still holds."""
+RESIZE = "Resize the images."
 
 
 def check_images(X: Any, state: PredictorState, owner: str) -> NDArray[Any] | ScaledImages:
@@ -34,7 +38,7 @@ def check_images(X: Any, state: PredictorState, owner: str) -> NDArray[Any] | Sc
     images: NDArray[Any] | ScaledImages
     extremes = None
     if isinstance(X, ScaledImages):
-        _check_shape(X.shape[1:], state, owner)
+        check_same_shape(X.shape[1:], state.image_shape, owner, RESIZE)
         images, extremes = X, X.bounds()
     else:
         rows = X if _is_plain(X, state) else _rows(X, state, owner)
@@ -52,9 +56,7 @@ def _is_plain(X: Any, state: PredictorState) -> bool:
     """Tell whether X is an array that passes all checks unchanged but that of its values."""
     if type(X) is not np.ndarray or X.size == 0 or state.feature_names is not None:
         return False
-    shape = state.image_shape
-    plane = shape[:2] if shape[2] == 1 else shape
-    return X.shape[1:] in (shape, plane, (state.n_features,)) and X.dtype.kind in "iuf"
+    return is_image_of(X.shape[1:], state.image_shape) and X.dtype.kind in "iuf"
 
 
 def _rows(X: Any, state: PredictorState, owner: str) -> NDArray[Any]:
@@ -66,7 +68,7 @@ def _rows(X: Any, state: PredictorState, owner: str) -> NDArray[Any]:
     refuse_single_image(X, state.image_shape)
     flat, sample_shape = flatten_images(X, owner)
     if sample_shape is not None:
-        _check_shape(sample_shape, state, owner)
+        check_same_shape(sample_shape, state.image_shape, owner, RESIZE)
     _check_names(flat, state, owner)
     rows = np.asarray(flat)
     if rows.ndim != 2:
@@ -84,15 +86,6 @@ def _rows(X: Any, state: PredictorState, owner: str) -> NDArray[Any]:
             f"features as input: images of shape {state.image_shape}."
         )
     return rows
-
-
-def _check_shape(sample_shape: tuple[int, ...], state: PredictorState, owner: str) -> None:
-    came = infer_image_shape(sample_shape, None)
-    if came != state.image_shape:
-        raise ValueError(
-            f"X has images of shape {came}, but {owner} was fitted on images of shape "
-            f"{state.image_shape} (height, width, channels). Resize the images."
-        )
 
 
 def _check_names(X: Any, state: PredictorState, owner: str) -> None:
@@ -122,7 +115,7 @@ def _as_numbers(rows: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _check_finite(low: float, high: float, owner: str) -> None:
-    if low >= -LARGEST and high <= LARGEST:
+    if is_moderate(low, high):
         return
     if low != low or np.isinf(low) or np.isinf(high):
         what = "NaN" if low != low else "infinity"

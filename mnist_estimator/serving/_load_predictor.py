@@ -3,7 +3,7 @@
 import json
 import os
 import warnings
-from pathlib import Path
+from typing import Any
 
 from ..persistence._archive import GRAPH, STATE, open_archive, read_file, read_manifest
 from ..utils._output_files import PIPELINE_FILE, as_path, pipeline_file
@@ -46,7 +46,11 @@ def load_predictor(path: str | os.PathLike[str]) -> Predictor:
     >>> from mnist_estimator import load_predictor
     >>> load_predictor("digits.pipeline").predict(X)  # doctest: +SKIP
     """
-    predictor = find_predictor(path)
+    predictor, is_older = find_predictor(path)
+    if is_older:
+        from ..persistence._save_load import load
+
+        predictor = predictor_of(load(path), path)
     if predictor is None:
         raise ValueError(
             f"{path} holds a pipeline with parts that need scikit-learn, such as calibration, or "
@@ -55,13 +59,21 @@ def load_predictor(path: str | os.PathLike[str]) -> Predictor:
     return predictor
 
 
-def find_predictor(path: str | os.PathLike[str]) -> Predictor | None:
-    """Load a predictor; None if the pipeline has parts that need scikit-learn.
+def find_predictor(path: str | os.PathLike[str]) -> tuple[Predictor | None, bool]:
+    """Load the predictor that a file holds.
 
     Parameters
     ----------
     path : str or path-like
         As for :func:`load_predictor`.
+
+    Returns
+    -------
+    predictor : Predictor or None
+        None if there is none in the file: its pipeline has parts that need scikit-learn, or a
+        version before 0.7 wrote it.
+    is_older : bool
+        Whether it was such a version.
 
     Raises
     ------
@@ -72,31 +84,43 @@ def find_predictor(path: str | os.PathLike[str]) -> Predictor | None:
     data = read_file(source)
     try:
         if source.suffix.lower() == ".onnx":
-            return make_predictor(*open_pipeline_graph(data))
+            return make_predictor(*open_pipeline_graph(data)), False
         members = open_archive(data)
         if STATE in members:
-            return make_predictor(*open_network(json.loads(members[STATE]), members[GRAPH]))
+            parts = json.loads(members[STATE]), members[GRAPH]
+            return make_predictor(*open_network(*parts)), False
         manifest = read_manifest(members["manifest.json"])
     except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{source} cannot be loaded: {error} Nothing in it was run. Take a copy that save has "
             "written, or fit again."
         ) from error
-    return _from_older_version(source) if manifest["format_version"] == 1 else None
+    return None, manifest["format_version"] == 1
 
 
-def _from_older_version(source: Path) -> Predictor | None:
-    """Return the predictor of a file that holds the pipeline alone; None if it can have none."""
+def predictor_of(pipe: Any, path: str | os.PathLike[str]) -> Predictor | None:
+    """Make the predictor of a pipeline from a file that holds none, with a ``UserWarning``.
+
+    Parameters
+    ----------
+    pipe : fitted estimator
+    path : str or path-like
+        The file, for the warning.
+
+    Returns
+    -------
+    Predictor or None
+        None, without a warning, if the pipeline has parts that need scikit-learn.
+    """
     from ..export._predictor_parts import predictor_parts
-    from ..persistence._save_load import load
 
-    parts = predictor_parts(load(source))
+    parts = predictor_parts(pipe)
     if parts is None:
         return None
     warnings.warn(
-        f"{source} was written by a version before 0.7: TensorFlow is loaded to make a network for "
+        f"{path} was written by a version before 0.7: TensorFlow is loaded to make a network for "
         "ONNX Runtime, each time. To have it in the file, save(load(path), path) once.",
         UserWarning,
-        stacklevel=4,
+        stacklevel=3,
     )
     return make_predictor(*open_network(*parts))

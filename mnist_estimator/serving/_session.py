@@ -3,11 +3,9 @@
 import os
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-MAX_BATCH_VALUES = 2**22
-"""Most pixels that go through the network at once."""
+from ..utils._thread_variables import number_of
 
 
 class Session:
@@ -66,16 +64,7 @@ class Session:
         return dict(self._here().get_modelmeta().custom_metadata_map)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"model": self.model}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["model"])  # type: ignore[misc]
-
-
-def batches(n_images: int, largest: int, image_shape: tuple[int, int, int]) -> list[slice]:
-    """Return slices of as many images as may go through a network at once."""
-    size = max(1, min(largest, MAX_BATCH_VALUES // int(np.prod(image_shape))))
-    return [slice(start, start + size) for start in range(0, n_images, size)]
+        return vars(self) | {"_session": None, "_process": 0}
 
 
 def _start(model: bytes) -> Any:
@@ -89,9 +78,7 @@ def _start(model: bytes) -> Any:
         ) from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only
-    share = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if share.isascii() and share.isdigit() and int(share) > 0:
-        options.intra_op_num_threads = int(share)
+    options.intra_op_num_threads = number_of("OMP_NUM_THREADS") or 0  # 0: one a core
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises many kinds, without a common base

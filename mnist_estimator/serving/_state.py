@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..utils._image_shape import LARGEST_IMAGE
 from ..utils._value_range import ValueRange
 
 
@@ -92,13 +93,13 @@ class PredictorState(NamedTuple):
 
 def _shape(values: Any) -> tuple[int, int, int]:
     height, width, channels = map(_count, values)
-    if not 0 < height * width * channels <= 2**26:
+    if not 0 < height * width * channels <= LARGEST_IMAGE:
         raise ValueError(f"image_shape {values!r:.100}")
     return height, width, channels
 
 
 def _count(value: Any) -> int:
-    if type(value) is not int or not 0 <= value <= 2**26:
+    if type(value) is not int or not 0 <= value <= LARGEST_IMAGE:
         raise ValueError(f"{value!r:.100} is no count")
     return value
 

@@ -178,6 +178,42 @@ def _stack_images(X: list[Any]) -> Any:
         ) from None
 
 
+def is_image_of(sample_shape: tuple[int, ...], image_shape: tuple[int, int, int]) -> bool:
+    """Tell whether a sample's shape is a form of the image: flat, or with or without channels."""
+    height, width, channels = image_shape
+    plane = (height, width) if channels == 1 else image_shape
+    return sample_shape in (image_shape, plane, (math.prod(image_shape),))
+
+
+def check_same_shape(
+    sample_shape: tuple[int, ...], image_shape: tuple[int, int, int], owner: str, remedy: str
+) -> None:
+    """Refuse stacked images of another shape than those of ``fit``.
+
+    Parameters
+    ----------
+    sample_shape : tuple of int
+        Of one of the images.
+    image_shape : tuple of int, (height, width, channels)
+        Of those of ``fit``.
+    owner : str
+        Class name of the estimator, for the error.
+    remedy : str
+        Last sentence of the error.
+
+    Raises
+    ------
+    ValueError
+        If it is another shape.
+    """
+    came = infer_image_shape(sample_shape, None)
+    if came != image_shape:
+        raise ValueError(
+            f"X has images of shape {came}, but {owner} was fitted on images of shape "
+            f"{image_shape} (height, width, channels). {remedy}"
+        )
+
+
 def nested_shape(image: Any) -> tuple[int, ...]:
     """Return the shape of nested lists or an array, along the first elements."""
     if isinstance(image, list | tuple):

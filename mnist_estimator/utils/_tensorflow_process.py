@@ -4,6 +4,7 @@ import contextlib
 import os
 
 from ._quiet_tensorflow import tf, without_greetings
+from ._thread_variables import number_of
 
 _runs_here = _ran_before_the_fork = False
 
@@ -78,7 +79,7 @@ def n_threads() -> int:
 
 def _limit_threads() -> None:
     """Limit TensorFlow's threads, unless they are set already or it is initialized."""
-    share, threading = _number("OMP_NUM_THREADS"), tf.config.threading
+    share, threading = number_of("OMP_NUM_THREADS"), tf.config.threading
     if share is None or _threads_told():
         return
     with contextlib.suppress(RuntimeError):  # if it runs already
@@ -89,10 +90,4 @@ def _limit_threads() -> None:
 def _threads_told() -> int | None:
     """Return the configured number of intra-op threads, or None."""
     told = tf.config.threading.get_intra_op_parallelism_threads()
-    return told or _number("TF_NUM_INTRAOP_THREADS")
-
-
-def _number(variable: str) -> int | None:
-    """Return the number above 0 that an environment variable has, or None."""
-    value = os.environ.get(variable, "").split(",")[0].strip()  # OpenMP: a number for each level
-    return int(value) if value.isascii() and value.isdigit() and int(value) > 0 else None
+    return told or number_of("TF_NUM_INTRAOP_THREADS")

@@ -12,8 +12,10 @@ from sklearn.utils.validation import validate_data
 from ._column_names import explain_mismatch, renumbered
 from ._image_shape import (
     check_image_shape,
+    check_same_shape,
     flatten_images,
     infer_image_shape,
+    is_image_of,
     refuse_single_image,
     warn_of_channels_first,
 )
@@ -21,15 +23,14 @@ from ._labels import as_numpy_labels
 from ._scaled_images import ScaledImages
 from ._sklearn_compat import get_feature_names
 from ._value_range import (
+    LARGEST,
     ValueRange,
+    is_moderate,
     is_reported,
     learn_value_range,
     mark_reported,
     warn_of_value_range,
 )
-
-LARGEST = 1e18
-"""Values up to here have squares, and sums of squares, that float32 still holds."""
 
 
 def check_images(
@@ -81,7 +82,7 @@ def check_images(
     """
     if not reset and isinstance(y, str) and _is_plain(X, estimator):
         extremes = _extremes(X)
-        if extremes is None or _is_moderate(*extremes):
+        if extremes is None or is_moderate(*extremes):
             images = X.reshape(len(X), *estimator.image_shape_)
             _check_value_range(estimator, X, images, extremes, name)
             return images
@@ -90,13 +91,8 @@ def check_images(
     if not reset:
         refuse_single_image(X, estimator.image_shape_)
     if not reset and sample_shape is not None:
-        came = infer_image_shape(sample_shape, None)
-        if came != estimator.image_shape_:
-            raise ValueError(
-                f"X has images of shape {came}, but {owner} was fitted on images of shape "
-                f"{estimator.image_shape_} (height, width, channels). "
-                "Resize the images, or fit again on images of this shape."
-            )
+        remedy = "Resize the images, or fit again on images of this shape."
+        check_same_shape(sample_shape, estimator.image_shape_, owner, remedy)
     if not isinstance(y, str):
         y = as_numpy_labels(y)
     with _names_explained(estimator, flat):
@@ -111,7 +107,7 @@ def check_images(
     lazy = isinstance(X, ScaledImages)
     images = X if lazy else rows.reshape(len(rows), *estimator.image_shape_)
     extremes = _extremes(images)
-    if extremes is not None and not _is_moderate(*extremes):
+    if extremes is not None and not is_moderate(*extremes):
         raise ValueError(
             f"X must hold numbers from -{LARGEST:g} to {LARGEST:g}, as {owner} computes in "
             f"float32; got {max(extremes[1], -extremes[0]):g}. Bring the images to a range such "
@@ -149,9 +145,7 @@ def _is_plain(X: Any, estimator: Any) -> bool:
     """
     if type(X) is not np.ndarray or X.size == 0 or hasattr(estimator, "feature_names_in_"):
         return False
-    shape = estimator.image_shape_
-    plane = shape[:2] if shape[2] == 1 else shape
-    if X.shape[1:] not in (shape, plane, (estimator.n_features_in_,)):
+    if not is_image_of(X.shape[1:], estimator.image_shape_):
         return False
     return X.dtype == np.float32 or X.dtype.kind in "iu"
 
@@ -163,11 +157,6 @@ def _extremes(images: NDArray[Any] | ScaledImages) -> tuple[float, float] | None
     if isinstance(images, ScaledImages):
         return images.bounds()
     return float(images.min()), float(images.max())
-
-
-def _is_moderate(low: float, high: float) -> bool:
-    """Tell whether float32 computes with numbers in this range; NaN is in none."""
-    return low >= -LARGEST and high <= LARGEST
 
 
 def _check_value_range(

@@ -38,6 +38,9 @@ SAMPLE = 2**22
 """Values of the images whose contrast is measured in ``fit``, and of those of a mapped file that
 are examined."""
 
+LARGEST = 1e18
+"""Values up to here have squares, and sums of squares, that float32 still holds."""
+
 _INSIDE = ("mnist_estimator.", "sklearn.", "contextlib", "joblib.")
 
 _reported: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
@@ -154,6 +157,11 @@ def warn_of_value_range(
         stacklevel=_levels_to_caller(),
     )
     return True
+
+
+def is_moderate(low: float, high: float) -> bool:
+    """Tell whether float32 computes with numbers in this range; NaN is in none."""
+    return low >= -LARGEST and high <= LARGEST
 
 
 def mark_reported(output: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...utils._image_shape import is_image_of
 from ._bytes import Source
 
 BATCH_SIZE = 1000
@@ -37,8 +38,7 @@ class ImageSpec(NamedTuple):
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         """Tell whether ``shape`` is that of one sample: flat, or with or without channels."""
-        without = [self.image_shape[:2]] if self.image_shape[2] == 1 else []
-        return shape in (self.image_shape, (self.n_pixels,), *without)
+        return is_image_of(shape, self.image_shape)
 
 
 class Batch(NamedTuple):
