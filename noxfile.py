@@ -26,6 +26,13 @@ def newest(session: nox.Session) -> None:
     session.run("pytest", *session.posargs)
 
 
+@nox.session
+def slow(session: nox.Session) -> None:
+    """Run the tests that only a release needs, on the newest versions."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "-m", "slow", *session.posargs)
+
+
 @nox.session(python="3.11")  # the newest Python that all these versions have
 def oldest(session: nox.Session) -> None:
     """Run the tests on the oldest versions; those warn of each other, so no warning fails."""

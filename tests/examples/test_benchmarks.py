@@ -17,6 +17,8 @@ import mnist_estimator
 FOLDER = Path(__file__).parents[2] / "examples" / "benchmarks"
 SIZE = 200  # training images
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def script(monkeypatch):

@@ -25,6 +25,8 @@ from wrappers import estimators, features, running, table  # noqa: E402
 
 sys.path.pop(0)
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def ours(strict_python, tmp_path_factory):

@@ -17,6 +17,7 @@ EXAMPLES = [path for path in SCRIPTS if path.name != "compare_wrappers.py"]
 """Those to run as they are; `compare_wrappers.py` has tests of its own."""
 EXAMPLES.sort(key=lambda path: path.name in ENGINES)  # when others are done, memory is free
 NAMES = [path.name for path in EXAMPLES]
+QUICK = {"mnist_workflow.py", "photo.py", "other_pipelines.py"}
 STARTS_OTHERS = {*ENGINES, "resume_training.py", "resume_search.py", "serve_onnx.py"}
 FORKS = {path.name for path in EXAMPLES} - STARTS_OTHERS if hasattr(os, "fork") else set()
 """Those to run in a copy of a process that has imported TensorFlow, which takes seconds."""
@@ -119,7 +120,13 @@ def run_as_process(python, path, folder, environment):
     return done.returncode, done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=NAMES)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.name, marks=[] if path.name in QUICK else pytest.mark.slow)
+        for path in EXAMPLES
+    ],
+)
 def test__example__run_as_a_script__succeeds(path, strict_python, tmp_path, request):
     assert path.name in CASES, f"Add {path.name} to CASES, with its size and words of its output."
     if path.name in ENGINES:

@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 from mnist_estimator import DigitNormalizer, NoveltyDetector, evaluate, load_mnist, make_pipeline
 
 
-@pytest.mark.mnist
+@pytest.mark.slow
 def test_promise():
     """At least 99 % accuracy and weighted F1, and an F1 that rounds to 1.00 for 1 and 2.
 

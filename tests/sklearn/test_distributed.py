@@ -32,6 +32,8 @@ from sklearn.model_selection import GridSearchCV
 from mnist_estimator import make_pipeline
 from mnist_estimator.utils._tensorflow_process import n_threads
 
+pytestmark = pytest.mark.slow
+
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 
 HERE = Path(__file__).parent

@@ -195,6 +195,7 @@ def test_what_partial_fit_began_goes_on_as_it_was_in_older_states(small, digits)
     assert older.history_["learning_rate"] == [0.01, 0.01]
 
 
+@pytest.mark.slow
 def test_the_benchmark_measures_and_lays_out(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(BENCHMARKS)
     spec = importlib.util.spec_from_file_location("adaptation", BENCHMARKS / "adaptation.py")
@@ -226,7 +227,7 @@ def test_the_benchmark_measures_and_lays_out(tmp_path, monkeypatch, capsys):
     assert "| fast: MNIST inverted |" in printed
 
 
-@pytest.mark.mnist
+@pytest.mark.slow
 def test_a_good_model_stays_good_and_learns():
     """The preset "fast": ten calls with images that it knows, five with inverted ones."""
     X, y = load_mnist("train", return_X_y=True)

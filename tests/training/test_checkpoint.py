@@ -112,6 +112,7 @@ def fit_and_tell(folder):
 
 
 @posix
+@pytest.mark.slow
 def test__fit__killed_again_and_again__ends_with_the_bits_of_one_never_killed(tmp_path):
     generator, kills, n_written = np.random.default_rng(7), [], 0
     for name in ("whole", "killed"):
