@@ -6,7 +6,7 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -18,14 +18,16 @@ from sklearn.utils import assert_all_finite, check_random_state, column_or_1d
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ._version import __version__
-from .network._architecture import NetworkConfig, changed_parameters, check_sizes
+from .network._architecture import NetworkConfig, changed_parameters, check_sizes, plain
 from .network._augmentation import AUGMENTATIONS, resolve_augmentation
 from .network._functions import StepOptions, resolve_precision
 from .network._inference import predict_probabilities, resolve_shift
+from .network._keras_config import KerasConfig
 from .network._model_changes import NOTHING_FROZEN, Frozen
 from .network._network import Network
 from .network._numpy_network import NumpyNetwork
 from .network._optimizers import OPTIMIZERS, Optimizer
+from .network._user_model import PREFIX, RebuiltModel, build_network, check_arguments
 from .training._adaptation import is_adaptation, rate_share
 from .training._callbacks import (
     EpochTasks,
@@ -102,6 +104,14 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         Number of networks, trained on the same batches from different initial weights; their
         logits are averaged (deep ensembles; B. Lakshminarayanan, A. Pritzel, C. Blundell, 2017).
         The time of fits and predictions is multiplied by it.
+    model : callable or None, default=None
+        Builds another network, as in scikeras: ``model(meta, **kwargs)`` returns a
+        ``keras.Model`` from images of ``meta["image_shape_"]`` to ``meta["n_classes_"]`` logits or
+        probabilities. ``meta`` holds the attributes known before training; a parameter of the
+        function, such as ``units``, is the parameter ``model__units`` of the classifier. Leave
+        ``filters``, ``kernel_size``, ``dense_units``, ``dropout``, ``batch_norm`` and
+        ``ensemble_size`` at their defaults then: they describe the network of None. Layers must
+        have a Keras config, by which copies are made.
     epochs : int, default=22
         Largest number of epochs. The first takes all training images, later ones
         ``hard_fraction`` of them.
@@ -194,6 +204,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the hold-out, the order of the images, dropout and augmentation. An
         int makes fits reproducible to the bit on one machine.
+    **model_parameters
+        Arguments of ``model``, with the prefix ``model__``.
 
     Attributes
     ----------
@@ -206,7 +218,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if X was a data frame with string names.
     model_ : keras.Model
-        The network, from images to logits; a ``keras.Sequential`` except for ensembles. Layers
+        The network, from images to logits; a ``keras.Sequential`` except for ensembles. With the
+        parameter ``model``, what that returned, which may give probabilities. Layers
         with ``trainable = False`` stay unchanged in further training, and weights may be set;
         a network with other layers or settings is refused.
     history_ : dict of lists of float
@@ -254,6 +267,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "batch_norm": ["boolean"],
         "ensemble_size": [Interval(Integral, 1, None, closed="left")],
+        "model": [callable, None],
         "epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -288,6 +302,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         dropout: float = 0.3,
         batch_norm: bool = True,
         ensemble_size: int = 1,
+        model: Callable[..., Any] | None = None,
         epochs: int = 22,
         batch_size: int | str = "auto",
         learning_rate: float = 0.01,
@@ -309,6 +324,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         warm_start: bool = False,
         verbose: int = 0,
         random_state: Any = None,
+        **model_parameters: Any,
     ) -> None:
         self.image_shape = image_shape
         self.filters = filters
@@ -317,6 +333,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         self.dropout = dropout
         self.batch_norm = batch_norm
         self.ensemble_size = ensemble_size
+        self.model = model
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -338,6 +355,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         self.warm_start = warm_start
         self.verbose = verbose
         self.random_state = random_state
+        self.__dict__.update(model_parameters)
 
     @with_callbacks
     def fit(
@@ -590,6 +608,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         check_image_shape(self.image_shape)
         resolve_augmentation(self.augmentation)
         check_sizes(self.filters, self.kernel_size, self.dense_units)
+        self._check_builder()
 
     def _check_data(
         self,
@@ -680,10 +699,18 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
 
     def _build(self, training: Images, seed: int) -> None:
         """Build the network, with initial weights and the statistics of the images."""
-        config = self._wanted_config()
-        config.check_fit()
-        self._network = Network.build(config, seed)
-        self._network.standardize(*channel_statistics(training))
+        builder = self._builder()
+        if builder is None:
+            config = self._wanted_config()
+            config.check_fit()
+            self._network = Network.build(config, seed)
+            self._network.standardize(*channel_statistics(training))
+        else:
+            meta = self._builders_meta(len(training))
+            dtype = resolve_precision(self.precision)[0]
+            given = self._builders_arguments()
+            self._network = build_network(builder, given, meta, self.get_params(), dtype, seed)
+            self._built_with = given
         self.model_ = self._network.model
         self._training_state = TrainingState.start(self._network)
         self.history_: History = {}
@@ -711,8 +738,86 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
             dtype=resolve_precision(self.precision)[0],
         )
 
+    def _builder(self) -> Callable[..., Any] | None:
+        """Return what builds the network, if it is not this package's."""
+        if self.model is not None:
+            return self.model
+        # As in scikeras, a subclass may define it.
+        builder: Callable[..., Any] | None = getattr(self, "_keras_build_fn", None)
+        return builder
+
+    def _builders_arguments(self) -> dict[str, Any]:
+        """Return the arguments of the network's builder: the parameters ``model__…``.
+
+        That of a subclass also gets the parameters that it names.
+        """
+        parameters = self.get_params(deep=False)
+        given = {
+            name.removeprefix(PREFIX): value
+            for name, value in parameters.items()
+            if name.startswith(PREFIX)
+        }
+        if self.model is None:
+            wanted = inspect.signature(self._builder()).parameters  # type: ignore[arg-type]
+            given |= {name: parameters[name] for name in wanted if name in parameters}
+        return given
+
+    def _builders_meta(self, n_images: int) -> dict[str, Any]:
+        """Return what the network's builder may know of the data, by scikeras's names."""
+        known = {
+            name: value
+            for name, value in vars(self).items()
+            if name.endswith("_") and not name.startswith("_") and not name.endswith("__")
+        }
+        n_classes = len(self.classes_)
+        return known | {
+            "n_classes_": n_classes,
+            "X_shape_": (n_images, *self.image_shape_),
+            "n_outputs_": 1,
+            "n_outputs_expected_": n_classes,
+            "target_type_": "multiclass",  # also of two classes: there is an output for each
+        }
+
+    def _check_builder(self) -> None:
+        """Check the parameters that have to do with a network of the user's own."""
+        builder = self._builder()
+        stray = [name for name in self.get_params(deep=False) if name.startswith(PREFIX)]
+        if builder is None:
+            if stray:
+                raise ValueError(
+                    f"{stray[0]} is an argument of model, which is None. Pass model as well, or "
+                    f"leave {stray[0]} out."
+                )
+            return
+        check_arguments(builder, self._builders_arguments())
+        if self.model is None:  # of a subclass, which may use them
+            return
+        defaults = inspect.signature(CNNClassifier).parameters
+        changed = [
+            name
+            for name in ("filters", "kernel_size", "dense_units", "dropout", "batch_norm",
+                         "ensemble_size")
+            if plain(getattr(self, name)) != plain(defaults[name].default)
+        ]  # fmt: skip
+        if changed:
+            raise ValueError(
+                f"{', '.join(changed)} have no effect on the network that model builds. Leave them "
+                "at their defaults, and pass arguments of model as model__…, such as "
+                "model__units=64."
+            )
+
     def _check_config(self) -> None:
         """Refuse to train a network that the parameters no longer describe."""
+        if isinstance(self._network.config, KerasConfig):
+            built_with = getattr(self, "_built_with", None)  # not known of a copy
+            given = self._builders_arguments() if self._builder() else built_with
+            if built_with is not None and given != built_with:
+                raise ValueError(
+                    f"The arguments of model were {shown(built_with)} when the network was built, "
+                    f"which is to be trained further, and are {shown(given)}. Set them back, or "
+                    "fit with warm_start=False."
+                )
+            return
         changed = changed_parameters(self._network.config, self._wanted_config())
         if changed:
             raise ValueError(
@@ -792,7 +897,9 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
                 float(self.beta_1),
                 float(self.beta_2),
                 # The scale of a kernel matters where no batch normalization follows it.
-                rescale=bool(self.batch_norm) and not any(frozen.statistics),
+                rescale=bool(self.batch_norm)
+                and self._builder() is None
+                and not any(frozen.statistics),
             ),
             augmentation=None if amounts is None else tuple(sorted(amounts.items())),
             frozen=frozen.weights,
@@ -815,7 +922,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     def __getstate__(self) -> dict[str, Any]:
         """Return a state of plain types and arrays: weights in place of the network."""
         state = super().__getstate__().copy()
-        for name in ("model_", "_network", "_training_state"):
+        for name in ("model_", "_network", "_training_state", "_built_with"):
             state.pop(name, None)
         if "model_" in vars(self):
             network = self._current_network()
@@ -855,6 +962,11 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         else:
             self._network, self._training_state = restore_network(architecture, network)
             self.model_ = self._network.model
+        if isinstance(self._network.config, KerasConfig) and self._builder() is None:
+            # From a file, which holds no functions.
+            self.model = RebuiltModel(self._network.config)
+            for name in [name for name in vars(self) if name.startswith(PREFIX)]:
+                delattr(self, name)
         # Up to 0.6 it was not saved; without moments, the last training was a finished fit.
         is_finished = state.get("n_iter_", 0) > 0 and "_n_steps" not in network
         self._n_learned = state.get("_n_learned", sys.maxsize if is_finished else 0)

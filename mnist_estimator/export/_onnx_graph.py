@@ -13,9 +13,11 @@ from onnx import helper, numpy_helper
 from .._version import __version__
 from ..classifier import CNNClassifier
 from ..network._inference import TTA_FULL_BELOW, TTA_NONE_FROM, resolve_shift
+from ..network._keras_config import KerasConfig
 from ..network._network import Network
 from ..preprocessing._image_scaler import ImageScaler
 from ..utils._scaled_images import float32_suffices
+from ._keras_graph import keras_graph
 
 CHUNK = 512
 """Most images that go through the network at once."""
@@ -167,6 +169,19 @@ class _Nodes:
         self.nodes.append(helper.make_node(operator, names, [output], output, **attributes))
         return output
 
+    def prefix(self) -> str:
+        """Return what names of a graph to be added must begin with."""
+        return f"network_{next(self._numbers)}_"
+
+    def add_graph(self, graph: onnx.GraphProto, value: str) -> str:
+        """Add a graph of one input, whose names are unique; return the name of its output."""
+        inside = {tensor.name for tensor in graph.initializer}
+        (given,) = (entry.name for entry in graph.input if entry.name not in inside)
+        self.nodes.append(helper.make_node("Identity", [value], [given]))
+        self.nodes.extend(graph.node)
+        self.constants |= {tensor.name: tensor for tensor in graph.initializer}
+        return graph.output[0].name
+
     def cast(self, value: str, dtype: DTypeLike) -> str:
         """Add a cast; return the name of its output."""
         return self.add("Cast", value, to=_tensor_type(dtype))
@@ -260,6 +275,8 @@ def _add_images(nodes: _Nodes, pixels: str, network: Network) -> str:
     pixels = nodes.cast(pixels, network.config.dtype)
     images = nodes.add("Reshape", pixels, np.array([-1, *network.config.image_shape]))
     images = nodes.add("Transpose", images, perm=[0, 3, 1, 2])
+    if isinstance(network.config, KerasConfig):
+        return nodes.cast(images, np.float32)
     mean, variance, *_ = network.float_weights()
     scale, offset = np.ones_like(mean), np.zeros_like(mean)
     images = nodes.add("BatchNormalization", images, scale, offset, mean, variance, epsilon=0.0)
@@ -268,6 +285,9 @@ def _add_images(nodes: _Nodes, pixels: str, network: Network) -> str:
 
 def _add_network(nodes: _Nodes, images: str, network: Network) -> str:
     """Add the layers from standardized images to logits, averaged over an ensemble."""
+    if isinstance(network.config, KerasConfig):
+        images = nodes.add("Transpose", images, perm=[0, 2, 3, 1])
+        return nodes.add_graph(keras_graph(network, OPSET, nodes.prefix()), images)
     weights = (np.asarray(weight, np.float32) for weight in network.float_weights()[2:])
     logits = []
     for _member in range(network.config.ensemble_size):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..classifier import CNNClassifier
 from ..network._inference import resolve_shift
+from ..network._keras_config import KerasConfig
 from ..preprocessing._image_scaler import ImageScaler
 from ..utils._predictions import has_own_rejections
 from ._onnx import flat_steps
@@ -32,7 +33,7 @@ def predictor_parts(estimator: Any) -> tuple[dict[str, Any], bytes] | None:
 
     None is returned for an estimator that has other parts than scalers, a
     :class:`~mnist_estimator.CNNClassifier` and reject options without an outlier detector, or
-    classes that JSON does not hold.
+    classes that JSON does not hold; and for a user's network if tf2onnx is not installed.
     """
     steps: list[Any] = []
     rejections: list[dict[str, Any]] = []
@@ -56,8 +57,11 @@ def predictor_parts(estimator: Any) -> tuple[dict[str, Any], bytes] | None:
     classes = _json_classes(classifier.classes_)
     if classes is None:
         return None
+    from ._keras_graph import has_converter
     from ._onnx_graph import build_network_graph
 
+    if isinstance(classifier._network.config, KerasConfig) and not has_converter():
+        return None
     graph = build_network_graph(classifier._current_network()).SerializeToString()
     names = getattr(steps[0], "feature_names_in_", None)
     state = {

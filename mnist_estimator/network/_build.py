@@ -1,26 +1,28 @@
 """From a config to a Keras model, for one of three roles; and the parts of such a model."""
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 import numpy as np
 
 from ..utils._quiet_tensorflow import keras
 from ..utils._tensorflow_process import check_process
 from ._architecture import NetworkConfig
+from ._keras_config import KerasConfig
 from ._layer_specs import BuildOptions
+from ._sublayers import all_layers
 
 STANDARDIZE = "standardize"
 """Name of the layer that brings the channels to mean 0 and variance 1; it is never trained."""
 
-TRAINED = {"kernel", "bias", "gamma", "beta"}
-"""Names of the variables that training changes by gradients; others are statistics and seeds."""
+Config = NetworkConfig | KerasConfig
+"""The architecture of this package's network, or of one that a user has built."""
 
 Role = Literal["reference", "train", "predict"]
 
 
 def build(
-    config: NetworkConfig, role: Role = "reference", *, bfloat16: bool = False, seed: int = 0
+    config: Config, role: Role = "reference", *, bfloat16: bool = False, seed: int = 0
 ) -> keras.Model:
     """Build the network of a config.
 
@@ -30,8 +32,8 @@ def build(
 
     Parameters
     ----------
-    config : NetworkConfig
-        The architecture.
+    config : NetworkConfig or KerasConfig
+        The architecture. That of a user's network has neither ``standardize`` nor members.
     role : {"reference", "train", "predict"}, default="reference"
         What the network is for. All three have the same weights in the same order.
 
@@ -42,7 +44,8 @@ def build(
     bfloat16 : bool, default=False
         Whether a network that is to train multiplies in bfloat16; its weights stay float32.
     seed : int, default=0
-        Seeds initial weights and dropout. No global generator is used.
+        Seeds initial weights and dropout. No global generator is used. Has no effect on a user's
+        network, whose weights are then set.
 
     Returns
     -------
@@ -58,6 +61,8 @@ def build(
     (None, 10)
     """
     check_process()
+    if isinstance(config, KerasConfig):
+        return config.build(role, bfloat16=bfloat16)
     dtype = config.prediction_dtype if role == "predict" else config.dtype
     is_trained = role == "train"
     options = BuildOptions(
@@ -89,6 +94,30 @@ def build(
     return keras.Model(images, mean, name="cnn")
 
 
+def config_from_pairs(pairs: Any, custom_objects: Mapping[str, Any]) -> Config:
+    """Return the config that pairs from a pickle or a file describe.
+
+    Parameters
+    ----------
+    pairs : iterable of (str, value) pairs
+        From ``to_pairs`` of a config.
+    custom_objects : mapping
+        Classes and functions of a user's network, by name.
+
+    Raises
+    ------
+    ValueError
+        If they describe no network.
+    """
+    try:
+        is_users = "architecture" in dict(pairs)
+    except (TypeError, ValueError):
+        is_users = False
+    if is_users:
+        return KerasConfig.from_pairs(pairs, custom_objects)
+    return NetworkConfig.from_pairs(pairs)
+
+
 def members_of(model: keras.Model) -> list[keras.Sequential]:
     """Return the members of an ensemble that :func:`build` built, or the one network.
 
@@ -103,18 +132,18 @@ def members_of(model: keras.Model) -> list[keras.Sequential]:
     return [layer for layer in model.layers if isinstance(layer, keras.Sequential)] or [model]
 
 
-def layers_of(model: keras.Model) -> list[keras.layers.Layer]:
-    """Return the layers of a network, member by member."""
-    return [layer for member in members_of(model) for layer in member.layers]
-
-
 def batch_norms_of(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     """Return the batch normalizations of a network, without ``standardize``."""
     return [
         layer
-        for layer in layers_of(model)
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.name != STANDARDIZE
+        for layer in all_layers(model)
+        if isinstance(layer, keras.layers.BatchNormalization) and not is_standardize(layer)
     ]
+
+
+def is_standardize(layer: keras.layers.Layer) -> bool:
+    """Tell whether a layer is the one that brings channels to mean 0 and variance 1."""
+    return layer.name == STANDARDIZE and not layer.get_config().get("scale", True)
 
 
 def _seeds(seed: int) -> Iterator[int]:

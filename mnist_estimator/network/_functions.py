@@ -1,7 +1,7 @@
 """TensorFlow functions of a network, traced once per config and shared by all estimators.
 
 Tracing a training step takes a second or more, and its memory is never quite freed; so a function
-is made for a :class:`NetworkConfig`, not for an estimator. Weights are passed as variables of the
+is made for a config, not for an estimator. Weights are passed as variables of the
 caller, and nothing of the caller is kept. So the functions are safe to share between threads.
 """
 
@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..utils._quiet_tensorflow import keras, tf
-from ._architecture import NetworkConfig
 from ._augmentation import adversarial_perturbation, random_affine, random_thickness
-from ._build import TRAINED, batch_norms_of, build, layers_of
+from ._build import Config, batch_norms_of, build
 from ._corruptions import random_corruption
 from ._layers import AdjustableDropout
 from ._optimizers import Moments, Optimizer, zero_moments
+from ._sublayers import all_layers, trained_ids
 
 CACHE_SIZE = 8
 """Configs whose functions are kept; a search over more traces some again."""
@@ -114,7 +114,7 @@ def _traced_once(function: Any) -> Any:
     cached = functools.lru_cache(maxsize=CACHE_SIZE)(function)
 
     @functools.wraps(function)
-    def call(config: NetworkConfig, *options: Any) -> Any:
+    def call(config: Config, *options: Any) -> Any:
         return cached(config.for_tracing(), *options)
 
     call.cache_info = cached.cache_info  # type: ignore[attr-defined]
@@ -124,13 +124,13 @@ def _traced_once(function: Any) -> Any:
 
 @_traced_once
 def forward_function(
-    config: NetworkConfig,
+    config: Config,
 ) -> Callable[[Sequence[tf.Tensor], tf.Tensor], tf.Tensor]:
     """Return ``forward(handles, images) -> logits``.
 
     Parameters
     ----------
-    config : NetworkConfig
+    config : NetworkConfig or KerasConfig
 
     Returns
     -------
@@ -172,13 +172,13 @@ def forward_function(
 
 @_traced_once
 def statistics_function(
-    config: NetworkConfig, fixed_statistics: tuple[bool, ...] = ()
+    config: Config, fixed_statistics: tuple[bool, ...] = ()
 ) -> Callable[[list, list, tf.Tensor], list[tf.Tensor]]:
     """Return ``statistics(trained, others, images) -> [mean, variance, ...]``.
 
     Parameters
     ----------
-    config : NetworkConfig
+    config : NetworkConfig or KerasConfig
     fixed_statistics : tuple of bool, default=()
         As in :class:`StepOptions`.
 
@@ -209,12 +209,12 @@ def statistics_function(
 
 
 @_traced_once
-def step_function(config: NetworkConfig, options: StepOptions) -> Step:
+def step_function(config: Config, options: StepOptions) -> Step:
     """Return the training step of a config.
 
     Parameters
     ----------
-    config : NetworkConfig
+    config : NetworkConfig or KerasConfig
     options : StepOptions
         What else the step is traced for.
 
@@ -229,7 +229,7 @@ def step_function(config: NetworkConfig, options: StepOptions) -> Step:
     augment, adversarial = _augmentation(options.augmentation)
     variables = variables_of(network)
     learns = [not is_frozen for is_frozen in options.frozen or [False] * len(variables.trained)]
-    dropouts = [layer for layer in layers_of(network) if isinstance(layer, AdjustableDropout)]
+    dropouts = [layer for layer in all_layers(network) if isinstance(layer, AdjustableDropout)]
 
     @tf.function(autograph=False)
     def step(
@@ -282,7 +282,7 @@ def step_function(config: NetworkConfig, options: StepOptions) -> Step:
     return run
 
 
-def _input_specs(config: NetworkConfig) -> StepInputs:
+def _input_specs(config: Config) -> StepInputs:
     """Return what the inputs of a training step look like."""
     dtype = config.dtype
     return StepInputs(
@@ -352,7 +352,7 @@ def _with_variables(
     Batch normalizations with fixed statistics use their running ones. Keras then counts their
     other weights as not trainable; here the order of :class:`Variables` never changes.
     """
-    trained, others = network.trainable_variables, network.non_trainable_variables
+    trained, others = _parts_of(network)
     for layer, is_fixed in zip(batch_norms_of(network), fixed_statistics, strict=False):
         layer.trainable = not is_fixed
     parts = (network.trainable_variables, network.non_trainable_variables)
@@ -390,8 +390,9 @@ def statistics_places(model: keras.Model) -> list[tuple[int, int]]:
 def _parts_of(model: keras.Model) -> tuple[list[keras.Variable], list[keras.Variable]]:
     """Return trained variables, also frozen ones, which Keras counts with the others; and these."""
     parts: tuple[list[keras.Variable], list[keras.Variable]] = ([], [])
+    trained = trained_ids(model)
     for variable in model.variables:
-        parts[variable.name not in TRAINED].append(variable)
+        parts[id(variable) not in trained].append(variable)
     return parts
 
 

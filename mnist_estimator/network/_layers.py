@@ -1,4 +1,4 @@
-"""Keras layers that are faster than Keras's own, with the same weights."""
+"""Keras layers that are faster than Keras's own with the same weights; and logits of outputs."""
 
 from typing import Any
 
@@ -27,6 +27,29 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
         return outputs
+
+
+class Logits(keras.layers.Layer):
+    """The logits of a network that a user has built.
+
+    Parameters
+    ----------
+    from_logits : bool
+        Whether the network returns logits; else probabilities, of which the logarithm is taken.
+    **options
+        Of the base class; ``dtype`` is that of the result.
+    """
+
+    def __init__(self, from_logits: bool, **options: Any) -> None:
+        super().__init__(autocast=False, **options)
+        self.from_logits = from_logits
+
+    def call(self, outputs: Any) -> Any:
+        """Return logits of the same shape."""
+        outputs = keras.ops.cast(outputs, self.compute_dtype)
+        if self.from_logits:
+            return outputs
+        return keras.ops.log(keras.ops.maximum(outputs, keras.config.epsilon()))
 
 
 class AdjustableDropout(keras.layers.Dropout):

@@ -2,13 +2,15 @@
 
 import functools
 import itertools
+import json
 import operator
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..utils._quiet_tensorflow import keras
-from ._architecture import NetworkConfig
-from ._build import STANDARDIZE, TRAINED, batch_norms_of, build, layers_of
+from ._build import Config, batch_norms_of, build, is_standardize
+from ._keras_config import KerasConfig, description_of, first_difference
+from ._sublayers import all_layers, sublayers, trained_ids
 
 REMEDY = (
     "Undo the change, or fit a new classifier whose parameters say what you want, such as filters, "
@@ -57,7 +59,8 @@ def frozen_parts(model: keras.Model) -> Frozen:
         If all weights are frozen.
     """
     trainable = {id(variable) for variable in model.trainable_variables}
-    weights = [variable for variable in model.variables if variable.name in TRAINED]
+    trained = trained_ids(model)
+    weights = [variable for variable in model.variables if id(variable) in trained]
     is_frozen = tuple(id(variable) not in trainable for variable in weights)
     if all(is_frozen):
         raise ValueError(
@@ -104,31 +107,34 @@ def freeze_again(model: keras.Model, names: Any) -> None:
         raise ValueError(
             f"The frozen layers must be names of the network's layers; got {names!r:.200}."
         )
-    if names:
+    if names or frozen_names(model):  # a user's network may be built with frozen layers
         # From the outside in: setting a layer sets all that is in it.
         for name, part in _freezable(model):
             part.trainable = name not in names
-        model.get_layer(STANDARDIZE).trainable = False
+        for layer in model.layers:
+            if is_standardize(layer):
+                layer.trainable = False
 
 
 def _freezable(model: keras.Model) -> Iterator[tuple[str, Any]]:
     """Yield names and the model, its members, layers and weights, each before its parts."""
     yield "", model
+    trained = trained_ids(model)
 
     def parts(layers: list[keras.layers.Layer], prefix: str) -> Iterator[tuple[str, Any]]:
         for layer in layers:
-            if layer.name == STANDARDIZE or not layer.weights:
+            if is_standardize(layer) or not layer.weights:
                 continue
             name = prefix + layer.name
             yield name, layer
-            if isinstance(layer, keras.Sequential):
-                yield from parts(layer.layers, f"{name}/")
-                continue
+            inside = sublayers(layer)
+            yield from parts(inside, f"{name}/")
+            elsewhere = {id(weight) for part in inside for weight in part.weights}
             for weight in layer.weights:
-                if weight.name in TRAINED:
+                if id(weight) in trained - elsewhere:
                     yield f"{name}/{weight.name}", weight
 
-    yield from parts(model.layers, "")
+    yield from parts(sublayers(model), "")
 
 
 class Fingerprint(NamedTuple):
@@ -156,11 +162,11 @@ def _settings(model: keras.Model) -> list[tuple[Any, ...]]:
     return [
         (type(layer), layer.dtype_policy, getattr(layer, "activation", None),
          getattr(layer, "rate", None))
-        for layer in layers_of(model)
+        for layer in all_layers(model)
     ]  # fmt: skip
 
 
-def check_network(model: Any, config: NetworkConfig) -> None:
+def check_network(model: Any, config: Config) -> None:
     """Refuse a network that is not the one that was built.
 
     Training, prediction, saving and export take only the weights from ``model``, so a layer that
@@ -170,7 +176,7 @@ def check_network(model: Any, config: NetworkConfig) -> None:
     ----------
     model : keras.Model
         The attribute ``model_``.
-    config : NetworkConfig
+    config : NetworkConfig or KerasConfig
         What it was built from.
 
     Raises
@@ -182,6 +188,11 @@ def check_network(model: Any, config: NetworkConfig) -> None:
     """
     if not isinstance(model, keras.Model):
         raise TypeError(f"model_ must be a keras.Model; got {model!r:.200}. {REMEDY}")
+    if isinstance(config, KerasConfig):
+        now, was = description_of(model), json.loads(config.for_tracing().architecture)
+        if now != was:
+            raise ValueError(f"model_ has been changed: {first_difference(now, was)}. {REMEDY}")
+        return
     found, wanted = _description(model), _expected(config)
     names, wanted_names = list(found), list(wanted)
     if names != wanted_names:
@@ -200,7 +211,7 @@ def check_network(model: Any, config: NetworkConfig) -> None:
 
 
 @functools.lru_cache(maxsize=8)
-def _expected(config: NetworkConfig) -> dict[str, dict[str, Any]]:
+def _expected(config: Config) -> dict[str, dict[str, Any]]:
     """Return the description of the network as it is built."""
     return _description(build(config))
 

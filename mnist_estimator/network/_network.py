@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from ..utils._quiet_tensorflow import keras, tf
 from ..utils._tensorflow_process import check_process, is_cut_off, n_threads
-from ._architecture import NetworkConfig
-from ._build import STANDARDIZE, batch_norms_of, build
+from ._build import STANDARDIZE, Config, batch_norms_of, build
 from ._functions import (
     Step,
     StepOptions,
@@ -46,24 +45,24 @@ class Network:
 
     Parameters
     ----------
-    config : NetworkConfig
+    config : NetworkConfig or KerasConfig
         The architecture.
     model : keras.Model
         From :func:`~mnist_estimator.network._build.build`; users may have changed it since.
     """
 
-    def __init__(self, config: NetworkConfig, model: keras.Model) -> None:
+    def __init__(self, config: Config, model: keras.Model) -> None:
         self.config = config
         self.model = model
         self._known: Handles | None = None
 
     @classmethod
-    def build(cls, config: NetworkConfig, seed: int = 0) -> "Network":
+    def build(cls, config: Config, seed: int = 0) -> "Network":
         """Return a new network.
 
         Parameters
         ----------
-        config : NetworkConfig
+        config : NetworkConfig or KerasConfig
         seed : int, default=0
             Seeds initial weights and dropout.
 

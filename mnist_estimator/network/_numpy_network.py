@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..utils._tensorflow_process import check_process
 from ._architecture import NetworkConfig
+from ._build import Config
 from ._inference import PREDICTION_BATCH, finite
 
 
@@ -17,7 +19,7 @@ class NumpyNetwork:
 
     Parameters
     ----------
-    config : NetworkConfig
+    config : NetworkConfig or KerasConfig
         The architecture.
     weights : sequence of ndarray
         Of the shapes that ``config.weight_shapes`` yields.
@@ -26,9 +28,14 @@ class NumpyNetwork:
     ------
     ValueError
         If the weights do not fit the config.
+    RuntimeError
+        If a user has built the network, which may have any layers, in a forked process.
     """
 
-    def __init__(self, config: NetworkConfig, weights: Sequence[NDArray[Any]]) -> None:
+    def __init__(self, config: Config, weights: Sequence[NDArray[Any]]) -> None:
+        if not isinstance(config, NetworkConfig):
+            check_process("A network of your own")
+            raise ValueError("NumPy computes this package's network only.")
         if [weight.shape for weight in weights] != list(config.weight_shapes()):
             raise ValueError(
                 "The network is not the one that the parameters describe, and another cannot "

@@ -69,8 +69,9 @@ RENAMED = {
 CACHED = ("mnist_estimator.persistence", "CachedClassifier")
 """The class that is saved as its estimator: it only adds a folder of pickles."""
 
-FOLDERS = ("checkpoint_dir", "memory")
-"""Parameters saved as None: ``fit`` would read and write in the folders that they name."""
+DROPPED = ("checkpoint_dir", "memory", "model", "_custom_objects")
+"""Attributes saved as None: folders, in which ``fit`` would read and write; the function that
+builds a network, and its custom layers, which are code."""
 
 _NONE = {
     "__class__": "str", "__module__": "builtins", "__loader__": "JsonNode",
@@ -103,7 +104,7 @@ def pack(pipe: Any, predictor: dict[str, bytes] | None = None) -> bytes:
     with zipfile.ZipFile(io.BytesIO(skops.io.dumps(pipe))) as written:
         schema = json.loads(written.read("schema.json"))
         stated = {name: schema[name] for name in ("protocol", "_skops_version")}
-        schema = _rewritten(_rewritten(schema, _without_cache), _without_folders) | stated
+        schema = _rewritten(_rewritten(schema, _without_cache), _without_dropped) | stated
         named = set(_files(schema))
         arrays: dict[bytes, str] = {}
         names = {
@@ -144,7 +145,7 @@ def unpack(data: bytes) -> Any:
     manifest = read_manifest(members.pop("manifest.json"))
     members = without_predictor(members)
     _check_members(members)
-    schema = _rewritten(json.loads(members["schema.json"]), _without_folders)
+    schema = _rewritten(json.loads(members["schema.json"]), _without_dropped)
     schema = _rewritten(schema, _with_new_name)
     members["schema.json"] = json.dumps(schema).encode()
     foreign = foreign_types(members)
@@ -216,14 +217,15 @@ def _without_cache(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def _without_folders(value: dict[str, Any]) -> dict[str, Any]:
-    """Return a node whose parameters that name a folder are None."""
+def _without_dropped(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a node whose attributes in ``DROPPED`` are None, without arguments of ``model``."""
     content = value.get("content")
     if value.get("__loader__") == "ObjectNode" and isinstance(content, dict):
         attributes = content.get("content")
         if isinstance(attributes, dict):
-            named = {name: _NONE for name in FOLDERS if name in attributes}
-            return value | {"content": content | {"content": attributes | named}}
+            named = {name: _NONE for name in DROPPED if name in attributes}
+            kept = {k: v for k, v in attributes.items() if not k.startswith("model__")}
+            return value | {"content": content | {"content": kept | named}}
     return value
 
 

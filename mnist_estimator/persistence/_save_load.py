@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +95,7 @@ def save(pipe: BaseEstimator, path: str | os.PathLike[str]) -> None:
     _replace(target, _packed(pipe))
 
 
-def load(path: str | os.PathLike[str]) -> Any:
+def load(path: str | os.PathLike[str], *, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Load a pipeline written by :func:`save`.
 
     No code named in a file is run, whoever wrote it: size, checksum, members, kinds of
@@ -104,6 +106,10 @@ def load(path: str | os.PathLike[str]) -> Any:
     ----------
     path : str or path-like
         The file, or the folder that ``mnist-estimator train`` wrote to, with digits.pipeline in it.
+    custom_objects : mapping of str to class or function, default=None
+        What a network that ``model`` has built needs besides Keras's layers, by the names under
+        which Keras knows them, as in ``keras.saving.load_model``. Objects registered with
+        ``keras.saving.register_keras_serializable`` are known without.
 
     Returns
     -------
@@ -133,7 +139,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     source = pipeline_file(as_path(path, example=PIPELINE_FILE))
     data = read_file(source)
     try:
-        pipe = unpack(data)
+        with _known_to_keras(custom_objects):
+            pipe = unpack(data)
         if not isinstance(pipe, BaseEstimator):
             raise ValueError(f"it holds an object of type {_type_name(pipe)}, and no estimator.")
     except ValueError as error:
@@ -142,6 +149,15 @@ def load(path: str | os.PathLike[str]) -> Any:
             "written, or fit again."
         ) from error
     return pipe
+
+
+def _known_to_keras(custom_objects: Mapping[str, Any] | None) -> AbstractContextManager[Any]:
+    """Return a context in which Keras finds objects by their names."""
+    if not custom_objects:
+        return nullcontext()
+    from ..utils._quiet_tensorflow import keras
+
+    return keras.saving.custom_object_scope(dict(custom_objects))
 
 
 def _packed(pipe: BaseEstimator) -> bytes:

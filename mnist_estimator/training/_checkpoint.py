@@ -19,6 +19,7 @@ from sklearn.base import BaseEstimator
 from .._version import __version__
 from ..network._architecture import plain
 from ..network._functions import resolve_precision
+from ..network._keras_config import KerasConfig
 from ..network._network import Network
 from ..utils._output_files import atomic_write
 from ..utils._quiet_tensorflow import keras, tf
@@ -307,6 +308,11 @@ def identity_of(
         "callbacks": [kind.__name__ for kind in kinds],
         "precision": "bfloat16" if bfloat16 else dtype,
     }
+    architecture = {}
+    if isinstance(network.config, KerasConfig):  # not the function that built it, nor its arguments
+        text = network.config.for_tracing().architecture
+        architecture = {"the network that model built": hashlib.sha256(text.encode()).hexdigest()}
+        given = {name: value for name, value in given.items() if not name.startswith("model")}
     involved = {name: value for name, value in given.items() if name not in UNINVOLVED} | resolved
     weight, classes = samples.sample_weight, np.array(repr(estimator.classes_.tolist()))
     data: dict[str, list[Any]] = {
@@ -320,7 +326,9 @@ def identity_of(
         "parameters": {
             **{name: _text(value) for name, value in sorted(involved.items())},
             SEED: seed,
-            "the frozen layers": repr(network.frozen_names()),
+            **architecture,
+            # Names of Keras's own are numbered anew by each call of a builder.
+            "the frozen layers": repr(network.frozen() if architecture else network.frozen_names()),
             "the number of images learned before": repr(estimator._n_learned),
             "the version of mnist_estimator": __version__,
             "the version of TensorFlow": tf.__version__,

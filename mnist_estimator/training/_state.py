@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from packaging.version import InvalidVersion, Version
 
 from .._version import __version__
-from ..network._architecture import NetworkConfig
-from ..network._build import build
+from ..network._build import Config, build, config_from_pairs
+from ..network._keras_config import KerasConfig
 from ..network._model_changes import freeze_again
 from ..network._network import Network
 from ._loop import TrainingState
 
-NETWORK_STATE = ("_weights", "_moments", "_n_steps", "_frozen")
+NETWORK_STATE = ("_weights", "_moments", "_n_steps", "_frozen", "_custom_objects")
 """What :func:`network_state` returns, besides ``_architecture``."""
 
 REMEDY = "Fit again, or take the original of this copy."
@@ -39,7 +39,8 @@ def network_state(network: Network, training: TrainingState) -> dict[str, Any]:
     dict
         ``_architecture``, pairs of names and sizes; ``_weights``, a list of arrays, including the
         states of the dropout's generators; if training may go on, ``_moments``, a list of pairs
-        of arrays, and ``_n_steps``; if layers are frozen, ``_frozen``, a list of names.
+        of arrays, and ``_n_steps``; if layers are frozen, ``_frozen``, a list of names; for a
+        user's network, ``_custom_objects``, classes and functions by name.
     """
     state: dict[str, Any] = {
         "_architecture": network.config.to_pairs(),
@@ -48,6 +49,8 @@ def network_state(network: Network, training: TrainingState) -> dict[str, Any]:
     if training.n_steps:
         state["_moments"] = [(one.numpy(), other.numpy()) for one, other in training.moments]
         state["_n_steps"] = training.n_steps
+    if isinstance(network.config, KerasConfig) and network.config.custom_objects:
+        state["_custom_objects"] = dict(network.config.custom_objects)
     frozen = network.frozen_names()
     return state | ({"_frozen": frozen} if frozen else {})
 
@@ -93,7 +96,7 @@ def restore_network(architecture: Any, state: Mapping[str, Any]) -> tuple[Networ
 
 def check_network_state(
     architecture: Any, state: Mapping[str, Any]
-) -> tuple[NetworkConfig, list[NDArray[Any]], list[NDArray[Any]]]:
+) -> tuple[Config, list[NDArray[Any]], list[NDArray[Any]]]:
     """Check what :func:`network_state` returned, without building anything.
 
     Parameters
@@ -103,7 +106,7 @@ def check_network_state(
 
     Returns
     -------
-    config : NetworkConfig
+    config : NetworkConfig or KerasConfig
     weights, seeds : list of ndarray
         The weights, and the states of the dropout's generators.
 
@@ -113,7 +116,7 @@ def check_network_state(
         If the sizes are not those of a network, or a weight does not fit it.
     """
     try:
-        config = NetworkConfig.from_pairs(architecture)
+        config = config_from_pairs(architecture, state.get("_custom_objects") or {})
     except ValueError as error:
         raise ValueError(f"{error} {REMEDY}") from None
     arrays = _arrays(state["_weights"], "weights")

@@ -23,6 +23,10 @@ raise errors or tell nothing; ``history_``, ``n_iter_`` and ``score`` serve inst
 and ``dir`` do not find them. Remove with scikeras as the base."""
 
 
+ROUTED = "model__"
+"""Prefix of parameters that go to the function which builds the network."""
+
+
 class _Hidden:
     """An attribute of a base class that is not there."""
 
@@ -76,13 +80,29 @@ class MendedKerasClassifier(KerasClassifier, metaclass=_MixinFirst):
     def __dir__(self) -> list[str]:
         return [name for name in super().__dir__() if name not in HIDDEN]
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters of this estimator.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Also return parameters of estimators among them; this one has none.
+
+        Returns
+        -------
+        dict
+            Values by name, with the arguments of ``model``.
+        """
+        routed = {name: value for name, value in vars(self).items() if name.startswith(ROUTED)}
+        return {**BaseEstimator.get_params(self, deep=deep), **routed}
+
     def set_params(self, **params: Any) -> Self:
         """Set parameters of this estimator.
 
         Parameters
         ----------
         **params : dict
-            Names and values.
+            Names and values; also arguments of ``model``, with the prefix ``model__``.
 
         Returns
         -------
@@ -94,8 +114,11 @@ class MendedKerasClassifier(KerasClassifier, metaclass=_MixinFirst):
             If a name is not that of a parameter; the nearest one is suggested.
         """
         names = self._get_param_names()
+        routed = {name: value for name, value in params.items() if name.startswith(ROUTED)}
         for name in params:
-            if name not in names:
+            if name not in names and name not in routed:
                 raise ValueError(unknown_parameter(name, type(self).__name__, names))
-        BaseEstimator.set_params(self, **params)
+        own = {name: value for name, value in params.items() if name not in routed}
+        BaseEstimator.set_params(self, **own)
+        self.__dict__.update(routed)
         return self

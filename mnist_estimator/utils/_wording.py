@@ -86,7 +86,8 @@ def suggest_names(
 ) -> Callable[Concatenate[_Self, _Given], None]:
     """Decorate the constructor of an estimator to suggest the nearest name for a misspelt one.
 
-    Its signature, from which scikit-learn takes the names of the parameters, stays.
+    Its signature, from which scikit-learn takes the names of the parameters, stays, but for
+    ``**name_parameters``, which takes arguments with the prefix ``name__``.
 
     Parameters
     ----------
@@ -98,13 +99,20 @@ def suggest_names(
     callable
         Raises TypeError for an argument that has no parameter, as Python does.
     """
-    names = list(inspect.signature(init).parameters)[1:]
+    signature = inspect.signature(init)
+    kinds = {name: parameter.kind for name, parameter in list(signature.parameters.items())[1:]}
+    names = [name for name, kind in kinds.items() if kind != inspect.Parameter.VAR_KEYWORD]
+    prefixes = tuple(f"{name.partition('_')[0]}__" for name in kinds if name not in names)
 
     @functools.wraps(init)
     def checked(self: _Self, *args: _Given.args, **given: _Given.kwargs) -> None:
         for name in given:
-            if name not in names:
+            if name not in names and not name.startswith(prefixes):
                 raise TypeError(unknown_parameter(name, type(self).__name__, names))
         init(self, *args, **given)
 
+    shown_parameters = [p for p in signature.parameters.values() if p.name in {"self", *names}]
+    checked.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=shown_parameters
+    )
     return checked

@@ -61,6 +61,10 @@ CASES = {
             "the test images: 0.",
         ],
     ),
+    "own_network.py": (
+        300,
+        ["Best of 4", "Accuracy of the residual network: ", "the same probabilities: True"],
+    ),
     "resume_training.py": (
         300,
         ["Killed after", "holds the checkpoint of another fit", "The same to the bit: True"],

@@ -7,7 +7,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from mnist_estimator.network._architecture import NetworkConfig
-from mnist_estimator.network._build import batch_norms_of, build, layers_of, members_of
+from mnist_estimator.network._build import batch_norms_of, build, members_of
+from mnist_estimator.network._sublayers import all_layers
 
 CONFIG = NetworkConfig((8, 8, 1), 3, filters=(4, 6), kernel_size=3)
 
@@ -50,7 +51,9 @@ def test_a_model_for_training_has_the_logits_of_each_member_apart():
 
 
 def test_layers_of_an_ensemble_are_those_of_its_members_in_turn():
-    names = [layer.name for layer in layers_of(build(CONFIG))][1:]  # the first standardizes
+    standardize, *names = [layer.name for layer in all_layers(build(CONFIG))]
     ensemble = build(replace(CONFIG, ensemble_size=2))
-    assert [layer.name for layer in layers_of(ensemble)] == 2 * names
+    members = [["member1", *names], ["member2", *names]]
+    found = [layer.name for layer in all_layers(ensemble)]
+    assert found == [standardize, *members[0], *members[1], "logits"]
     assert [layer.name for layer in batch_norms_of(ensemble)] == 2 * ["norm1_1", "norm2_1"]
