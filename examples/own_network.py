@@ -14,6 +14,7 @@ of training images than 6,000.
 # %%
 import os
 import tempfile
+import warnings
 from pathlib import Path
 
 import keras
@@ -69,6 +70,7 @@ flatten = next(i for i, layer in enumerate(layers) if layer.name == "flatten")
 base = keras.Sequential([keras.Input((28, 28, 1)), *layers[: flatten + 1]], name="base")
 
 folder = tempfile.TemporaryDirectory()
+warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)  # of Keras
 base.save(Path(folder.name, "base.keras"))
 
 
