@@ -1,6 +1,7 @@
 """Load MNIST, verified by checksums."""
 
 import os
+from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -30,6 +31,9 @@ Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-based learning applied
 to document recognition", Proceedings of the IEEE 86(11), 2278-2324, 1998.
 """
 
+WRITERS = Path(__file__).parent / "data" / "writers.npz"
+"""The writer's number of each training image, from QMNIST's labels."""
+
 _Subset = Literal["train", "test", "all"]
 _Source = str | os.PathLike[str]
 
@@ -41,12 +45,29 @@ def load_mnist(
     source: _Source = ...,
     return_X_y: Literal[True],
     as_frame: bool = ...,
+    return_groups: Literal[False] = ...,
 ) -> tuple[Any, Any]: ...
 
 
 @overload
 def load_mnist(
-    subset: _Subset = ..., *, source: _Source = ..., return_X_y: bool = ..., as_frame: bool = ...
+    subset: _Subset = ...,
+    *,
+    source: _Source = ...,
+    return_X_y: Literal[True],
+    as_frame: bool = ...,
+    return_groups: Literal[True],
+) -> tuple[Any, Any, Any]: ...
+
+
+@overload
+def load_mnist(
+    subset: _Subset = ...,
+    *,
+    source: _Source = ...,
+    return_X_y: bool = ...,
+    as_frame: bool = ...,
+    return_groups: bool = ...,
 ) -> Bunch: ...
 
 
@@ -56,7 +77,8 @@ def load_mnist(
     source: _Source = "bundled",
     return_X_y: bool = False,
     as_frame: bool = False,
-) -> Bunch | tuple[Any, Any]:
+    return_groups: bool = False,
+) -> Bunch | tuple[Any, Any] | tuple[Any, Any, Any]:
     """Load the MNIST handwritten digits.
 
     Whatever the source, each array is compared with the SHA-256 of the
@@ -82,6 +104,9 @@ def load_mnist(
         If True, return ``(data, target)`` instead of a Bunch.
     as_frame : bool, default=False
         If True, ``data`` is a pandas DataFrame and ``target`` a Series.
+    return_groups : bool, default=False
+        If True, the numbers of the writers are returned, too, for ``GroupKFold`` and its like: in
+        the Bunch as ``groups``, after ``target`` if ``return_X_y=True``. For the training set only.
 
     Returns
     -------
@@ -100,13 +125,15 @@ def load_mnist(
             "0" to "9".
         frame : DataFrame of shape (n, 785) or None
             ``data`` and ``target`` together, only if ``as_frame=True``.
+        groups : ndarray or Series of shape (n,), int64
+            The number of each image's writer, one of 539, only if ``return_groups=True``.
         DESCR : str
             Description of the data, with copyright, licence and reference.
         filename : str
             The file or folder that was read; for OpenML its cache.
         source : str
             The ``source`` asked for.
-    (data, target) : tuple
+    (data, target) or (data, target, groups) : tuple
         If ``return_X_y=True``.
 
     Raises
@@ -114,12 +141,17 @@ def load_mnist(
     TypeError
         If a parameter is of the wrong type.
     ValueError
-        If ``subset`` or ``source`` is not known, or if the data are
-        damaged or not MNIST.
+        If ``subset`` or ``source`` is not known, if the data are
+        damaged or not MNIST, or if groups are asked for other images than those for training.
     FileNotFoundError
         If a file or folder is missing.
     ConnectionError
         If Keras or OpenML can't get the data; the cache is left without it.
+
+    Notes
+    -----
+    The writers are those of QMNIST (C. Yadav and L. Bottou, "Cold case: the lost MNIST digits",
+    NeurIPS 2019), which found for each image of MNIST the one of NIST's that it was made of.
 
     Examples
     --------
@@ -136,6 +168,12 @@ def load_mnist(
     _check_subset(subset)
     _check_flag("return_X_y", return_X_y)
     _check_flag("as_frame", as_frame)
+    _check_flag("return_groups", return_groups)
+    if return_groups and subset != "train":
+        raise ValueError(
+            f'return_groups=True needs subset="train"; got subset={subset!r}. The writers of the '
+            "test images are not in this package: none of them wrote for the training set."
+        )
     arrays, path = find_reader(source)(SUBSETS[subset])
     data = np.concatenate(arrays[::2]).reshape(-1, 784)
     target = np.concatenate(arrays[1::2]).astype(np.int64)
@@ -150,13 +188,22 @@ def load_mnist(
         filename=os.fspath(path),
         source=os.fspath(source),
     )
+    if return_groups:
+        with np.load(WRITERS) as archive:
+            bunch.groups = archive["writers"].astype(np.int64)
     if as_frame:
         import pandas as pd
 
         bunch.data = pd.DataFrame(data, columns=bunch.feature_names)
         bunch.target = pd.Series(target, name="target")
         bunch.frame = pd.concat([bunch.data, bunch.target], axis=1)
-    return (bunch.data, bunch.target) if return_X_y else bunch
+        if return_groups:
+            bunch.groups = pd.Series(bunch.groups, name="writer")
+    if not return_X_y:
+        return bunch
+    if return_groups:
+        return bunch.data, bunch.target, bunch.groups
+    return bunch.data, bunch.target
 
 
 def _check_subset(subset: Any) -> None:

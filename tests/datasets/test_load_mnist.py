@@ -17,6 +17,8 @@ from urllib.error import URLError
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_array_equal
+from sklearn.model_selection import GroupKFold
 
 from mnist_estimator import datasets, load_mnist
 from mnist_estimator.datasets import _sources
@@ -719,3 +721,38 @@ def test_openml_serves_another_data_set_raises_and_nothing_is_left(data_home, mo
     with pytest.raises(ValueError, match=r"holds mnist_784 in the shapes \(5, 784\) and \(5,\)"):
         load_mnist("test", source="openml")
     assert files_under(data_home) == []
+
+
+# The writers
+
+
+def test_groups_are_the_writers_of_the_training_images():
+    _, y, groups = load_mnist("train", return_X_y=True, return_groups=True)
+    assert_array_equal(y, load_mnist("train").target)
+    assert groups.shape == y.shape
+    assert groups.dtype == np.int64
+    numbers, counts = np.unique(groups, return_counts=True)
+    assert len(numbers) == 539  # as in Yadav and Bottou, table 1
+    assert counts.min() >= 10
+    # A writer of NIST wrote every digit about as often.
+    assert len(set(y[groups == groups[0]])) == 10
+
+
+def test_groups_split_writers_apart():
+    X, y, groups = load_mnist("train", return_X_y=True, return_groups=True)
+    train, test = next(GroupKFold(5).split(X, y, groups))
+    assert not set(groups[train]) & set(groups[test])
+    assert len(train) + len(test) == 60_000
+
+
+def test_groups_in_the_bunch_and_as_series():
+    mnist = load_mnist("train", as_frame=True, return_groups=True)
+    assert mnist.groups.name == "writer"
+    assert len(mnist.groups) == len(mnist.data)
+    assert "groups" not in load_mnist("train")
+
+
+@pytest.mark.parametrize("subset", ["test", "all"])
+def test_groups_of_test_images_are_refused(subset):
+    with pytest.raises(ValueError, match='return_groups=True needs subset="train"'):
+        load_mnist(subset, return_groups=True)
