@@ -1,5 +1,6 @@
 from ._version import __version__ as __version__
 from .classifier import CNNClassifier as CNNClassifier
+from .datasets import load_image_folder as load_image_folder
 from .datasets import load_mnist as load_mnist
 from .evaluation import CoverageAccuracyDisplay as CoverageAccuracyDisplay
 from .evaluation import EvaluationReport as EvaluationReport

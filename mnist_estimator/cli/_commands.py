@@ -15,6 +15,7 @@ from ..utils._output_files import atomic_write, check_writable
 from ..utils._wording import counted
 from ._exit_codes import ExitCode
 from ._model import LoadedModel, find_model, load_model, load_pipeline
+from ._pipeline import list_skipped
 from ._terminal import PlainConsole, progress_bar
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def run_predict(options: argparse.Namespace) -> int:
     ----------
     options : argparse.Namespace
         ``model``, ``inputs``, ``output``, ``probabilities``, ``key``, ``label_column``,
-        ``invert``, ``skip_bad`` and ``quiet``, as the command line has them.
+        ``invert``, ``resize``, ``skip_bad`` and ``quiet``, as the command line has them.
 
     Returns
     -------
@@ -75,7 +76,7 @@ def run_predict(options: argparse.Namespace) -> int:
     if options.output is not None:
         done = f"Written to {options.output}: {counted(n_images, 'image')}."
         PlainConsole(quiet=options.quiet).print(done)
-    return _list_skipped(skipped)
+    return list_skipped(skipped)
 
 
 def run_evaluate(options: argparse.Namespace) -> int:
@@ -85,8 +86,8 @@ def run_evaluate(options: argparse.Namespace) -> int:
     ----------
     options : argparse.Namespace
         ``model``, ``data``, ``source``, ``key``, ``labels``, ``label_column``, ``invert``,
-        ``skip_bad``, ``json``, ``html``, ``min_accuracy`` and ``quiet``, as the command line has
-        them.
+        ``resize``, ``skip_bad``, ``json``, ``html``, ``min_accuracy`` and ``quiet``, as the command
+        line has them.
 
     Returns
     -------
@@ -117,7 +118,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
             path.write_text(text + "\n", encoding="utf-8")
     if options.html is not None:
         report.to_html(options.html, title=f"{options.model} on {options.data or 'MNIST'}")
-    code = _list_skipped(skipped)
+    code = list_skipped(skipped)
     if options.min_accuracy is not None and report.accuracy < options.min_accuracy:
         PlainConsole(stderr=True).print(
             f"mnist-estimator: the accuracy, {report.accuracy:.4f}, is below "
@@ -218,7 +219,13 @@ def _labelled_data(
     from .inputs._open import open_images
 
     input_spec = InputSpec(
-        options.key, True, options.labels, options.label_column, options.invert, skipped
+        options.key,
+        True,
+        options.labels,
+        options.label_column,
+        options.invert,
+        options.resize,
+        skipped,
     )
     batches = list(open_images(options.data, model.image_spec, input_spec).batches)
     if not batches:
@@ -237,7 +244,11 @@ def _opened(
     from .inputs._open import open_images
 
     input_spec = InputSpec(
-        options.key, label_column=options.label_column, invert=options.invert, skipped=skipped
+        options.key,
+        label_column=options.label_column,
+        invert=options.invert,
+        resize=options.resize,
+        skipped=skipped,
     )
     for name in options.inputs:
         try:
@@ -259,17 +270,6 @@ def _good_batches(opened: Iterable["ImageSource"], skipped: list[str] | None) ->
             if skipped is None:
                 raise
             skipped.append(str(error))
-
-
-def _list_skipped(skipped: list[str] | None) -> ExitCode:
-    """Print what was left out on stderr, and return the exit code."""
-    if not skipped:
-        return ExitCode.DONE
-    console = PlainConsole(stderr=True)
-    console.print(f"mnist-estimator: bad files left out ({len(skipped)}):")
-    for words in skipped:
-        console.print(f"  {' '.join(words.split())}")
-    return ExitCode.SKIPPED
 
 
 def _total(opened: Iterable["ImageSource"]) -> int | None:

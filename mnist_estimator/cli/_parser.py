@@ -1,6 +1,7 @@
-"""The command line: train on MNIST; predict, evaluate, export and draw with a pipeline."""
+"""The command line: train and search; predict, evaluate, export and draw with a pipeline."""
 
 import argparse
+import ast
 import importlib
 import os
 import sys
@@ -17,10 +18,11 @@ PRESETS = ("fast", "balanced", "accurate")
 """Those of ``make_pipeline``, whose import would take seconds."""
 DEFAULT_OUTPUT = "mnist-output"
 DRAWING_PORT = 8028
-N_TRAIN = 60_000
+LEAST_TRAIN_SIZE = 100
 
 COMMANDS = {
-    "train": ("_train", "train a network on MNIST and report its accuracy (the default)"),
+    "train": ("_train", "train a network on MNIST or other images, and report its accuracy"),
+    "search": ("_search", "search for the best parameters by cross-validation"),
     "predict": ("_commands", "classify images from files, and write labels as CSV"),
     "evaluate": ("_commands", "report the metrics of a model on images with labels"),
     "export": ("_commands", "write a model as an ONNX file"),
@@ -81,12 +83,24 @@ def _run(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.command == "evaluate" and options.data is not None and options.source is not None:
         parser.error("--source says where MNIST comes from; give it or DATA, not both")
+    if options.command == "train":
+        _check_train(parser, options)
     module = importlib.import_module(f".{COMMANDS[options.command][0]}", __package__)
     with warnings.catch_warnings():
         if hasattr(options, "force"):
             warnings.simplefilter("ignore" if options.force else "error", ValueRangeWarning)
         code: int = getattr(module, f"run_{options.command}")(options)
     return code
+
+
+def _check_train(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Refuse options that have no effect together."""
+    if options.data is not None and options.source is not None:
+        parser.error("--source says where MNIST comes from; give it or DATA, not both")
+    if options.data is None:
+        for name in ("image_shape", "classes", "key", "labels", "label_column", "test"):
+            if getattr(options, name) is not None:
+                parser.error(f"--{name.replace('_', '-')} says what is in DATA; give DATA, too")
 
 
 def _complain(text: str) -> None:
@@ -102,7 +116,8 @@ def _discard_output() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mnist-estimator",
-        usage="mnist-estimator [train] [options]\n"
+        usage="mnist-estimator [train [DATA]] [options]\n"
+        "       mnist-estimator search DATA --grid NAME=VALUE,... [options]\n"
         "       mnist-estimator {predict,evaluate,export,draw} MODEL ... [options]",
         description="Train a convolutional network on MNIST, and use it. "
         '"mnist-estimator COMMAND --help" lists the options of a command.',
@@ -115,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     describe = {
         "train": _describe_train,
+        "search": _describe_search,
         "predict": _describe_predict,
         "evaluate": _describe_evaluate,
         "export": _describe_export,
@@ -135,11 +151,76 @@ def _parser() -> argparse.ArgumentParser:
 
 def _describe_train(parser: argparse.ArgumentParser) -> None:
     parser.epilog = """\
+DATA is an .npz archive; an IDX file of images with its labels beside it (as
+train-images-idx3-ubyte and train-labels-idx1-ubyte), or a folder of such files; an .npy file with
+--labels; a CSV or Parquet file with a column of labels; or a folder that has a folder of pictures
+for each class. x_test and y_test of an archive, t10k files, and folders named train, validation
+and test are used as such. Where there is no test set, a part of DATA is held out for it.
 The output folder gets report.html (one page with everything), the plots as PNG, metrics.json,
 per_class.csv, confusion_matrix.csv, history.csv and digits.pipeline, the fitted pipeline, which
 the other commands take. Ctrl-C ends the training and keeps what was learned; a second Ctrl-C
 stops at once."""
+    parser.add_argument(
+        "data", metavar="DATA", nargs="?", help="images with labels (default: MNIST)"
+    )
     _add_train_options(parser)
+
+
+def _add_data_options(parser: Any) -> None:
+    """Add the options that say what is in DATA."""
+    add = parser.add_argument
+    add("--image-shape", type=_image_shape, metavar="H,W[,C]",
+        help="shape of the images in DATA: flat rows that are not square and grey; the size to "
+        "which pictures of different sizes are brought (default: as in DATA)")  # fmt: skip
+    add("--classes", type=_names, metavar="A,B,...",
+        help="use the images of these classes only (default: all)")  # fmt: skip
+    add("--key", metavar="NAME", help="the array of images in an .npz (default: the usual name)")
+    add("--labels", metavar="NAME",
+        help="the labels: an array of an .npz, a file (IDX, .npy, or CSV of one column) for images "
+        "in IDX or .npy, or a column of a table")  # fmt: skip
+    add("--label-column", metavar="COLUMN",
+        help="the column of labels in a CSV, Parquet or .npy file: its name, first or last"
+    )  # fmt: skip
+    add("--skip-bad", action="store_true",
+        help="leave out pictures that cannot be read; list them at the end, and end with the exit "
+        "code 4")  # fmt: skip
+
+
+def _describe_search(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = """\
+The output folder gets search.csv, the score of each combination, and digits.pipeline, the best
+one, fitted on all images. An interrupted search resumes where it stopped if it is repeated: its
+finished fits are in the folder cache in the output folder, which may be deleted afterwards."""
+    add = parser.add_argument
+    add("data", metavar="DATA", help="images with labels, as for train; or mnist")
+    add("--grid", action="append", type=_grid, required=True, metavar="NAME=V1,V2,...",
+        help="a parameter and the values to try, such as learning_rate=0.003,0.01; may be "
+        "repeated, then all combinations are tried")  # fmt: skip
+    add("--folds", type=_folds, metavar="N", default=3,
+        help="folds of the cross-validation (default: 3)")  # fmt: skip
+    add("--jobs", type=_count, metavar="N", default=1,
+        help="fits at the same time, in processes (default: 1)")  # fmt: skip
+    add("--preset", choices=PRESETS, default="balanced",
+        help="parameters to start from (default: balanced)")  # fmt: skip
+    _add_set(parser)
+    _add_seed_and_output(parser, "search-output")
+    _add_data_options(parser)
+    _add_quiet(parser)
+
+
+def _add_set(parser: Any) -> None:
+    parser.add_argument(
+        "--set", action="append", type=_setting, default=[], metavar="NAME=VALUE", dest="settings",
+        help="a parameter of CNNClassifier, such as batch_size=128 or filters=(32,64); may be "
+        "repeated",
+    )  # fmt: skip
+
+
+def _add_seed_and_output(parser: Any, output: str) -> None:
+    add = parser.add_argument
+    add("--seed", type=_seed, metavar="N", default=0, help="random seed (default: 0)")
+    add("--output", type=Path, metavar="FOLDER", default=Path(output),
+        help=f"folder for the results, made if need be (default: {output})")  # fmt: skip
 
 
 def _add_train_options(parser: Any) -> None:
@@ -148,19 +229,24 @@ def _add_train_options(parser: Any) -> None:
         help="how much training: fast, balanced or accurate (default: balanced)")  # fmt: skip
     add("--epochs", type=_count, metavar="N",
         help="largest number of epochs (default: that of the preset)")  # fmt: skip
-    add("--seed", type=_seed, metavar="N", default=0, help="random seed (default: 0)")
-    add("--output", type=Path, metavar="FOLDER", default=Path(DEFAULT_OUTPUT),
-        help="folder for the results, made if need be: report.html, plots, tables and the "
-        f"fitted pipeline (default: {DEFAULT_OUTPUT})")  # fmt: skip
-    add("--source", metavar="SOURCE", default="bundled",
+    _add_set(parser)
+    _add_seed_and_output(parser, DEFAULT_OUTPUT)
+    add("--source", metavar="SOURCE",
         help='where MNIST comes from: "bundled" with the package, "keras", "openml", or the path '
         "of an mnist.npz or of a folder of IDX files (default: bundled)")  # fmt: skip
-    add("--train-size", type=_train_size, metavar="N", default=N_TRAIN,
+    add("--train-size", type=_train_size, metavar="N",
         help="train on N images only, chosen at random with the classes in proportion "
-        "(default: all 60,000)")  # fmt: skip
+        "(default: all)")  # fmt: skip
+    add("--validation", metavar="DATA",
+        help="images with labels for early stopping (default: a part of the training images)"
+    )  # fmt: skip
+    add("--test", metavar="DATA",
+        help="images with labels for the report (default: those of DATA, or a sixth of its images)"
+    )  # fmt: skip
     add("--checkpoint-dir", type=Path, metavar="FOLDER",
         help="folder, made if need be, where the state of the training is kept after each epoch; "
         "after a kill the same command goes on from there (default: nothing is kept)")  # fmt: skip
+    _add_data_options(parser)
     _add_quiet(parser)
 
 
@@ -249,6 +335,9 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     add("--skip-bad", action="store_true",
         help="leave out pictures and files that cannot be read; list them at the end, and end with "
         "the exit code 4")  # fmt: skip
+    add("--resize", action="store_true",
+        help="bring pictures of other sizes to that of the model's images, keeping their "
+        "proportions, as train does (without it they are refused)")  # fmt: skip
     add("--invert", action="store_true",
         help="swap dark and light, for images dark on light")  # fmt: skip
     add("--force", action="store_true",
@@ -279,9 +368,59 @@ def _port(text: str) -> int:
 
 def _train_size(text: str) -> int:
     number = _count(text)
-    if not 100 <= number <= N_TRAIN:
-        raise argparse.ArgumentTypeError(f"must be from 100 to 60000, got {text!r}")
+    if number < LEAST_TRAIN_SIZE:
+        raise argparse.ArgumentTypeError(f"must be from {LEAST_TRAIN_SIZE} up, got {text!r}")
     return number
+
+
+def _folds(text: str) -> int:
+    number = _count(text)
+    if number < 2:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 2 up, got {text!r}")
+    return number
+
+
+def _image_shape(text: str) -> tuple[int, ...]:
+    numbers = text.replace("x", ",").replace("×", ",").split(",")
+    if len(numbers) not in (2, 3) or not all(n.isdecimal() and int(n) > 0 for n in numbers):
+        raise argparse.ArgumentTypeError(
+            f"must be height,width or height,width,channels, such as 32,32,3; got {text!r}"
+        )
+    return tuple(map(int, numbers))
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if len(set(names)) < 2 or not all(names):
+        raise argparse.ArgumentTypeError(f"must be two names or more, as in cat,dog; got {text!r}")
+    return names
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE, such as epochs=10; got {text!r}")
+    return name, _value(value)
+
+
+def _grid(text: str) -> tuple[str, list[Any]]:
+    name, equals, values = text.partition("=")
+    if not equals or not name.isidentifier() or not values:
+        raise argparse.ArgumentTypeError(
+            f"must be NAME=VALUE,VALUE,..., such as epochs=5,10; got {text!r}"
+        )
+    listed = _value(f"[{values}]")
+    if not isinstance(listed, list):  # words without quotes
+        listed = [_value(value) for value in values.split(",")]
+    return name, listed
+
+
+def _value(text: str) -> Any:
+    """Return a Python literal, or else the text itself."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
 
 
 def _share(text: str) -> float:

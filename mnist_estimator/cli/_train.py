@@ -1,4 +1,4 @@
-"""The whole workflow on MNIST: load, train, evaluate, write the results."""
+"""The whole workflow: load, train, evaluate, write the results."""
 
 import argparse
 import json
@@ -14,7 +14,9 @@ from .._version import __version__
 from ..utils._output_files import PIPELINE_FILE
 from ..utils._wording import counted
 from ._exit_codes import ExitCode
+from ._pipeline import configured_pipeline, list_skipped
 from ._terminal import PlainConsole, import_tensorflow
+from ._training_data import TrainingData, load_training_data
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -23,18 +25,20 @@ if TYPE_CHECKING:
 
 
 def run_train(options: argparse.Namespace) -> int:
-    """Train on MNIST, evaluate, and write the results into a folder.
+    """Train on MNIST or other images, evaluate, and write the results into a folder.
 
     Parameters
     ----------
     options : argparse.Namespace
-        ``preset``, ``epochs``, ``seed``, ``output``, ``source``, ``train_size``,
-        ``checkpoint_dir`` and ``quiet``, as the command line has them.
+        ``data``, ``preset``, ``epochs``, ``settings``, ``seed``, ``output``, ``source``,
+        ``train_size``, ``validation``, ``test``, ``checkpoint_dir``, ``quiet`` and those that say
+        what is in ``data``, as the command line has them.
 
     Returns
     -------
     int
-        Exit code: 0, or 130 after Ctrl-C; the weights trained so far are kept.
+        Exit code: 0; 4 if bad files were left out; 130 after Ctrl-C, when the weights trained so
+        far are kept.
     """
     console = PlainConsole(quiet=options.quiet)
     options.fitted = False
@@ -50,38 +54,27 @@ def run_train(options: argparse.Namespace) -> int:
         return ExitCode.INTERRUPTED
 
 
-def _train(options: argparse.Namespace, console: Console) -> int:
+def _train(options: argparse.Namespace, console: PlainConsole) -> int:
     """Load, train, evaluate, write."""
-    from ..datasets._mnist import load_mnist
-
-    _make_folder(options.output, "--output")
+    make_folder(options.output, "--output")
     if options.checkpoint_dir is not None:
-        _make_folder(options.checkpoint_dir, "--checkpoint-dir")
-    X, y = load_mnist("train", source=options.source, return_X_y=True)
-    X_test, y_test = load_mnist("test", source=options.source, return_X_y=True)
-    console.print(f"MNIST ({options.source}): {len(X):,} training and {len(X_test):,} test images.")
-    if options.train_size < len(X):
-        from sklearn.model_selection import train_test_split
-
-        X, _, y, _ = train_test_split(
-            X, y, train_size=options.train_size, stratify=y, random_state=options.seed
-        )
+        make_folder(options.checkpoint_dir, "--checkpoint-dir")
+    data = load_training_data(options, console)
 
     import_tensorflow()
     from ..evaluation._evaluate import evaluate
     from ..persistence._save_load import save
-    from ..pipeline import make_pipeline
 
-    chosen: dict[str, Any] = {} if options.epochs is None else {"epochs": options.epochs}
+    pipe = configured_pipeline(options, data)
     if options.checkpoint_dir is not None:
-        chosen["checkpoint_dir"] = str(options.checkpoint_dir)
-    pipe = make_pipeline(options.preset, random_state=options.seed, **chosen)
+        pipe.set_params(cnn__checkpoint_dir=str(options.checkpoint_dir))
     pipe.set_params(cnn__verbose=0 if options.quiet else 1)
     cnn = pipe.named_steps["cnn"]
     share = f"{cnn.validation_fraction:.0%} of them held out for validation"
-    console.print(f"Training on {len(X):,} images{', ' + share if cnn.early_stopping else ''}.")
+    held_out = f", {share}" if cnn.early_stopping and data.X_val is None else ""
+    console.print(f"Training on {len(data.X):,} images{held_out}.")
     started = time.perf_counter()
-    interrupted = _fit(pipe, X, y, console)
+    interrupted = _fit(pipe, data, console)
     seconds = time.perf_counter() - started
     if options.checkpoint_dir is not None:
         pipe.set_params(cnn__checkpoint_dir=None)  # the folder was for this fit
@@ -92,21 +85,27 @@ def _train(options: argparse.Namespace, console: Console) -> int:
         f"Trained {counted(cnn.n_iter_, 'epoch')} in {seconds:.0f} s; "
         f"kept the weights of epoch {cnn.best_epoch_}.\n"
     )
-    report = evaluate(pipe, X_test, y_test, n_occlusion_maps=8)
+    report = evaluate(pipe, data.X_test, data.y_test, n_occlusion_maps=8)
     console.print(str(report))
-    facts = _facts(options, pipe, len(X), seconds)
-    _write_results(options.output, pipe, report, X_test, facts)
+    facts = _facts(options, pipe, len(data.X), seconds)
+    _write_results(options.output, pipe, report, data, facts)
     console.print(f"\nWritten to {options.output}: open {options.output / 'report.html'}")
-    return ExitCode.INTERRUPTED if interrupted else ExitCode.DONE
+    code = list_skipped(data.skipped)
+    return ExitCode.INTERRUPTED if interrupted else code
 
 
-def _fit(pipe: "Pipeline", X: Any, y: Any, console: Console) -> bool:
+def _fit(pipe: "Pipeline", data: TrainingData, console: Console) -> bool:
     """Fit, and tell whether Ctrl-C cut it short."""
     from sklearn.exceptions import ConvergenceWarning
 
+    validation = {}
+    if data.X_val is not None:
+        # Scaled here, as a pipeline does so only with scikit-learn's metadata routing.
+        scaler = pipe.named_steps["scale"].fit(data.X)
+        validation = {"cnn__X_val": scaler.transform(data.X_val), "cnn__y_val": data.y_val}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
-        pipe.fit(X, y)
+        pipe.fit(data.X, data.y, **validation)
     for warning in caught:
         console.print(str(warning.message))
     return any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
@@ -141,7 +140,7 @@ def _facts(
     }
 
 
-def _make_folder(folder: Path, option: str) -> None:
+def make_folder(folder: Path, option: str) -> None:
     """Create a folder and check that it is writable, before anything is trained."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -158,7 +157,7 @@ def _write_results(
     folder: Path,
     pipe: "Pipeline",
     report: "EvaluationReport",
-    X_test: Any,
+    data: TrainingData,
     facts: dict[str, Any],
 ) -> None:
     """Write the report, its numbers and its pictures."""
@@ -175,7 +174,7 @@ def _write_results(
     history = pd.DataFrame(pipe[-1].history_)
     history.index += 1
     history.to_csv(folder / "history.csv", index_label="epoch")
-    report.to_html(folder / "report.html", title="MNIST test set")
+    report.to_html(folder / "report.html", title=f"{data.name}, test set")
 
     def save(display: Any, name: str) -> None:
         display.figure_.savefig(folder / name, dpi=150, bbox_inches="tight")
@@ -186,7 +185,7 @@ def _write_results(
     axes = Figure(figsize=(7, 6), layout="constrained").subplots()
     save(matrix.plot(ax=axes, cmap="Blues", colorbar=False), "confusion_matrix.png")
     grid = ImageGridDisplay.from_predictions(
-        X_test,
+        data.X_test,
         report.y_true,
         report.y_pred,
         confidence=report.confidence,

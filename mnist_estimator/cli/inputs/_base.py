@@ -78,6 +78,8 @@ class InputSpec(NamedTuple):
     """The column of labels in a table: "first", "last" or a name. None: inferred."""
     invert: bool = False
     """Whether pictures are dark on light, which decides the colour under transparent pixels."""
+    resize: bool = False
+    """Whether pictures of another size are brought to that of the model."""
     skipped: list[str] | None = None
     """Collects the errors of pictures that are left out. None: they are raised."""
 

@@ -29,7 +29,7 @@ def open_parquet(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -
         n_rows = file.metadata.num_rows
     if n_rows == 0:
         raise InputError(f"{source} holds no image.")
-    picture = _picture_column(file.schema_arrow)
+    picture = picture_column(file.schema_arrow)
     read = _tables if picture is None else _pictures
     return ImageSource(n_rows, read(source, file, image_spec, input_spec))
 
@@ -56,7 +56,7 @@ def _pictures(
     source: Source, file: Any, image_spec: ImageSpec, input_spec: InputSpec
 ) -> Iterator[Batch]:
     names = file.schema_arrow.names
-    column = cast(str, _picture_column(file.schema_arrow))
+    column = cast(str, picture_column(file.schema_arrow))
     label = find_label(source, names, image_spec, input_spec)
     if label is None and input_spec.labelled:
         raise InputError(f"{source} must have one column of labels. Name it with --label-column.")
@@ -87,7 +87,7 @@ def _pictures(
         start += len(images)
 
 
-def _picture_column(schema: "Schema") -> str | None:
+def picture_column(schema: "Schema") -> str | None:
     """Return the column that holds pictures as PNG, JPEG and so on, if there is one."""
     from pyarrow import types
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...utils._fit_picture import fit_picture
 from ._base import Batch, ImageSource, ImageSpec, InputError, InputSpec, readable
 from ._bytes import Source
 
@@ -97,16 +98,16 @@ def read_picture(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # sizes are checked below
         with _opened(source, file) as picture:
             for frame in ImageSequence.Iterator(picture):
-                if frame.width * frame.height <= height * width:  # larger ones are not decoded
-                    frame = ImageOps.exif_transpose(frame)
-                if frame.size != (width, height):
+                if input_spec.resize or frame.width * frame.height <= height * width:
+                    frame = ImageOps.exif_transpose(frame)  # decodes it: small ones only
+                if frame.size != (width, height) and not input_spec.resize:
                     raise InputError(
                         f"{source} has {frame.height}×{frame.width} pixels; the model takes "
                         f"{height}×{width}. Crop and resize it so that it looks like the images "
-                        "that the model learned from."
+                        "that the model learned from, or pass --resize if it does already."
                     )
                 is_png = picture.format == "PNG"
-                frames.append(_pixels(source, frame, is_png, image_spec, input_spec.invert))
+                frames.append(_pixels(source, frame, is_png, image_spec, input_spec))
     return np.stack(frames)
 
 
@@ -123,7 +124,7 @@ def _opened(source: Source, file: Any) -> Any:
 
 
 def _pixels(
-    source: Source, frame: Any, is_png: bool, image_spec: ImageSpec, invert: bool
+    source: Source, frame: Any, is_png: bool, image_spec: ImageSpec, input_spec: InputSpec
 ) -> NDArray[Any]:
     """Return a picture in the channels and the range of values that the model takes."""
     channels = image_spec.image_shape[2]
@@ -144,9 +145,14 @@ def _pixels(
     if channels < 4 and frame.has_transparency_data:
         if deep:
             raise InputError(f"{source} has transparent pixels and 16 bits. Save it with 8 bits.")
-        frame = _on_paper(frame, light=invert)
+        frame = _on_paper(frame, light=input_spec.invert)
     mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
-    values = np.asarray(frame if deep else frame.convert(mode)).reshape(image_spec.image_shape)
+    height, width, _ = image_spec.image_shape
+    if deep and frame.size != (width, height):
+        raise InputError(f"{source} has 16 bits a pixel. Save it with 8 bits to have it resized.")
+    if not deep:
+        frame = fit_picture(frame.convert(mode), width, height)
+    values = np.asarray(frame).reshape(image_spec.image_shape)
     low, high = image_spec.value_range
     if not deep and image_spec.value_range == (0, 255):
         return values
