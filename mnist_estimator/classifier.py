@@ -119,9 +119,12 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         Images per training step. "auto": 512, less for fewer than 16,384 images.
     learning_rate : float, default=0.01
         Largest learning rate of Adam; that of Muon is ten times as high.
-    schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
-        Course of the learning rate: rising over the first quarter of the steps, then falling
-        to zero; only falling; constant.
+    schedule : str, callable or keras.optimizers.schedules.LearningRateSchedule, default="one_cycle"
+        Course of the learning rate. "one_cycle": rising over the first quarter of the steps, then
+        falling to zero; "cosine": only falling; "constant". A callable returns the rate as a share
+        of ``learning_rate``, given the share of the steps done, from 0 to 1. A schedule of Keras
+        gives the rate itself, by the number of the step in this fit; ``learning_rate`` then counts
+        for ``partial_fit`` alone.
     optimizer : {"muon", "adam"}, default="muon"
         "muon": kernels of convolutions are updated by the orthogonalized running sum of their
         gradients (K. Jordan and others, "Muon", 2024), other weights by Adam. It learns more in
@@ -138,7 +141,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         sampling). Images with persistently high loss are treated as mislabelled and
         down-weighted. 1: every epoch takes all images; use it for better-calibrated
         probabilities when labels are noisy.
-    augmentation : "affine", "robust", dict or None, default="robust"
+    augmentation : "affine", "robust", dict, callable or None, default="robust"
         Random changes of the images in training. "affine": rotation, zoom, shear and shift.
         "robust": these, and corruption of 6 % of the images except in the last fifth of the
         steps, which makes the network robust to images from other sources: contrast, noise,
@@ -154,9 +157,17 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         - ``"adversarial"``: up to 1; adversarial perturbation (fast gradient method) with a root
           mean square of up to so many standard deviations of the image, skipped for
           misclassified images. Doubles the training time;
-        - ``"corruption"``: share of the images that are corrupted, as in "robust".
+        - ``"corruption"``: share of the images that are corrupted, as in "robust";
+        - ``"flip"``: share of the images that are mirrored from left to right, up to 1; for things
+          that have no left and right, not for characters;
+        - ``"erase"``: cutout: the largest side of a square that is filled with the image's mean
+          colour, as a share of the image's side, up to 1.
 
-        Images under 8 pixels high or wide are never augmented.
+        Images under 8 pixels high or wide are never augmented in these ways. A callable, such as a
+        ``keras.layers.RandomFlip`` or a function of a batch of images (n, height, width,
+        channels), returns augmented images of the same shape. A function with a second parameter
+        gets a seed of shape (2,), int32, for ``tf.random.stateless_…``; with random numbers from
+        elsewhere fits are not reproducible. Layers are.
     test_time_shift : int or "auto", default="auto"
         Test-time augmentation: below a confidence of 0.8, logits are averaged over the image and
         its eight shifts by this many pixels (at most its side; edges are mirrored); the weight of
@@ -271,13 +282,13 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         "epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "schedule": [StrOptions(set(SCHEDULES))],
+        "schedule": [StrOptions(set(SCHEDULES)), callable],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="left")],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "hard_fraction": [Interval(Real, 0, 1, closed="right")],
-        "augmentation": [StrOptions(set(AUGMENTATIONS)), Mapping, None],
+        "augmentation": [StrOptions(set(AUGMENTATIONS)), Mapping, callable, None],
         "test_time_shift": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
         "precision": [StrOptions({"auto", "float32", "bfloat16", "float64"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -306,13 +317,13 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         epochs: int = 22,
         batch_size: int | str = "auto",
         learning_rate: float = 0.01,
-        schedule: str = "one_cycle",
+        schedule: str | Callable[[float], float] = "one_cycle",
         optimizer: str = "muon",
         beta_1: float = 0.9,
         beta_2: float = 0.99,
         label_smoothing: float = 0.0,
         hard_fraction: float = 0.25,
-        augmentation: str | Mapping[str, float] | None = "robust",
+        augmentation: str | Mapping[str, float] | Callable[..., Any] | None = "robust",
         test_time_shift: int | str = "auto",
         precision: str = "auto",
         validation_fraction: float = 0.03,
@@ -606,7 +617,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
             check_process("Training")
         self._validate_params()
         check_image_shape(self.image_shape)
-        resolve_augmentation(self.augmentation)
+        if not callable(self.augmentation):
+            resolve_augmentation(self.augmentation)
         check_sizes(self.filters, self.kernel_size, self.dense_units)
         self._check_builder()
 
@@ -889,7 +901,11 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
 
     def _step_options(self, frozen: Frozen = NOTHING_FROZEN) -> StepOptions:
         """Return what the training step is traced for, besides the config."""
-        amounts = resolve_augmentation(self.augmentation, self.image_shape_)
+        users, amounts = None, None
+        if callable(self.augmentation):
+            users = self.augmentation
+        else:
+            amounts = resolve_augmentation(self.augmentation, self.image_shape_)
         return StepOptions(
             bfloat16=resolve_precision(self.precision)[1],
             optimizer=Optimizer(
@@ -902,6 +918,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
                 and not any(frozen.statistics),
             ),
             augmentation=None if amounts is None else tuple(sorted(amounts.items())),
+            users_augmentation=users,
             frozen=frozen.weights,
             fixed_statistics=frozen.statistics,
         )

@@ -26,6 +26,8 @@ LIMITS = {
     "thickness": 1.0,
     "adversarial": 1.0,
     "corruption": 1.0,
+    "flip": 1.0,
+    "erase": 1.0,
 }
 """The names of all amounts, with the largest value of each."""
 
@@ -211,6 +213,65 @@ def random_thickness(images: tf.Tensor, seed: tf.Tensor, thickness: float) -> tf
     amount = tf.random.stateless_uniform(shape, seed, -thickness, thickness, dtype=images.dtype)
     turned = tf.sign(amount) * images  # erosion is the dilation of the negative
     return images + amount * (dilate(turned) - turned)
+
+
+def random_flip(images: tf.Tensor, seed: tf.Tensor, share: float) -> tf.Tensor:
+    """Mirror images from left to right at random.
+
+    Parameters
+    ----------
+    images : tensor of shape (n, height, width, channels), float32 or float64
+        Any range of values.
+    seed : tensor of shape (2,), int32
+        The same seed mirrors the same images.
+    share : float in [0, 1]
+        Probability of each image.
+
+    Returns
+    -------
+    tensor of the same shape and dtype
+    """
+    images = tf.convert_to_tensor(images)
+    drawn = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed)
+    return tf.where(drawn < share, tf.reverse(images, [2]), images)
+
+
+def random_erase(images: tf.Tensor, seed: tf.Tensor, amount: float) -> tf.Tensor:
+    """Fill a random square of every image with its mean colour (cutout).
+
+    The side of the square is drawn per image, uniformly between 0 and ``amount`` times the
+    smaller side of the image, and its centre uniformly among the pixels, so that part of it may be
+    outside.
+
+    Parameters
+    ----------
+    images : tensor of shape (n, height, width, channels), float32 or float64
+        Any range of values.
+    seed : tensor of shape (2,), int32
+        The same seed fills the same squares.
+    amount : float in [0, 1]
+        Largest side, as a share of the smaller side of the image.
+
+    Returns
+    -------
+    tensor of the same shape and dtype
+
+    Notes
+    -----
+    T. DeVries, G. Taylor, "Improved regularization of convolutional neural networks with cutout"
+    (2017).
+    """
+    images = tf.convert_to_tensor(images)
+    shape = tf.shape(images)
+    height, width = tf.cast(shape[1], tf.float32), tf.cast(shape[2], tf.float32)
+    draws = tf.unstack(tf.random.stateless_uniform((3, shape[0], 1, 1, 1), seed))
+    half = 0.5 * amount * tf.minimum(height, width) * draws[0]
+    rows = tf.reshape(tf.range(height) + 0.5, (1, -1, 1, 1))
+    columns = tf.reshape(tf.range(width) + 0.5, (1, 1, -1, 1))
+    is_inside = (tf.abs(rows - draws[1] * height) < half) & (
+        tf.abs(columns - draws[2] * width) < half
+    )
+    return tf.where(is_inside, tf.reduce_mean(images, axis=(1, 2), keepdims=True), images)
 
 
 def dilate(images: tf.Tensor) -> tf.Tensor:

@@ -6,6 +6,7 @@ caller, and nothing of the caller is kept. So the functions are safe to share be
 """
 
 import functools
+import inspect
 import itertools
 import platform
 from collections.abc import Callable, Sequence
@@ -16,7 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..utils._quiet_tensorflow import keras, tf
-from ._augmentation import adversarial_perturbation, random_affine, random_thickness
+from ._augmentation import (
+    adversarial_perturbation,
+    random_affine,
+    random_erase,
+    random_flip,
+    random_thickness,
+)
 from ._build import Config, batch_norms_of, build
 from ._corruptions import random_corruption
 from ._layers import AdjustableDropout
@@ -42,6 +49,8 @@ class StepOptions:
         How the step updates the weights.
     augmentation : tuple of (str, float) pairs or None
         The amounts that ``resolve_augmentation`` returns; None leaves images unchanged.
+    users_augmentation : callable, default=None
+        Augments instead: a Keras layer, or a function of images and perhaps a seed.
     frozen : tuple of bool, default=()
         Which trained variables stay unchanged, in the order of :class:`Variables`; () is none.
     fixed_statistics : tuple of bool, default=()
@@ -52,6 +61,7 @@ class StepOptions:
     bfloat16: bool
     optimizer: Optimizer
     augmentation: Amounts | None
+    users_augmentation: Callable[..., Any] | None = None
     frozen: tuple[bool, ...] = ()
     fixed_statistics: tuple[bool, ...] = ()
 
@@ -227,6 +237,8 @@ def step_function(config: Config, options: StepOptions) -> Step:
     network = build(config, "train", bfloat16=options.bfloat16)
     loss_of = _loss_function(network, options.fixed_statistics)
     augment, adversarial = _augmentation(options.augmentation)
+    if options.users_augmentation is not None:
+        augment = _users_augmentation(options.users_augmentation)
     variables = variables_of(network)
     learns = [not is_frozen for is_frozen in options.frozen or [False] * len(variables.trained)]
     dropouts = [layer for layer in all_layers(network) if isinstance(layer, AdjustableDropout)]
@@ -302,9 +314,16 @@ def _augmentation(amounts: Amounts | None) -> tuple[Callable[[StepInputs], tf.Te
     affine = dict(amounts or ())
     corrupts = affine.pop("corruption", 0.0) > 0.0
     thickness, adversarial = affine.pop("thickness", 0.0), affine.pop("adversarial", 0.0)
+    flip, erase = affine.pop("flip", 0.0), affine.pop("erase", 0.0)
 
     def augment(inputs: StepInputs) -> tf.Tensor:
         images, seed, number = inputs.images, inputs.seed, inputs.number
+
+        def seed_of(kind: int) -> tf.Tensor:
+            return tf.random.experimental.stateless_fold_in(tf.stack([seed, number]), kind)
+
+        if flip:
+            images = random_flip(images, seed_of(1), flip)
         if thickness:
             images = random_thickness(images, tf.stack([-1 - seed, number]), thickness)
         if affine:
@@ -317,9 +336,54 @@ def _augmentation(amounts: Amounts | None) -> tuple[Callable[[StepInputs], tf.Te
                 lambda: random_corruption(clean, tf.stack([seed, -number]), rate),
                 lambda: clean,
             )
+        if erase:
+            images = random_erase(images, seed_of(2), erase)
         return images
 
     return augment, adversarial
+
+
+def _users_augmentation(augmentation: Callable[..., Any]) -> Callable[[StepInputs], tf.Tensor]:
+    """Return what augments the images of a step by a user's Keras layer or function."""
+
+    def augment(inputs: StepInputs) -> tf.Tensor:
+        images, seed = inputs.images, tf.stack([inputs.seed, inputs.number])
+        if isinstance(augmentation, keras.layers.Layer):
+            # Its generators start from the seed of the step, so nothing depends on what ran before.
+            mapping = [
+                (
+                    variable,
+                    tf.cast(tf.random.experimental.stateless_fold_in(seed, i), variable.dtype),
+                )
+                for i, variable in enumerate(augmentation.variables)
+                if tuple(variable.shape) == (2,) and not variable.dtype.startswith("float")
+            ]
+            with keras.StatelessScope(state_mapping=mapping):
+                augmented = augmentation(images, training=True)
+        elif _takes_a_seed(augmentation):
+            augmented = augmentation(images, seed)
+        else:
+            augmented = augmentation(images)
+        augmented = tf.cast(augmented, images.dtype)
+        if not augmented.shape.is_compatible_with(images.shape):
+            raise ValueError(
+                f"augmentation must return images of the same shape, {images.shape}; got "
+                f"{augmented.shape}."
+            )
+        return tf.ensure_shape(augmented, images.shape)
+
+    return augment
+
+
+def _takes_a_seed(function: Callable[..., Any]) -> bool:
+    """Tell whether a function has a second parameter that must be given."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # of a callable in C
+        return False
+    return len(parameters) > 1 and (
+        parameters[1].default is inspect.Parameter.empty or parameters[1].name == "seed"
+    )
 
 
 def _loss_function(

@@ -22,7 +22,7 @@ from ._checkpoint import Arrays, Checkpoint
 from ._data import Images, TrainingData
 from ._early_stopping import EarlyStopping, cross_entropy, temperature_scale
 from ._sampling import Sampler, epoch_sizes
-from ._schedules import schedule_factor
+from ._schedules import Schedule, learning_rate_at
 
 FINAL_CLEAN_SHARE = 0.2
 """Share of the training, at its end, in which no image is corrupted. The robustness gained survives
@@ -43,8 +43,9 @@ class TrainingOptions:
         Images per step; see :func:`~mnist_estimator.training._data.resolve_batch_size`.
     learning_rate : float
         Largest learning rate.
-    schedule : {"one_cycle", "cosine", "constant"}
-        Course of the learning rate; see :func:`rate_share`.
+    schedule : str, callable or keras.optimizers.schedules.LearningRateSchedule
+        Course of the learning rate; see
+        :func:`~mnist_estimator.training._schedules.learning_rate_at`.
     label_smoothing : float in [0, 1)
         Share of the target spread evenly over the classes.
     hard_fraction : float in (0, 1]
@@ -65,7 +66,7 @@ class TrainingOptions:
     epochs: int
     batch_size: int
     learning_rate: float
-    schedule: str
+    schedule: Schedule
     label_smoothing: float
     hard_fraction: float
     patience: int | None
@@ -324,7 +325,9 @@ class _Loop:
         for i, rows in enumerate(np.array_split(order, self.n_batches[epoch])):
             self.state.n_steps += 1
             progress = (n_before + i + 0.5) / n_steps
-            rate = self.largest_rate() * schedule_factor(options.schedule, progress)
+            rate = learning_rate_at(
+                options.schedule, self.largest_rate(), progress, n_before + i, options.learning_rate
+            )
             watch.on_train_batch_begin(i)
             losses, correct = self.run_step(rows, rate, progress)
             weights = images.weights[rows]

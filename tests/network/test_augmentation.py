@@ -1,5 +1,6 @@
 """Augmentation of images in training."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,6 +12,8 @@ from mnist_estimator.network._augmentation import (
     adversarial_perturbation,
     dilate,
     random_affine,
+    random_erase,
+    random_flip,
     random_thickness,
     resolve_augmentation,
 )
@@ -188,3 +191,84 @@ def test_the_old_name_of_corruption_works_and_warns():
     assert found == resolve_augmentation({"corruption": 0.1})
     with pytest.raises(ValueError, match="both 'corruption' and its old name"):
         resolve_augmentation({"corruption": 0.1, "disturbed": 0.1})
+
+
+def test__flip__mirrors_a_share_of_the_images():
+    images = made(400)
+    after = random_flip(tf.constant(images), SEED, 0.3).numpy()
+    mirrored = (after == images[:, :, ::-1]).all(axis=(1, 2, 3))
+    assert_array_equal(after[~mirrored], images[~mirrored])
+    assert 0.2 < mirrored.mean() < 0.4
+    assert_array_equal(random_flip(tf.constant(images), SEED, 1.0), images[:, :, ::-1])
+    assert_array_equal(random_flip(tf.constant(images), SEED, 0.0), images)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test__erase__fills_a_square_with_the_mean(dtype):
+    images = np.random.default_rng(0).random((200, 20, 30, 2)).astype(dtype)
+    after = random_erase(tf.constant(images), SEED, 0.5).numpy()
+    assert after.dtype == dtype
+    for image, erased in zip(images, after, strict=True):
+        changed = (image != erased).any(axis=2)
+        rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+        if len(rows):
+            block = np.ix_(rows, columns)
+            assert changed[block].all()  # a rectangle
+            assert np.ptp(rows) < 10  # at most half of the smaller side
+            assert np.ptp(columns) < 10
+            expected = np.broadcast_to(image.mean(axis=(0, 1)), erased[block].shape)
+            assert_allclose(erased[block], expected, rtol=1e-5)
+    assert 0.01 < (images != after).mean() < 0.2
+    assert_array_equal(random_erase(tf.constant(images), SEED, 0.0), images)
+
+
+def test__erase__repeats_with_its_seed():
+    images = tf.constant(made(30))
+    once, again = (random_erase(images, SEED, 1.0).numpy() for _ in range(2))
+    assert_array_equal(once, again)
+    assert not np.allclose(once, random_erase(images, tf.constant([1, 3]), 1.0))
+
+
+@pytest.fixture(scope="module")
+def few():
+    """Return 60 images of 8×8 pixels of two classes."""
+    X = np.random.default_rng(0).random((60, 8, 8, 1)).astype(np.float32)
+    return X, np.arange(60) % 2
+
+
+def weights(augmentation, few, **changed):
+    options = {"filters": (4,), "epochs": 2, "random_state": 0, "early_stopping": False}
+    clf = CNNClassifier(augmentation=augmentation, **options | changed).fit(*few)
+    return np.concatenate([weight.ravel() for weight in clf.model_.get_weights()])
+
+
+def brighter(images, seed):
+    return images + tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: brighter,
+        lambda: keras.layers.RandomFlip("horizontal"),
+        lambda: keras.Sequential([keras.layers.RandomFlip(), keras.layers.GaussianNoise(0.1)]),
+        lambda: {"flip": 0.5, "erase": 0.5},
+    ],
+    ids=["function", "layer", "layers", "amounts"],
+)
+def test__users_augmentation__changes_training_and_repeats_with_the_seed(make, few):
+    augmentation = make()
+    once, again = weights(augmentation, few), weights(make(), few)
+    assert_array_equal(once, again)
+    assert_array_equal(once, weights(augmentation, few))  # its own state has no part
+    assert not np.array_equal(once, weights(None, few))
+    assert not np.array_equal(once, weights(augmentation, few, random_state=1))
+
+
+def test__users_augmentation__of_one_parameter_gets_images_only(few):
+    assert_allclose(weights(lambda images: images, few), weights(None, few), atol=1e-6)
+
+
+def test__users_augmentation__of_another_shape_is_refused(few):
+    with pytest.raises(ValueError, match="must return images of the same shape"):
+        weights(lambda images: images[:, :4], few)

@@ -130,7 +130,8 @@ def test__outline__of_a_block__is_its_edge():
 def test__augmentation__robust__is_affine_and_corrupts():
     robust = resolve_augmentation("robust")
     assert 0 < robust.pop("corruption") < 1
-    assert robust == AUGMENTATIONS["affine"] | {"thickness": 0.0, "adversarial": 0.0}
+    rest = dict.fromkeys(["thickness", "adversarial", "flip", "erase"], 0.0)
+    assert robust == AUGMENTATIONS["affine"] | rest
     assert resolve_augmentation("affine")["corruption"] == 0
     assert resolve_augmentation("robust", (7, 28, 1)) is None
     with pytest.raises(ValueError, match=r"the others up to 1\); got corruption=1.5"):
