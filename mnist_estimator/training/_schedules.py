@@ -69,8 +69,8 @@ def schedule_factor(schedule: str | Callable[[float], float], progress: float) -
     ----------
     schedule : {"one_cycle", "cosine", "constant"} or callable
         A callable returns the share itself. "one_cycle" rises linearly over the first quarter and
-        falls to zero along half a cosine (L. Smith, N. Topin, "Super-convergence", 2018); "cosine" only falls (I. Loshchilov,
-        F. Hutter, "SGDR", 2017); "constant" does neither.
+        falls to zero along half a cosine (L. Smith, N. Topin, "Super-convergence", 2018);
+        "cosine" only falls (I. Loshchilov, F. Hutter, "SGDR", 2017); "constant" does neither.
     progress : float in [0, 1]
         Share of the steps done.
 
