@@ -116,6 +116,27 @@ def test_prediction(script, files, tmp_path, monkeypatch):
     assert "The CSV file has 9 rows." in page()
 
 
+def test_same_answers(script, tmp_path, monkeypatch, capsys):
+    same = script("same_answers")
+    every = same.CORRUPTIONS
+    monkeypatch.setattr(same, "SETS", ["train", "test", "shear"])
+    X, y = mnist_estimator.load_mnist("train", return_X_y=True)
+    pipe = mnist_estimator.make_pipeline(filters=(4, 8), epochs=1, random_state=0)
+    mnist_estimator.save(pipe.fit(X[:300], y[:300]), tmp_path / "digits.pipeline")
+    command = ["--model", str(tmp_path / "digits.pipeline"), "--images", "30"]
+    assert same.main(command) == 0
+    assert "| shear | 30 | 0 | " in capsys.readouterr().out
+    assert len(every) == 15
+
+    class Other:
+        predict = staticmethod(lambda X: np.full(len(X), -1))
+        predict_proba = pipe.predict_proba
+
+    monkeypatch.setattr(same, "load_predictor", lambda path: Other)
+    assert same.main(command) == 1
+    assert "| shear | 30 | 30 | 0.0e+00 |" in capsys.readouterr().out
+
+
 def test_overhead(script, capsys):
     script("overhead").main(["--preset", "fast", "--repeats", "1"])
     shown = capsys.readouterr().out
