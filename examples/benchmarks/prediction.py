@@ -1,10 +1,12 @@
 """How fast a fitted pipeline predicts, and how fast a program that uses it starts.
 
 Beside it, with the same network: the predictor of `load_predictor`, `keras.Model.predict`, a
-bare `tf.function` of the Keras model, and ONNX Runtime with the file that `to_onnx` writes. Each
+bare `tf.function` of the Keras model, ONNX Runtime with the file that `to_onnx` writes, and the
+network alone in ONNX Runtime, OpenVINO and LiteRT (those that are installed; see runtimes.py). Each
 is called twenty times in a row with one image, then it is the turn of another, in another order
 each round, so that what else the machine does falls on all of them alike. The table has medians
-for many images, and means for one, since doubtful ones get test-time augmentation.
+for many images, and means for one, since doubtful ones get test-time augmentation. The
+limit is the rate of a product of large matrices in the same process.
 
     python examples/benchmarks/prediction.py                          # trains the default first
     python examples/benchmarks/prediction.py --model digits.pipeline  # or takes a saved one
@@ -24,18 +26,19 @@ import sys
 import tempfile
 import time
 import urllib.request
+import zipfile
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pandas as pd
 from PIL import Image
 from reporting import describe, memory, to_markdown, wrap
 from rich.console import Console
 from rich.progress import track
+from runtimes import SIDE, limits, onnx_session, operations, runtimes
 from workers import RunError, ask_worker
 
 from mnist_estimator import load, load_mnist, load_predictor, make_pipeline, save, to_onnx
@@ -94,8 +97,14 @@ TITLES = {
     "predictor": "`predictor.predict`",
     "keras": "`model.predict`",
     "bare": "bare `tf.function`",
-    "onnx": "ONNX Runtime",
+    "onnx": "ONNX Runtime, the file of `to_onnx`",
+    "onnx_network": "ONNX Runtime, the network alone",
+    "openvino": "OpenVINO, the network alone",
+    "litert": "LiteRT, the network alone",
 }
+ALONE = ["onnx_network", "openvino", "litert"]
+"""Those without scaling and test-time augmentation."""
+
 Call = Callable[[np.ndarray], Any]
 
 
@@ -118,11 +127,16 @@ def calls(folder: Path) -> dict[str, tuple[Call, bool]]:
         "bare": (lambda X: [bare(tf.constant(X[i : i + 256])).numpy()
                             for i in range(0, len(X), 256)], True),
     }  # fmt: skip
-    options = onnxruntime.SessionOptions()  # its threads would spin on in the others' time
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(folder / ONNX, options)
+    session = onnx_session(str(folder / ONNX))
     found["onnx"] = (lambda X: session.run(None, {"X": X}), False)
-    return found
+    network = network_of(folder)
+    return found | {name: (call, True) for name, call in runtimes(network, model).items()}
+
+
+def network_of(folder: Path) -> bytes:
+    """Return the ONNX model in the pipeline's file, from scaled images to logits."""
+    with zipfile.ZipFile(folder / PIPELINE) as archive:
+        return archive.read("network.onnx")
 
 
 def measure_calls(folder: Path, n_images: int, n_rounds: int) -> list[dict[str, Any]]:
@@ -149,7 +163,24 @@ def measure_calls(folder: Path, n_images: int, n_rounds: int) -> list[dict[str, 
             rows.append({"what": "call", "name": name, "images": size, **summary})
     doubtful = np.mean(timed["predict_proba"][0](X).max(axis=1) < 0.9)
     rows.append({"what": "doubtful", "name": "predict_proba", "images": len(X), "share": doubtful})
+    rows += measure_limits(folder, timed, scaled, n_rounds)
     return rows
+
+
+def measure_limits(
+    folder: Path, timed: dict[str, tuple[Call, bool]], scaled: np.ndarray, n_rounds: int
+) -> list[dict[str, Any]]:
+    """Time products of matrices, and compare the labels of the runtimes."""
+    rows: list[dict[str, Any]] = [
+        {"what": "limit", "name": name, "images": 0, "gflops": rate}
+        for name, rate in limits(n_rounds).items()
+    ]
+    labels = {name: timed[name][0](scaled).argmax(axis=1) for name in ALONE if name in timed}
+    for name, found in labels.items():
+        share = np.mean(found != labels["onnx_network"])
+        rows.append({"what": "other labels", "name": name, "images": len(found), "share": share})
+    per_image = operations(network_of(folder)) / 1e9
+    return [*rows, {"what": "operations", "name": "network", "images": 1, "gflops": per_image}]
 
 
 def measure_memory(folder: Path, n_calls: int) -> list[dict[str, Any]]:
@@ -244,6 +275,7 @@ def page(rows: pd.DataFrame, described: str) -> str:
         )  # fmt: skip
         unit = "One image, mean over test images" if size == 1 else f"{size:,} images, median"
         parts += [f"## {unit}", to_markdown(table)]
+    parts += _limit(rows)
     share = rows.loc[rows["what"] == "doubtful", "share"].iloc[0]
     grown = rows.loc[rows["what"] == "memory"].iloc[0]
     parts += [
@@ -267,6 +299,44 @@ def page(rows: pd.DataFrame, described: str) -> str:
     parts += [to_markdown(shown), "## The command line: a new process", *_commands(rows)]
     title, source = "# Prediction and start-up", "Written by `examples/benchmarks/prediction.py`."
     return wrap("\n\n".join([title, f"{described}.", source, *parts]))
+
+
+def _limit(rows: pd.DataFrame) -> list[str]:
+    """Return the table of operations a second, and what it says."""
+    by_what = rows.set_index(["what", "name"])
+    rates, (per_image,) = by_what.loc["limit", "gflops"], by_what.loc["operations", "gflops"]
+    limit = rates.max()
+    made = rows[rows["what"] == "call"]
+    one, many = (
+        by_size.set_index("name")["mean_ms" if size == 1 else "median_ms"] / size / 1e3
+        for size, by_size in made.groupby("images")
+    )
+    names = ["predict", "predictor", "bare", *(name for name in ALONE if name in one.index)]
+    other = by_what.loc["other labels", "share"]
+    table = pd.DataFrame(
+        [
+            [
+                f"{per_image / one[name]:,.0f}",
+                f"{per_image / one[name] / limit:.0%}",
+                f"{per_image / many[name]:,.0f}",
+                f"{per_image / many[name] / limit:.0%}",
+                f"{many['onnx_network'] / many[name]:.2f} ×",
+                f"{other[name]:.2%}" if name in other.index else "–",
+            ]
+            for name in names
+        ],
+        columns=["one image, GFLOP/s", "of the limit", "many images, GFLOP/s", "of the limit",
+                 "speed-up over ONNX Runtime", "other labels"],
+        index=pd.Index([TITLES[name] for name in names], name=""),
+    )  # fmt: skip
+    products = ", ".join(f"{name} {rate:,.0f}" for name, rate in rates.items())
+    return [
+        "## The processor's limit",
+        f"Product of two matrices of {SIDE} rows and columns in float32, GFLOP/s: {products}. The "
+        f"fastest is the limit. The network takes {per_image * 1e3:.2f} million floating-point "
+        "operations an image.",
+        to_markdown(table),
+    ]
 
 
 def _commands(rows: pd.DataFrame) -> list[str]:

@@ -40,6 +40,8 @@ PACKAGES = {
     "scikeras": "scikeras",
     "PyTorch": "torch",
     "ONNX Runtime": "onnxruntime",
+    "OpenVINO": "openvino",
+    "LiteRT": "ai-edge-litert",
 }
 ABSENT = "not installed"
 

@@ -1,6 +1,7 @@
 """ONNX Runtime: a session that survives forks, copies and pickles."""
 
 import os
+import weakref
 from typing import Any
 
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ class Session:
     """An ONNX model that runs in whatever process it is called.
 
     ONNX Runtime's threads do not survive a fork, so a forked process makes a session of its own;
-    a copy or pickle has the model only, and makes its session in the first call.
+    a copy or pickle has the model only. Both make their session in the first call.
 
     Parameters
     ----------
@@ -28,7 +29,6 @@ class Session:
     def __init__(self, model: bytes) -> None:
         self.model = model
         self._session: Any = None
-        self._process = 0
         self._here()
 
     def run(self, images: NDArray[Any]) -> list[NDArray[Any]]:
@@ -39,14 +39,16 @@ class Session:
 
     def _here(self) -> Any:
         """Return the session of this process."""
-        if self._process != os.getpid():
-            self._session = _start(self.model)
-            (first, *others) = self._session.get_inputs()
+        session = self._session
+        if session is None:
+            session = _start(self.model)
+            (first, *others) = session.get_inputs()
             if others:
                 raise ValueError(f"its network has {1 + len(others)} inputs, and one is expected.")
             self.input_name = first.name
-            self._process = os.getpid()
-        return self._session
+            self._session = session
+            _STARTED.add(self)
+        return session
 
     @property
     def inputs(self) -> list[Any]:
@@ -64,11 +66,34 @@ class Session:
         return dict(self._here().get_modelmeta().custom_metadata_map)
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_session": None, "_process": 0}
+        return vars(self) | {"_session": None}
+
+
+_STARTED: "weakref.WeakSet[Session]" = weakref.WeakSet()
+"""What has a session of ONNX Runtime in this process."""
+
+
+def _forget_sessions() -> None:
+    """Let a forked process start sessions of its own, and leave those that it inherits alone."""
+    import ctypes
+
+    for started in list(_STARTED):
+        # One reference that is never given back: to delete an inherited session, now or when the
+        # process exits, would wait for ever for its threads, which were not forked.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(started._session))
+        started._session = None
+    _STARTED.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_sessions)
 
 
 def _start(model: bytes) -> Any:
     """Return an ONNX Runtime session, with the process's share of the cores."""
+    # Its telemetry sends events to Microsoft unless this is set before the import, and makes
+    # forked processes hang when they exit (seen with 1.32).
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as error:

@@ -2,6 +2,7 @@
 
 import gzip
 import importlib
+import importlib.util
 import json
 import sys
 from functools import partial
@@ -14,6 +15,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 import mnist_estimator
 
+RUNTIMES = {"openvino": "openvino", "litert": "ai_edge_litert"}
 FOLDER = Path(__file__).parents[2] / "examples" / "benchmarks"
 SIZE = 200  # training images
 
@@ -111,11 +113,48 @@ def test_prediction(script, files, tmp_path, monkeypatch):
     )
     found = rows().set_index("what")
     names = {"predict", "unchecked", "predict_proba", "predictor", "keras", "bare", "onnx"}
-    assert set(found.loc["call", "name"]) == names
+    alone = {"onnx_network"}
+    alone |= {name for name, module in RUNTIMES.items() if importlib.util.find_spec(module)}
+    assert set(found.loc["call", "name"]) == names | alone
+    assert set(found.loc["other labels", "name"]) == alone
+    assert found.loc[["other labels"], "share"].eq(0).all()
+    assert found.loc["limit", "gflops"].gt(0).all()
     assert found.loc["call", "median_ms"].gt(0).all()
     assert set(found.loc["command", "name"]) == set(commands)
     assert "| `pipe.predict` | " in page()
     assert "The CSV file has 9 rows." in page()
+    assert "| ONNX Runtime, the network alone | " in page()
+
+
+def test_operations_of_a_network(script, tmp_path):
+    runtimes = script("runtimes")
+    network = mnist_estimator.make_pipeline(filters=(4, 8), kernel_size=3, epochs=1, random_state=0)
+    X, y = mnist_estimator.load_mnist("train", return_X_y=True)
+    mnist_estimator.save(network.fit(X[:300], y[:300]), tmp_path / "digits.pipeline")
+    found = runtimes.operations(script("prediction").network_of(tmp_path))
+    # Unpadded: 26 × 26 positions of 3 × 3 × 1 × 4, pooled, 11 × 11 of 3 × 3 × 4 × 8, pooled.
+    assert found == 2 * (26**2 * 9 * 4 + 11**2 * 9 * 4 * 8 + 5 * 5 * 8 * 10)
+
+
+def test_same_answers(script, tmp_path, monkeypatch, capsys):
+    same = script("same_answers")
+    every = same.CORRUPTIONS
+    monkeypatch.setattr(same, "SETS", ["train", "test", "shear"])
+    X, y = mnist_estimator.load_mnist("train", return_X_y=True)
+    pipe = mnist_estimator.make_pipeline(filters=(4, 8), epochs=1, random_state=0)
+    mnist_estimator.save(pipe.fit(X[:300], y[:300]), tmp_path / "digits.pipeline")
+    command = ["--model", str(tmp_path / "digits.pipeline"), "--images", "30"]
+    assert same.main(command) == 0
+    assert "| shear | 30 | 0 | " in capsys.readouterr().out
+    assert len(every) == 15
+
+    class Other:
+        predict = staticmethod(lambda X: np.full(len(X), -1))
+        predict_proba = pipe.predict_proba
+
+    monkeypatch.setattr(same, "load_predictor", lambda path: Other)
+    assert same.main(command) == 1
+    assert "| shear | 30 | 30 | 0.0e+00 |" in capsys.readouterr().out
 
 
 def test_overhead(script, capsys):

@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 
 SCRIPTS = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
-ENGINES = {"distributed_dask.py": "distributed", "distributed_ray.py": "ray"}
+ENGINES = {
+    "distributed_dask.py": "distributed",
+    "distributed_ray.py": "ray",
+    "predict_dask.py": "distributed",
+    "predict_ray.py": "ray",
+}
 """Those that start processes of their own, with the module that they need."""
 EXAMPLES = [path for path in SCRIPTS if path.name != "compare_wrappers.py"]
 """Those to run as they are; `compare_wrappers.py` has tests of its own."""
@@ -45,6 +50,11 @@ if not child:
     sys.argv, sys.path[0] = [job["script"]], os.path.dirname(job["script"])
     runpy.run_path(job["script"], run_name="__main__")
 """
+
+LABELLED = [
+    "The labels of one process: True\n",
+    "Workers lost: 1\nNothing is missing: True\n",
+]
 
 # Example: number of images, and what its output must hold.
 CASES = {
@@ -82,6 +92,8 @@ CASES = {
         ["Dask, the same scores to the bit: True", "lost, the same scores to the bit: True"],
     ),
     "distributed_ray.py": (200, ["Ray, the same scores to the bit: True"]),
+    "predict_dask.py": (2000, ["Dask, Parquet: ", *LABELLED]),
+    "predict_ray.py": (2000, ["Ray, Parquet: ", *LABELLED]),
     "photo.py": (2000, ["40 digits found of 40, in 4 lines", "written 3141592653: "]),
     "other_pipelines.py": (100, ["Accuracy in five folds", "CNN and SVC", "CNN, calibrated"]),
     "serve_onnx.py": (100, ["Labels other than the pipeline's: 0", "ONNX Runtime", "one image"]),
@@ -146,6 +158,7 @@ def test__example__run_as_a_script__succeeds(path, strict_python, tmp_path, requ
     assert code == 0, errors
     for words in expected:
         assert words in output
+    assert ": False" not in output
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=[path.name for path in SCRIPTS])

@@ -2,7 +2,10 @@
 
 import copy
 import multiprocessing
+import os
 import pickle
+import subprocess
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -332,6 +335,41 @@ def test_forked_processes_predict(predictor, mnist):
     with multiprocessing.get_context("fork").Pool(2) as pool:
         found = pool.map_async(predictor.predict, parts).get(timeout=60)
     assert_array_equal(np.concatenate(found), expected)
+
+
+FORKED = """
+import os, signal, sys, time
+import numpy as np
+from mnist_estimator import load_predictor
+
+predictor = load_predictor(sys.argv[1])
+X = np.load(sys.argv[2])
+predictor.predict(X)
+time.sleep(0.5)  # so that the threads of its session sleep
+for use in ("not used", "used", "deleted"):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)  # bound against hangs: it ends the process
+        if use == "used":
+            print(*predictor.predict(X), flush=True)
+        if use == "deleted":
+            del predictor
+        sys.exit(7)
+    print(use, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+def test_forked_processes_that_inherit_it_predict_and_end(pipe, mnist, tmp_path):
+    save(pipe, tmp_path / "digits.pipeline")
+    np.save(tmp_path / "images.npy", mnist[0][:9])
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED, tmp_path / "digits.pipeline", tmp_path / "images.npy"],
+        env=os.environ | {"OMP_NUM_THREADS": "2"}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    labels = " ".join(map(str, pipe.predict(mnist[0][:9])))
+    expected = ["not used 7", labels, "used 7", "deleted 7"]
+    assert (done.stdout.splitlines(), done.stderr) == (expected, "")
 
 
 def test_memory_stays_below_twice_the_images(predictor, traced_memory):

@@ -1,0 +1,1 @@
+"""Files of many images, and how fast processes predict them without an engine."""
