@@ -18,7 +18,7 @@ from sklearn.utils import assert_all_finite, check_random_state, column_or_1d
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ._version import __version__
-from .network._architecture import NetworkConfig, changed_parameters, check_sizes, plain
+from .network._architecture import NetworkConfig, changed_parameters, check_sizes
 from .network._augmentation import AUGMENTATIONS, resolve_augmentation
 from .network._functions import StepOptions, resolve_precision
 from .network._inference import predict_probabilities, resolve_shift
@@ -27,7 +27,7 @@ from .network._model_changes import NOTHING_FROZEN, Frozen
 from .network._network import Network
 from .network._numpy_network import NumpyNetwork
 from .network._optimizers import OPTIMIZERS, Optimizer
-from .network._user_model import PREFIX, RebuiltModel, build_network, check_arguments
+from .network._user_model import PREFIX, Builder, RebuiltModel, check_builder
 from .training._adaptation import is_adaptation, rate_share
 from .training._callbacks import (
     EpochTasks,
@@ -620,7 +620,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         if not callable(self.augmentation):
             resolve_augmentation(self.augmentation)
         check_sizes(self.filters, self.kernel_size, self.dense_units)
-        self._check_builder()
+        check_builder(self)
 
     def _check_data(
         self,
@@ -711,18 +711,16 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
 
     def _build(self, training: Images, seed: int) -> None:
         """Build the network, with initial weights and the statistics of the images."""
-        builder = self._builder()
+        builder = Builder.of(self)
         if builder is None:
             config = self._wanted_config()
             config.check_fit()
             self._network = Network.build(config, seed)
             self._network.standardize(*channel_statistics(training))
         else:
-            meta = self._builders_meta(len(training))
             dtype = resolve_precision(self.precision)[0]
-            given = self._builders_arguments()
-            self._network = build_network(builder, given, meta, self.get_params(), dtype, seed)
-            self._built_with = given
+            self._network = builder.build(self, len(training), dtype, seed)
+            self._built_with = builder.arguments
         self.model_ = self._network.model
         self._training_state = TrainingState.start(self._network)
         self.history_: History = {}
@@ -750,79 +748,12 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
             dtype=resolve_precision(self.precision)[0],
         )
 
-    def _builder(self) -> Callable[..., Any] | None:
-        """Return what builds the network, if it is not this package's."""
-        if self.model is not None:
-            return self.model
-        # As in scikeras, a subclass may define it.
-        builder: Callable[..., Any] | None = getattr(self, "_keras_build_fn", None)
-        return builder
-
-    def _builders_arguments(self) -> dict[str, Any]:
-        """Return the arguments of the network's builder: the parameters ``model__…``.
-
-        That of a subclass also gets the parameters that it names.
-        """
-        parameters = self.get_params(deep=False)
-        given = {
-            name.removeprefix(PREFIX): value
-            for name, value in parameters.items()
-            if name.startswith(PREFIX)
-        }
-        if self.model is None:
-            wanted = inspect.signature(self._builder()).parameters  # type: ignore[arg-type]
-            given |= {name: parameters[name] for name in wanted if name in parameters}
-        return given
-
-    def _builders_meta(self, n_images: int) -> dict[str, Any]:
-        """Return what the network's builder may know of the data, by scikeras's names."""
-        known = {
-            name: value
-            for name, value in vars(self).items()
-            if name.endswith("_") and not name.startswith("_") and not name.endswith("__")
-        }
-        n_classes = len(self.classes_)
-        return known | {
-            "n_classes_": n_classes,
-            "X_shape_": (n_images, *self.image_shape_),
-            "n_outputs_": 1,
-            "n_outputs_expected_": n_classes,
-            "target_type_": "multiclass",  # also of two classes: there is an output for each
-        }
-
-    def _check_builder(self) -> None:
-        """Check the parameters that have to do with a network of the user's own."""
-        builder = self._builder()
-        stray = [name for name in self.get_params(deep=False) if name.startswith(PREFIX)]
-        if builder is None:
-            if stray:
-                raise ValueError(
-                    f"{stray[0]} is an argument of model, which is None. Pass model as well, or "
-                    f"leave {stray[0]} out."
-                )
-            return
-        check_arguments(builder, self._builders_arguments())
-        if self.model is None:  # of a subclass, which may use them
-            return
-        defaults = inspect.signature(CNNClassifier).parameters
-        changed = [
-            name
-            for name in ("filters", "kernel_size", "dense_units", "dropout", "batch_norm",
-                         "ensemble_size")
-            if plain(getattr(self, name)) != plain(defaults[name].default)
-        ]  # fmt: skip
-        if changed:
-            raise ValueError(
-                f"{', '.join(changed)} have no effect on the network that model builds. Leave them "
-                "at their defaults, and pass arguments of model as model__…, such as "
-                "model__units=64."
-            )
-
     def _check_config(self) -> None:
         """Refuse to train a network that the parameters no longer describe."""
         if isinstance(self._network.config, KerasConfig):
             built_with = getattr(self, "_built_with", None)  # not known of a copy
-            given = self._builders_arguments() if self._builder() else built_with
+            builder = Builder.of(self)
+            given = built_with if builder is None else builder.arguments
             if built_with is not None and given != built_with:
                 raise ValueError(
                     f"The arguments of model were {shown(built_with)} when the network was built, "
@@ -914,7 +845,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
                 float(self.beta_2),
                 # The scale of a kernel matters where no batch normalization follows it.
                 rescale=bool(self.batch_norm)
-                and self._builder() is None
+                and Builder.of(self) is None
                 and not any(frozen.statistics),
             ),
             augmentation=None if amounts is None else tuple(sorted(amounts.items())),
@@ -979,7 +910,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         else:
             self._network, self._training_state = restore_network(architecture, network)
             self.model_ = self._network.model
-        if isinstance(self._network.config, KerasConfig) and self._builder() is None:
+        if isinstance(self._network.config, KerasConfig) and Builder.of(self) is None:
             # From a file, which holds no functions.
             self.model = RebuiltModel(self._network.config)
             for name in [name for name in vars(self) if name.startswith(PREFIX)]:

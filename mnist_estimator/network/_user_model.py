@@ -4,15 +4,19 @@ import difflib
 import inspect
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..utils._global_generators import seeded
 from ..utils._quiet_tensorflow import keras
 from ..utils._scikeras_compat import ROUTED as PREFIX
 from ..utils._tensorflow_process import check_process
+from ._architecture import plain
 from ._keras_config import KerasConfig
 from ._network import Network
 from ._sublayers import trained_ids
+
+ARCHITECTURE = ("filters", "kernel_size", "dense_units", "dropout", "batch_norm", "ensemble_size")
+"""Parameters that describe this package's network."""
 
 GIVEN = ("meta", "params", "compile_kwargs")
 """Arguments that a builder gets if it has parameters of these names, as in scikeras."""
@@ -88,65 +92,144 @@ def check_arguments(builder: Callable[..., Any], given: Mapping[str, Any]) -> No
         )
 
 
-def build_network(
-    builder: Callable[..., Any],
-    given: Mapping[str, Any],
-    meta: Mapping[str, Any],
-    params: Mapping[str, Any],
-    dtype: str,
-    seed: int,
-) -> Network:
-    """Call a builder, and return its network.
+class Builder(NamedTuple):
+    """A function that builds a network, and its arguments.
 
-    Python's and NumPy's global generators, from which Keras draws the seeds of initial weights
-    and dropout, are seeded for the call and restored after it.
-
-    Parameters
+    Attributes
     ----------
-    builder : callable
-        Returns a ``keras.Model``.
-    given : mapping
-        Arguments besides ``meta``, ``params`` and ``compile_kwargs``.
-    meta : mapping
-        What is known of the data; has ``image_shape_`` and ``n_classes_``.
-    params : mapping
-        Parameters of the classifier.
-    dtype : {"float32", "float64"}
-        Dtype of the weights.
-    seed : int
+    function : callable
+        The parameter ``model``, or ``_keras_build_fn`` of a subclass, as in scikeras.
+    arguments : dict
+        The parameters ``model__…`` without the prefix; for a method also those that it names.
+    is_method : bool
+        Whether a subclass defines it.
+    """
 
-    Returns
-    -------
-    Network
+    function: Callable[..., Any]
+    arguments: dict[str, Any]
+    is_method: bool
+
+    @classmethod
+    def of(cls, estimator: Any) -> "Builder | None":
+        """Return what builds the network of a classifier; None if this package does."""
+        is_method = estimator.model is None
+        function = getattr(estimator, "_keras_build_fn", None) if is_method else estimator.model
+        if function is None:
+            return None
+        parameters = estimator.get_params(deep=False)
+        arguments = {
+            name.removeprefix(PREFIX): value
+            for name, value in parameters.items()
+            if name.startswith(PREFIX)
+        }
+        if is_method:
+            wanted = inspect.signature(function).parameters
+            arguments |= {name: parameters[name] for name in wanted if name in parameters}
+        return cls(function, arguments, is_method)
+
+    def build(self, estimator: Any, n_images: int, dtype: str, seed: int) -> Network:
+        """Call the function, and return its network.
+
+        Python's and NumPy's global generators, from which Keras draws the seeds of initial
+        weights and dropout, are seeded for the call and restored after it.
+
+        Parameters
+        ----------
+        estimator : CNNClassifier
+            With ``classes_`` and ``image_shape_``.
+        n_images : int
+            Training images.
+        dtype : {"float32", "float64"}
+            Dtype of the weights.
+        seed : int
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        TypeError
+            If the function returns no Keras model, or has other parameters.
+        ValueError
+            If the model has another input or output shape, nothing to train, or no Keras config.
+        """
+        check_process()
+        meta = _meta(estimator, n_images)
+        names = _names_of(self.function)
+        compile_kwargs = {"optimizer": "adam", "loss": "sparse_categorical_crossentropy"}
+        offered = {
+            "meta": meta, "params": estimator.get_params(), "compile_kwargs": compile_kwargs,
+        }  # fmt: skip
+        arguments = self.arguments | {name: offered[name] for name in GIVEN if name in names}
+        with seeded(seed):
+            model = self.function(**arguments)
+        _check_model(model, meta["image_shape_"], meta["n_classes_"])
+        if model.compiled and "compile_kwargs" not in arguments:
+            warnings.warn(
+                "The model is compiled, which has no effect: CNNClassifier trains it on the "
+                "cross-entropy with its own parameters, such as optimizer and learning_rate. "
+                "Leave compile out of the function that builds it.",
+                UserWarning,
+                stacklevel=6,
+            )
+        config, model = KerasConfig.from_model(model, meta["image_shape_"], dtype)
+        network = Network(config, model)
+        network.note_unchanged()
+        return network
+
+
+def check_builder(estimator: Any) -> None:
+    """Check the parameters of a classifier that have to do with a network of the user's own.
 
     Raises
     ------
-    TypeError
-        If the builder returns no Keras model, or has other parameters.
     ValueError
-        If the model has another input or output shape, nothing to train, or no Keras config.
+        If one of them would have no effect.
+    TypeError
+        If the function that builds the network has other parameters.
     """
-    check_process()
-    check_arguments(builder, given)
-    names = _names_of(builder)
-    compile_kwargs = {"optimizer": "adam", "loss": "sparse_categorical_crossentropy"}
-    offered = {"meta": dict(meta), "params": dict(params), "compile_kwargs": compile_kwargs}
-    arguments = dict(given) | {name: offered[name] for name in GIVEN if name in names}
-    with seeded(seed):
-        model = builder(**arguments)
-    _check_model(model, meta["image_shape_"], meta["n_classes_"])
-    if model.compiled and "compile_kwargs" not in arguments:
-        warnings.warn(
-            "The model is compiled, which has no effect: CNNClassifier trains it on the "
-            "cross-entropy with its own parameters, such as optimizer and learning_rate. "
-            "Leave compile out of the function that builds it.",
-            UserWarning,
-            stacklevel=6,
+    builder = Builder.of(estimator)
+    parameters = estimator.get_params(deep=False)
+    if builder is None:
+        stray = next((name for name in parameters if name.startswith(PREFIX)), None)
+        if stray is not None:
+            raise ValueError(
+                f"{stray} is an argument of model, which is None. Pass model as well, or leave "
+                f"{stray} out."
+            )
+        return
+    check_arguments(builder.function, builder.arguments)
+    if builder.is_method:  # which may use them
+        return
+    defaults = inspect.signature(type(estimator)).parameters
+    changed = [
+        name
+        for name in ARCHITECTURE
+        if name in defaults and plain(parameters[name]) != plain(defaults[name].default)
+    ]
+    if changed:
+        raise ValueError(
+            f"{', '.join(changed)} have no effect on the network that model builds. Leave them at "
+            "their defaults, and pass arguments of model as model__…, such as model__units=64."
         )
-    config, model = KerasConfig.from_model(model, meta["image_shape_"], dtype)
-    network = Network(config, model)
-    network.note_unchanged()
-    return network
+
+
+def _meta(estimator: Any, n_images: int) -> dict[str, Any]:
+    """Return what a builder may know of the data, by scikeras's names."""
+    known = {
+        name: value
+        for name, value in vars(estimator).items()
+        if name.endswith("_") and not name.startswith("_") and not name.endswith("__")
+    }
+    n_classes = len(estimator.classes_)
+    return known | {
+        "n_classes_": n_classes,
+        "X_shape_": (n_images, *estimator.image_shape_),
+        "n_outputs_": 1,
+        "n_outputs_expected_": n_classes,
+        "target_type_": "multiclass",  # also of two classes: there is an output for each
+    }
 
 
 def _names_of(builder: Callable[..., Any]) -> set[str]:
