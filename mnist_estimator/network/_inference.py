@@ -69,6 +69,8 @@ def predict_probabilities(
     if shift == 0:
         return probabilities
     confidence = probabilities.max(axis=1)
+    if confidence.min(initial=1.0) >= TTA_NONE_FROM:  # most single images: 4 µs less
+        return probabilities
     uncertain = np.flatnonzero(confidence < TTA_NONE_FROM)
     # In blocks, since shifted images are copies.
     block_size = BATCHES_IN_FLIGHT * PREDICTION_BATCH // N_SHIFTS
