@@ -39,7 +39,7 @@ def run_predict(options: argparse.Namespace) -> int:
     """
     model_path = find_model(options.model)
     inputs = [Path(name) for name in options.inputs if name != "-"]
-    _check_there(inputs)
+    check_there(inputs)
     if options.output is not None:
         check_writable(
             options.output, name="--output", example="labels.csv", inputs=(model_path, *inputs)
@@ -75,7 +75,7 @@ def run_predict(options: argparse.Namespace) -> int:
     if options.output is not None:
         done = f"Written to {options.output}: {counted(n_images, 'image')}."
         PlainConsole(quiet=options.quiet).print(done)
-    return _list_skipped(skipped)
+    return list_skipped(skipped)
 
 
 def run_evaluate(options: argparse.Namespace) -> int:
@@ -96,7 +96,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
     """
     model_path = find_model(options.model)
     inputs = [Path(options.data)] if options.data not in (None, "-") else []
-    _check_there(inputs)
+    check_there(inputs)
     for path, kind in ((options.json, "json"), (options.html, "html")):
         if path is not None:
             check_writable(
@@ -117,7 +117,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
             path.write_text(text + "\n", encoding="utf-8")
     if options.html is not None:
         report.to_html(options.html, title=f"{options.model} on {options.data or 'MNIST'}")
-    code = _list_skipped(skipped)
+    code = list_skipped(skipped)
     if options.min_accuracy is not None and report.accuracy < options.min_accuracy:
         PlainConsole(stderr=True).print(
             f"mnist-estimator: the accuracy, {report.accuracy:.4f}, is below "
@@ -193,8 +193,14 @@ def run_draw(options: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-def _check_there(paths: Iterable[Path]) -> None:
-    """Check that files exist, before the model is loaded."""
+def check_there(paths: Iterable[Path]) -> None:
+    """Check that files exist, before the model is loaded.
+
+    Raises
+    ------
+    FileNotFoundError
+        If one does not.
+    """
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"{path}: there is no such file or folder.")
@@ -261,8 +267,8 @@ def _good_batches(opened: Iterable["ImageSource"], skipped: list[str] | None) ->
             skipped.append(str(error))
 
 
-def _list_skipped(skipped: list[str] | None) -> ExitCode:
-    """Print what was left out on stderr, and return the exit code."""
+def list_skipped(skipped: list[str] | None) -> ExitCode:
+    """Print what was left out on stderr, if anything was, and return the exit code."""
     if not skipped:
         return ExitCode.DONE
     console = PlainConsole(stderr=True)
