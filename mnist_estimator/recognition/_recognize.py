@@ -81,11 +81,6 @@ def recognize(
     Recognition
         Empty if no digits were found.
 
-    Warns
-    -----
-    RotationWarning
-        If ``rotation="auto"`` and no rotation is clearly the right one.
-
     Raises
     ------
     NotFittedError
