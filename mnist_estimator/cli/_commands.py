@@ -15,8 +15,7 @@ from ..utils._output_files import atomic_write, check_writable
 from ..utils._wording import counted
 from ._exit_codes import ExitCode
 from ._model import LoadedModel, find_model, load_model, load_pipeline
-from ._pipeline import list_skipped
-from ._terminal import PlainConsole, progress_bar
+from ._terminal import PlainConsole, list_skipped, progress_bar
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +39,7 @@ def run_predict(options: argparse.Namespace) -> int:
     """
     model_path = find_model(options.model)
     inputs = [Path(name) for name in options.inputs if name != "-"]
-    _check_there(inputs)
+    check_there(inputs)
     if options.output is not None:
         check_writable(
             options.output, name="--output", example="labels.csv", inputs=(model_path, *inputs)
@@ -97,7 +96,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
     """
     model_path = find_model(options.model)
     inputs = [Path(options.data)] if options.data not in (None, "-") else []
-    _check_there(inputs)
+    check_there(inputs)
     for path, kind in ((options.json, "json"), (options.html, "html")):
         if path is not None:
             check_writable(
@@ -194,8 +193,14 @@ def run_draw(options: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-def _check_there(paths: Iterable[Path]) -> None:
-    """Check that files exist, before the model is loaded."""
+def check_there(paths: Iterable[Path]) -> None:
+    """Check that files exist, before the model is loaded.
+
+    Raises
+    ------
+    FileNotFoundError
+        If one does not.
+    """
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"{path}: there is no such file or folder.")

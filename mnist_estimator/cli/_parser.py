@@ -1,4 +1,4 @@
-"""The command line: train and search; predict, evaluate, export and draw with a pipeline."""
+"""The command line: train and search; predict, recognize, evaluate, export and draw."""
 
 import argparse
 import ast
@@ -24,6 +24,7 @@ COMMANDS = {
     "train": ("_train", "train a network on MNIST or other images, and report its accuracy"),
     "search": ("_search", "search for the best parameters by cross-validation"),
     "predict": ("_commands", "classify images from files, and write labels as CSV"),
+    "recognize": ("_recognize", "find and classify the digits on photos, scans and documents"),
     "evaluate": ("_commands", "report the metrics of a model on images with labels"),
     "export": ("_commands", "write a model as an ONNX file"),
     "draw": ("_commands", "serve a page to draw digits, which a model classifies"),
@@ -118,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="mnist-estimator",
         usage="mnist-estimator [train [DATA]] [options]\n"
         "       mnist-estimator search DATA --grid NAME=VALUE,... [options]\n"
-        "       mnist-estimator {predict,evaluate,export,draw} MODEL ... [options]",
+        "       mnist-estimator {predict,recognize,evaluate,export,draw} MODEL ... [options]",
         description="Train a convolutional network on MNIST, and use it. "
         '"mnist-estimator COMMAND --help" lists the options of a command.',
         epilog=exit_code_table(),
@@ -132,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
         "train": _describe_train,
         "search": _describe_search,
         "predict": _describe_predict,
+        "recognize": _describe_recognize,
         "evaluate": _describe_evaluate,
         "export": _describe_export,
         "draw": _describe_draw,
@@ -272,6 +274,46 @@ label, first or last, is left out where its values tell it; else --label-column 
     _add_quiet(parser)
 
 
+def _describe_recognize(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = """\
+Text goes to stdout: a line for each line of digits, with spaces where there are gaps. With
+several pictures or pages, each has a heading, as head has them. Digits that the model rejects, or
+of less confidence than --min-confidence, are "?" in the text. The CSV has a row for each digit:
+source, page (from 0), line, group (digits without a gap between them), label, confidence, rejected,
+doubtful, and the box: top, left, bottom, right, in pixels of the picture as it is shown. A page
+of a PDF is rendered with 200 pixels an inch."""
+    add = parser.add_argument
+    _add_model(parser)
+    add("pictures", metavar="PICTURE", nargs="+",
+        help="a photo or scan in any format that Pillow opens, a PDF (pip install "
+        "mnist_estimator[pdf]), a folder of them, a pipe, or - for stdin")  # fmt: skip
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--csv", dest="format", action="store_const", const="csv", default="text",
+        help="write CSV, a row for each digit")  # fmt: skip
+    form.add_argument("--json", dest="format", action="store_const", const="json",
+        help="write JSON: a list of pages with lines, groups and digits")  # fmt: skip
+    add("--output", type=Path, metavar="FILE",
+        help="file for the text, CSV or JSON, written atomically (default: stdout)")  # fmt: skip
+    add("--annotate", type=Path, metavar="FOLDER",
+        help="folder, made if need be, for a PNG of each page with boxes and labels")  # fmt: skip
+    add("--min-confidence", type=_share, metavar="SHARE",
+        help="mark digits of less confidence as doubtful, such as 0.9")  # fmt: skip
+    add("--placeholder", metavar="TEXT", default="?",
+        help="what stands in the text for rejected and doubtful digits (default: ?)")  # fmt: skip
+    add("--rotation", type=_rotation, metavar="DEGREES", default=0,
+        help="turn pages clockwise by 0, 90, 180 or 270 degrees to make them upright; auto finds "
+        "out by how much, in up to four times the time (default: 0)")  # fmt: skip
+    add("--polarity", choices=("auto", "dark_on_light", "light_on_dark"), default="auto",
+        help="whether the digits are lighter than the paper (default: auto)")  # fmt: skip
+    add("--region", type=_region, metavar="TOP,LEFT,BOTTOM,RIGHT",
+        help="the part of each picture to search, in pixels: its first row and column, and those "
+        "after its last (default: all)")  # fmt: skip
+    add("--skip-bad", action="store_true",
+        help="leave out pictures that cannot be opened; list them at the end, and end with the "
+        "exit code 4")  # fmt: skip
+    _add_quiet(parser)
+
+
 def _describe_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.epilog = """\
 DATA may be an .npz archive; a CSV or Parquet file with a column of labels; an IDX file of images
@@ -350,6 +392,23 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 up, got {text!r}")
     return number
+
+
+def _rotation(text: str) -> int | str:
+    if text not in ("0", "90", "180", "270", "auto"):
+        raise argparse.ArgumentTypeError(f"must be 0, 90, 180, 270 or auto, got {text!r}")
+    return text if text == "auto" else int(text)
+
+
+def _region(text: str) -> tuple[int, ...]:
+    parts = text.split(",")
+    region = tuple(int(part) for part in parts if part.isascii() and part.isdecimal())
+    if len(parts) != 4 or len(region) != 4 or region[0] >= region[2] or region[1] >= region[3]:
+        raise argparse.ArgumentTypeError(
+            "must be TOP,LEFT,BOTTOM,RIGHT, whole numbers with top < bottom and left < right, got "
+            f"{text!r}"
+        )
+    return region
 
 
 def _seed(text: str) -> int:

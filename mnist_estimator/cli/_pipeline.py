@@ -4,8 +4,6 @@ import argparse
 from typing import Any
 
 from ..utils._wording import unknown_parameter
-from ._exit_codes import ExitCode
-from ._terminal import PlainConsole
 from ._training_data import TrainingData
 
 
@@ -48,20 +46,3 @@ def parameter_names(pipe: Any, name: str, option: str) -> str:
             return full
     names = [other.removeprefix("cnn__") for other in known if other.startswith("cnn__")]
     raise ValueError(f"{option}: {unknown_parameter(name, 'CNNClassifier', names)}")
-
-
-def list_skipped(skipped: list[str] | None) -> ExitCode:
-    """Print what was left out on stderr, and return the exit code.
-
-    Parameters
-    ----------
-    skipped : list of str or None
-        What to say of each file.
-    """
-    if not skipped:
-        return ExitCode.DONE
-    console = PlainConsole(stderr=True)
-    console.print(f"mnist-estimator: bad files left out ({len(skipped)}):")
-    for words in skipped:
-        console.print(f"  {' '.join(words.split())}")
-    return ExitCode.SKIPPED

@@ -7,8 +7,8 @@ import shlex
 
 from ..utils._output_files import PIPELINE_FILE, atomic_write
 from ..utils._wording import counted
-from ._pipeline import configured_pipeline, list_skipped, parameter_names
-from ._terminal import PlainConsole, import_tensorflow
+from ._pipeline import configured_pipeline, parameter_names
+from ._terminal import PlainConsole, import_tensorflow, list_skipped
 from ._train import make_folder
 from ._training_data import load_training_data
 

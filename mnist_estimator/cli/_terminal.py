@@ -6,6 +6,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ._exit_codes import ExitCode
+
 
 class PlainConsole(Console):
     """A console that prints text as it is."""
@@ -52,3 +54,20 @@ def import_tensorflow() -> None:
         signal.signal(signal.SIGINT, previous)
     if pressed:
         raise KeyboardInterrupt
+
+
+def list_skipped(skipped: list[str] | None) -> ExitCode:
+    """Print what was left out on stderr, and return the exit code.
+
+    Parameters
+    ----------
+    skipped : list of str or None
+        What to say of each file.
+    """
+    if not skipped:
+        return ExitCode.DONE
+    console = PlainConsole(stderr=True)
+    console.print(f"mnist-estimator: bad files left out ({len(skipped)}):")
+    for words in skipped:
+        console.print(f"  {' '.join(words.split())}")
+    return ExitCode.SKIPPED

@@ -14,8 +14,8 @@ from .._version import __version__
 from ..utils._output_files import PIPELINE_FILE
 from ..utils._wording import counted
 from ._exit_codes import ExitCode
-from ._pipeline import configured_pipeline, list_skipped
-from ._terminal import PlainConsole, import_tensorflow
+from ._pipeline import configured_pipeline
+from ._terminal import PlainConsole, import_tensorflow, list_skipped
 from ._training_data import TrainingData, load_training_data
 
 if TYPE_CHECKING:

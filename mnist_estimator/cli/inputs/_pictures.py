@@ -29,19 +29,38 @@ def open_picture(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -
     return ImageSource(1, _batches([source], image_spec, input_spec))
 
 
-def open_folder(folder: Path, image_spec: ImageSpec, input_spec: InputSpec) -> ImageSource:
-    """Open all pictures in a folder and the folders in it; these are named by the labels."""
+def pictures_in(folder: Path, *, with_documents: bool = False) -> list[Path]:
+    """Return all pictures in a folder and the folders in it, without hidden ones, by name.
+
+    Parameters
+    ----------
+    folder : Path
+    with_documents : bool, default=False
+        Whether PDF files count, too.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    suffixes = (*PICTURES, ".pdf") if with_documents else tuple(PICTURES)
     files = sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in PICTURES
+        if path.suffix.lower() in suffixes
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not files:
         raise InputError(
-            f"The folder {folder} holds no picture ({', '.join(PICTURES)}). "
+            f"The folder {folder} holds no picture ({', '.join(suffixes)}). "
             "Name other files one by one."
         )
+    return files
+
+
+def open_folder(folder: Path, image_spec: ImageSpec, input_spec: InputSpec) -> ImageSource:
+    """Open all pictures in a folder and the folders in it; these are named by the labels."""
+    files = pictures_in(folder)
     bare = [path for path in files if path.parent == folder]
     if input_spec.labelled and bare:
         raise InputError(f"{bare[0]} must lie in a folder named by its label, as in {folder}/7/.")
@@ -103,12 +122,26 @@ def read_picture(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -
                 if frame.size != (width, height) and not input_spec.resize:
                     raise InputError(
                         f"{source} has {frame.height}×{frame.width} pixels; the model takes "
-                        f"{height}×{width}. Crop and resize it so that it looks like the images "
-                        "that the model learned from, or pass --resize if it does already."
+                        f"{height}×{width}. {_remedy(image_spec)}"
                     )
                 is_png = picture.format == "PNG"
                 frames.append(_pixels(source, frame, is_png, image_spec, input_spec))
     return np.stack(frames)
+
+
+def _remedy(image_spec: ImageSpec) -> str:
+    """Return what to do with a picture of another size."""
+    if image_spec.image_shape != (28, 28, 1):
+        return (
+            "Crop and resize it so that it looks like the images that the model learned from, or "
+            "pass --resize if it does already."
+        )
+    return (
+        "To find and classify the digits on a photo or scan, use mnist-estimator recognize; to "
+        "draw digits on a page, mnist-estimator draw; in Python, "
+        "DigitNormalizer brings pictures of one digit each to this size. A picture that looks like "
+        "the images that the model learned from is taken with --resize."
+    )
 
 
 def _opened(source: Source, file: Any) -> Any:
