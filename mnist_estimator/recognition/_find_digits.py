@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from ..preprocessing._digit_image import SIDE, as_bytes
 from ..utils._wording import counted
-from ._binarization import find_ink
+from ._binarization import find_ink, stroke_width
+from ._form_cells import remove_cells
 from ._open_image import open_page, page_to_grey
 from ._progress import Say, progress, say_nothing
 from ._ruled_lines import remove_ruled_lines
@@ -127,8 +128,12 @@ def find_digits_in(
     say("Separating ink from paper")
     ink = find_ink(page_to_grey(picture))
     say("Removing ruled lines")
+    borders = remove_cells(ink.mask)
+    if borders.any():
+        ink.mask &= ~borders
+        ink.stroke = stroke_width(ink.mask)
     ink.mask, removed = remove_ruled_lines(ink.mask, ink.stroke)
-    ink.amount[removed] = 0.0
+    ink.amount[removed | borders] = 0.0
     say("Finding the digits")
     lines = segment_digits(ink, score)
     found = [(blob, row) for row, line in enumerate(lines) for blob in line]
