@@ -24,4 +24,5 @@ from .serving import Predictor as Predictor
 from .serving import load_predictor as load_predictor
 from .uncertainty import NoveltyDetector as NoveltyDetector
 from .uncertainty import RejectingClassifier as RejectingClassifier
+from .utils._exceptions import RotationWarning as RotationWarning
 from .utils._exceptions import ValueRangeWarning as ValueRangeWarning

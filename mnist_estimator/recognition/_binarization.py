@@ -52,13 +52,15 @@ class Ink:
     scale: float
 
 
-def find_ink(grey: NDArray[np.float32]) -> Ink:
+def find_ink(grey: NDArray[np.float32], polarity: str = "auto") -> Ink:
     """Separate ink from paper.
 
     Parameters
     ----------
     grey : ndarray of shape (height, width), float32
-        Dark on light or light on dark, from 0 to 1.
+        From 0 to 1.
+    polarity : {"auto", "light_on_dark", "dark_on_light"}, default="auto"
+        Whether the ink is lighter than the paper.
 
     Returns
     -------
@@ -75,7 +77,7 @@ def find_ink(grey: NDArray[np.float32]) -> Ink:
        has clearly more than noise (hysteresis).
     """
     work, scale = _scaled_down(grey)
-    if is_light_on_dark(work):
+    if polarity == "light_on_dark" or (polarity == "auto" and is_light_on_dark(work)):
         work = 1.0 - work
     large = max(work.shape) > LARGE_SIDE
     if large:

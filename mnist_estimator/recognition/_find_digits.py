@@ -6,14 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..preprocessing._digit_image import SIDE, as_bytes
-from ..utils._wording import counted
-from ._binarization import find_ink, stroke_width
+from ._binarization import Ink, find_ink, stroke_width
+from ._candidates import find_candidates
 from ._form_cells import remove_cells
 from ._open_image import open_page, page_to_grey
 from ._progress import Say, progress, say_nothing
 from ._ruled_lines import remove_ruled_lines
-from ._segmentation import Scorer, render_blob, segment_digits
 
 
 @dataclass(eq=False)
@@ -104,29 +102,32 @@ def find_digits(image: Any, *, page: int | None = None, verbose: bool = False) -
     (2, 28, 28)
     """
     with progress(verbose) as say:
-        return find_digits_in(open_page(image, page).pixels, say=say)
+        ink = find_page_ink(open_page(image, page).pixels, say=say)
+        say("Finding the digits")
+        candidates = find_candidates(ink, with_classifier=False)
+        chosen, lines = candidates.choose(None)
+        return DetectedDigits(candidates.images[chosen], candidates.boxes[chosen], lines)
 
 
-def find_digits_in(
-    picture: NDArray[Any], score: Scorer | None = None, say: Say = say_nothing
-) -> DetectedDigits:
-    """Find the digits in a picture from :func:`~mnist_estimator.recognition._open_image.open_page`.
+def find_page_ink(picture: NDArray[Any], polarity: str = "auto", say: Say = say_nothing) -> Ink:
+    """Find the ink in a picture from :func:`~mnist_estimator.recognition._open_image.open_page`.
 
     Parameters
     ----------
     picture : ndarray of shape (height, width) or (height, width, 3)
         The picture.
-    score : callable, default=None
-        See :func:`~mnist_estimator.recognition._segmentation.segment_digits`.
+    polarity : {"auto", "light_on_dark", "dark_on_light"}, default="auto"
+        Whether the ink is lighter than the paper.
     say : callable, default=say_nothing
         Shows what is being done.
 
     Returns
     -------
-    DetectedDigits
+    Ink
+        Without ruled lines.
     """
     say("Separating ink from paper")
-    ink = find_ink(page_to_grey(picture))
+    ink = find_ink(page_to_grey(picture), polarity)
     say("Removing ruled lines")
     borders = remove_cells(ink.mask)
     if borders.any():
@@ -134,14 +135,4 @@ def find_digits_in(
         ink.stroke = stroke_width(ink.mask)
     ink.mask, removed = remove_ruled_lines(ink.mask, ink.stroke)
     ink.amount[removed | borders] = 0.0
-    say("Finding the digits")
-    lines = segment_digits(ink, score)
-    found = [(blob, row) for row, line in enumerate(lines) for blob in line]
-    say(f"Cutting out {counted(len(found), 'digit')}")
-    boxes = [(blob.top, blob.left, blob.bottom, blob.right) for blob, _ in found]
-    images = [as_bytes(render_blob(blob, ink)) for blob, _ in found]
-    return DetectedDigits(
-        np.array(images, dtype=np.uint8).reshape(-1, SIDE, SIDE),
-        np.rint(np.array(boxes).reshape(-1, 4) * ink.scale).astype(np.int64),
-        np.array([row for _, row in found], dtype=np.int64),
-    )
+    return ink

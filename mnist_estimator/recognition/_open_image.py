@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..preprocessing._digit_pictures import LUMINANCE
+from ._open_pdf import PdfPages, is_pdf
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,7 +37,7 @@ class Page(NamedTuple):
     """Pages or frames in the file."""
 
 
-def open_page(image: Any, page: int | None = None) -> Page:
+def open_page(image: Any, page: int | None = None, polarity: str = "auto") -> Page:
     """Open a picture, rotated as its EXIF data say and without alpha.
 
     Parameters
@@ -45,11 +46,14 @@ def open_page(image: Any, page: int | None = None) -> Page:
         See :func:`~mnist_estimator.find_digits`.
     page : int, default=None
         See :func:`~mnist_estimator.find_digits`.
+    polarity : {"auto", "light_on_dark", "dark_on_light"}, default="auto"
+        Whether the digits are lighter than the paper.
 
     Returns
     -------
     Page
-        Alpha is composited over white, or over black if the opaque pixels are light.
+        Alpha is composited over black if the digits are light, else over white. "auto": they are
+        light if the opaque pixels are.
 
     Warns
     -----
@@ -74,16 +78,19 @@ def open_page(image: Any, page: int | None = None) -> Page:
             f"page must be None or a whole number from 0 up; got {page!r}. The first page is 0."
         )
     if isinstance(image, str | os.PathLike) or hasattr(image, "read"):
-        return _from_file(image, page)
+        return _from_file(image, page, polarity)
     if isinstance(image, Image.Image):
-        return _from_pillow(image, "image", image.tell() if page is None else page)
+        pictures = Pictures(image, "image", polarity)
+        number = image.tell() if page is None else page
+        _check_page(number, pictures.n_pages, "image")
+        return Page(pictures.pixels(number), number, pictures.n_pages)
     if isinstance(image, bytes | bytearray | memoryview):
         raise TypeError(
             "image must be a path, a file object, a PIL image or an array; got "
             f"{type(image).__name__}. Wrap the content of a file: io.BytesIO(content)."
         )
     _check_page(page or 0, 1, "image")
-    return Page(_from_array(image))
+    return Page(_from_array(image, polarity))
 
 
 def page_to_grey(picture: NDArray[Any]) -> NDArray[np.float32]:
@@ -93,16 +100,59 @@ def page_to_grey(picture: NDArray[Any]) -> NDArray[np.float32]:
     return picture @ (LUMINANCE / 255.0).astype(np.float32)
 
 
-def _from_file(file: Any, page: int | None) -> Page:
-    """Open a file or file object."""
+def open_pages(file: Any, name: str, polarity: str = "auto") -> Iterator[Page]:
+    """Open all pages of a file, one after the other.
+
+    Parameters
+    ----------
+    file : path or file object
+    name : str
+        Stands for it in errors.
+    polarity : {"auto", "light_on_dark", "dark_on_light"}, default="auto"
+        See :func:`open_page`.
+
+    Yields
+    ------
+    Page
+
+    Raises
+    ------
+    OSError, ValueError, ImportError
+        As :func:`open_page`.
+    """
+    with _opened(file, name, polarity) as document:
+        for number in range(document.n_pages):
+            yield Page(document.pixels(number), number, document.n_pages)
+
+
+def _from_file(file: Any, page: int | None, polarity: str) -> Page:
+    """Open a page of a file or file object."""
+    name = f"image {os.fspath(file)!r}" if isinstance(file, str | os.PathLike) else "image"
+    with _opened(file, name, polarity) as document:
+        _check_page(page or 0, document.n_pages, name)
+        found = Page(document.pixels(page or 0), page or 0, document.n_pages)
+    if page is None and found.n_pages > 1:
+        warnings.warn(
+            f"{name} has {found.n_pages} pages or frames, and only the first was taken. Pass page, "
+            f"from 0 to {found.n_pages - 1}, for each of them.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return found
+
+
+@contextlib.contextmanager
+def _opened(file: Any, name: str, polarity: str) -> Iterator["Pictures | PdfPages"]:
+    """Open a file or file object; what may be wrong with it is raised with its name."""
     from PIL import Image, UnidentifiedImageError
 
-    name = "image"
     try:
-        if isinstance(file, str | os.PathLike):
-            name = f"image {os.fspath(file)!r}"
-            if Path(file).exists() and not Path(file).is_file() and not Path(file).is_dir():
-                file = io.BytesIO(Path(file).read_bytes())  # a pipe, which is read once
+        if isinstance(file, str | os.PathLike) and _is_pipe(Path(file)):
+            file = io.BytesIO(Path(file).read_bytes())  # it is read once
+        if is_pdf(file):
+            with PdfPages(file, name, MOST_PIXELS) as pages:
+                yield pages
+            return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MOST_PIXELS is lower
             with _decoded(name):
@@ -110,7 +160,7 @@ def _from_file(file: Any, page: int | None) -> Page:
             with opened:
                 if opened.format == "EPS":  # a program, which Pillow has Ghostscript run
                     raise UnidentifiedImageError("PostScript")
-                found = _from_pillow(opened, name, page or 0)
+                yield Pictures(opened, name, polarity)
     except Image.DecompressionBombError as error:
         raise ValueError(
             f"{name} must have at most {MOST_PIXELS:,} pixels; got far more ({error}). "
@@ -119,7 +169,7 @@ def _from_file(file: Any, page: int | None) -> Page:
     except UnidentifiedImageError as error:
         raise ValueError(
             f"{name} must be a picture in a format that Pillow reads, such as PNG, JPEG, TIFF or "
-            "WebP; got something else. Save it as PNG or JPEG."
+            "WebP, or a PDF; got something else. Save it as PNG or JPEG."
         ) from error
     except FileNotFoundError as error:
         raise FileNotFoundError(
@@ -132,30 +182,31 @@ def _from_file(file: Any, page: int | None) -> Page:
         ) from error
     except PermissionError as error:
         raise PermissionError(f"{name} cannot be read: {error}. Check its permissions.") from error
-    if page is None and found.n_pages > 1:
-        warnings.warn(
-            f"{name} has {found.n_pages} pages or frames, and only the first was taken. Pass page, "
-            f"from 0 to {found.n_pages - 1}, for each of them.",
-            UserWarning,
-            stacklevel=4,
-        )
-    return found
 
 
-def _from_pillow(image: "Image", name: str, page: int) -> Page:
-    """Take over a page of a PIL image, which stays at the page it was at."""
-    before = image.tell()
-    with _decoded(name):
-        n_pages = getattr(image, "n_frames", 1) if image.format in PAGED else 1
-    _check_page(page, n_pages, name)
-    try:
+def _is_pipe(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+class Pictures:
+    """The pages or frames of a PIL image."""
+
+    def __init__(self, image: "Image", name: str, polarity: str) -> None:
+        self._image, self._name, self._polarity = image, name, polarity
         with _decoded(name):
-            if page != before:
-                image.seek(page)
-        return Page(_pixels(image, name), page, n_pages)
-    finally:
-        if page != before:
-            image.seek(before)
+            self.n_pages: int = getattr(image, "n_frames", 1) if image.format in PAGED else 1
+
+    def pixels(self, number: int) -> NDArray[Any]:
+        """Return the pixels of a page; the PIL image stays at the page it was at."""
+        before = self._image.tell()
+        try:
+            with _decoded(self._name):
+                if number != before:
+                    self._image.seek(number)
+            return _pixels(self._image, self._name, self._polarity)
+        finally:
+            if number != before and self.n_pages > 1:
+                self._image.seek(before)
 
 
 def _check_page(page: int, count: int, name: str) -> None:
@@ -167,7 +218,7 @@ def _check_page(page: int, count: int, name: str) -> None:
         )
 
 
-def _pixels(image: "Image", name: str) -> NDArray[Any]:
+def _pixels(image: "Image", name: str, polarity: str) -> NDArray[Any]:
     """Take over the pixels of a PIL image."""
     from PIL import ImageOps
 
@@ -182,11 +233,11 @@ def _pixels(image: "Image", name: str) -> NDArray[Any]:
             except (OSError, SyntaxError, ValueError, TypeError, KeyError):
                 image = image.copy()
     if image.mode in ("I", "F", "I;16", "I;16B", "I;16L"):
-        return _from_array(np.asarray(image))
+        return _from_array(np.asarray(image), polarity)
     if image.mode in ("1", "L"):
         return np.asarray(image.convert("L"), dtype=np.float32) / 255.0
     if "A" in image.getbands() or "transparency" in image.info:
-        return _without_alpha(np.asarray(image.convert("RGBA")))
+        return _without_alpha(np.asarray(image.convert("RGBA")), polarity)
     return np.asarray(image.convert("RGB"))
 
 
@@ -208,7 +259,7 @@ def _decoded(name: str) -> Iterator[None]:
         ) from error
 
 
-def _from_array(image: Any) -> NDArray[Any]:
+def _from_array(image: Any, polarity: str) -> NDArray[Any]:
     """Take over an array, or what can be made one."""
     try:
         array = np.asarray(image)
@@ -235,7 +286,7 @@ def _from_array(image: Any) -> NDArray[Any]:
     if channels == 1:
         return values.reshape(array.shape[:2])
     colours = np.rint(values * 255.0).astype(np.uint8)
-    return colours if channels == 3 else _without_alpha(colours)
+    return colours if channels == 3 else _without_alpha(colours, polarity)
 
 
 def _check_size(height: int, width: int, name: str) -> None:
@@ -275,11 +326,13 @@ def _to_unit(array: NDArray[Any]) -> NDArray[np.float32]:
     return (array / full).astype(np.float32)
 
 
-def _without_alpha(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Composite a picture with alpha over white, or over black if its opaque pixels are light."""
+def _without_alpha(image: NDArray[np.uint8], polarity: str) -> NDArray[np.uint8]:
+    """Composite a picture with alpha over white, or over black if its digits are light."""
     colours, alpha = image[..., :3], image[..., 3:].astype(np.float32) / 255.0
     opaque = float(alpha.sum())
-    light = float(((colours @ LUMINANCE)[..., np.newaxis] * alpha).sum()) > 127.5 * opaque
+    light = polarity == "light_on_dark"
+    if polarity == "auto":
+        light = float(((colours @ LUMINANCE)[..., np.newaxis] * alpha).sum()) > 127.5 * opaque
     # Fully opaque pictures stay unchanged.
     under = 0.0 if light and float(alpha.min()) < 1.0 else 255.0
     return np.rint(colours * alpha + under * (1.0 - alpha)).astype(np.uint8)

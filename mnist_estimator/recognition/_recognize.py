@@ -1,174 +1,47 @@
-"""Recognition: digits in a picture, found, classified and drawn over it."""
+"""Recognition: digits in a picture, found and classified."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+import warnings
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-from sklearn.base import is_classifier
-from sklearn.utils.validation import check_is_fitted
 
-from ..preprocessing._digit_image import SIDE, as_bytes
-from ..utils._fitted import fitted_parts
-from ..utils._palette import BLUE, VERMILION
-from ..utils._predictions import find_rejecting, predict
-from ..utils._wording import counted
-from ._find_digits import DetectedDigits, find_digits_in
+from ..utils._exceptions import RotationWarning
+from ..utils._wording import counted, shown
+from ._candidates import Candidates, find_candidates
+from ._classification import Classified, check_classifier, classify
+from ._find_digits import find_page_ink
+from ._groups import find_groups
 from ._open_image import Page, open_page
-from ._progress import progress
-from ._segmentation import Scorer
+from ._progress import Say, progress, say_nothing
+from ._recognition import PLACEHOLDER, Recognition
+from ._rotation import ROTATIONS, choose_rotation, turn_boxes_back, turn_ink
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-REJECTED = "?"
-"""The character of a rejected digit in a text."""
-LINE_COLORS = (BLUE, VERMILION)
-"""Of the boxes in even and odd lines of text."""
+POLARITIES = ("auto", "light_on_dark", "dark_on_light")
 
 
-@dataclass(eq=False)
-class Recognition:
-    """The digits recognized in a picture, in reading order.
+class Options(NamedTuple):
+    """How a page is recognized: the parameters of :func:`recognize` of these names."""
 
-    Parameters
-    ----------
-    labels : ndarray of shape (n,)
-        The label of each digit, as the classifier's ``predict`` gives it: rejected digits have
-        its reject label.
-    probabilities : ndarray of shape (n, n_classes), or None
-        Of each class, in the order of the classifier's ``classes_``. None if it has no
-        ``predict_proba``.
-    confidences : ndarray of shape (n,), or None
-        Probability of the label, of rejected digits that of the most probable one.
-    boxes : ndarray of shape (n, 4), int64
-        First row and column of each digit in the picture, and those after its last.
-    lines : ndarray of shape (n,), int64
-        Line of text each digit is in, counted from 0 at the top.
-    images : ndarray of shape (n, 28, 28), uint8
-        The digits as passed to the classifier.
-    picture : ndarray of shape (height, width) or (height, width, 3)
-        The picture.
-    page : int, default=0
-        Position of the picture in its file, from 0.
-    n_pages : int, default=1
-        Pages or frames in that file.
-    rejected : ndarray of bool of shape (n,), default=None
-        Which digits the classifier rejects. None without a reject option.
-
-    Attributes
-    ----------
-    texts : list of str
-        The lines of text, with "?" for rejected digits.
-    ax_ : matplotlib Axes
-        Where the picture was drawn.
-    figure_ : matplotlib Figure
-        The figure that it is in.
-    boxes_ : list of matplotlib Rectangle
-        One a digit.
-    labels_ : list of matplotlib Text
-        One a digit.
-
-    See Also
-    --------
-    mnist_estimator.recognize : Makes it from a picture.
-    """
-
-    __module__ = "mnist_estimator.recognition"  # pickles name it
-
-    labels: NDArray[Any]
-    probabilities: NDArray[np.floating] | None
-    confidences: NDArray[np.floating] | None
-    boxes: NDArray[np.int64]
-    lines: NDArray[np.int64]
-    images: NDArray[np.uint8]
-    picture: NDArray[Any]
-    page: int = 0
-    n_pages: int = 1
-    rejected: NDArray[np.bool_] | None = None
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __str__(self) -> str:
-        return "\n".join(self.texts)
-
-    def __repr__(self) -> str:
-        return f"Recognition({self.texts!r})"
-
-    @property
-    def texts(self) -> list[str]:
-        """The lines of text, from top to bottom, as strings; "?" for rejected digits."""
-        n_lines = int(self.lines.max()) + 1 if len(self.lines) else 0
-        words = np.array([self._text(i) for i in range(len(self))], dtype=object)
-        return ["".join(words[self.lines == line]) for line in range(n_lines)]
-
-    def _is_rejected(self, i: int) -> bool:
-        return self.rejected is not None and bool(self.rejected[i])
-
-    def _text(self, i: int) -> str:
-        return REJECTED if self._is_rejected(i) else str(self.labels[i])
-
-    def plot(
-        self,
-        ax: "Axes | None" = None,
-        *,
-        doubtful: float = 0.9,
-        box_kw: Mapping[str, Any] | None = None,
-        text_kw: Mapping[str, Any] | None = None,
-    ) -> Self:
-        """Draw the picture, with a box around each digit and its label above.
-
-        Boxes of consecutive lines differ in colour. A digit with low confidence has a
-        dashed box and its confidence beside the label; a rejected one has a dotted box
-        and "?".
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw. None makes a figure.
-        doubtful : float, default=0.9
-            Confidence below which digits are marked as uncertain.
-        box_kw, text_kw : mapping, default=None
-            Passed to matplotlib's Rectangle and Text.
-
-        Returns
-        -------
-        self
-            With `ax_`, `figure_`, `boxes_` and `labels_`.
-        """
-        import matplotlib.pyplot as plt
-        from matplotlib.patches import Rectangle
-
-        if ax is None:
-            height, width = self.picture.shape[:2]
-            _, ax = plt.subplots(
-                figsize=(8, float(np.clip(8 * height / width, 2, 12))), layout="constrained"
-            )
-        ax.imshow(self.picture, cmap="gray", vmin=0, vmax=1 if self.picture.ndim == 2 else None)
-        ax.set_axis_off()
-        self.boxes_, self.labels_ = [], []
-        for i, (top, left, bottom, right) in enumerate(self.boxes):
-            confidence = 1.0 if self.confidences is None else float(self.confidences[i])
-            color = LINE_COLORS[self.lines[i] % 2]
-            is_uncertain = confidence < doubtful and not self._is_rejected(i)
-            text = self._text(i) + (f" {confidence:.0%}" if is_uncertain else "")
-            line = ":" if self._is_rejected(i) else "--" if is_uncertain else "-"
-            style: dict[str, Any] = {"fill": False, "edgecolor": color, "linestyle": line}
-            style |= dict(box_kw or {})
-            # Pixels are drawn around whole numbers.
-            place = (left - 0.5, top - 0.5)
-            self.boxes_.append(ax.add_patch(Rectangle(place, right - left, bottom - top, **style)))
-            words: dict[str, Any] = {"color": color, "fontsize": 8, "va": "bottom"}
-            self.labels_.append(ax.text(*place, text, **words | dict(text_kw or {})))
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
+    region: tuple[int, int, int, int] | None = None
+    rotation: int | str = 0
+    polarity: str = "auto"
+    min_confidence: float | None = None
+    placeholder: str | None = PLACEHOLDER
 
 
 def recognize(
-    estimator: Any, image: Any, *, page: int | None = None, verbose: bool = False
+    estimator: Any,
+    image: Any,
+    *,
+    page: int | None = None,
+    region: Sequence[int] | None = None,
+    rotation: int | str = 0,
+    polarity: str = "auto",
+    min_confidence: float | None = None,
+    placeholder: str | None = PLACEHOLDER,
+    verbose: bool = False,
 ) -> Recognition:
     """Find and classify the digits in a photo or scan.
 
@@ -176,15 +49,30 @@ def recognize(
     ----------
     estimator : fitted classifier
         Pipeline, search or other classifier that was fitted on MNIST's images as flat
-        rows, such as ``make_pipeline().fit(X, y)``. If it has an
+        rows, such as ``make_pipeline().fit(X, y)``, or what
+        :func:`~mnist_estimator.load_predictor` gives. If it has an
         :class:`~mnist_estimator.ImageScaler` or :class:`~mnist_estimator.CNNClassifier` that was
         fitted on another range than 0 to 255, the digits are brought to that range.
     image : str, path, file object, PIL image or array-like
         See :func:`~mnist_estimator.find_digits`.
     page : int, default=None
-        Which picture of a file with several pages or frames, such as a TIFF, from 0.
+        Which picture of a file with several pages or frames, such as a TIFF or PDF, from 0.
         None: the first of a file, with a warning if there are more; of a PIL image the
         one that it is at. ``n_pages`` of the result tells how many there are.
+    region : (top, left, bottom, right), default=None
+        The part of the picture to search: its first row and column, and those after its last,
+        in pixels of the picture as it is shown, turned as its EXIF data say. None: all of it.
+    rotation : {0, 90, 180, 270} or "auto", default=0
+        Degrees by which the picture must be turned clockwise to be upright. ``"auto"`` takes
+        the rotation in which the classifier is clearly most confident, else 0 with a
+        ``RotationWarning``. It takes up to four times as long.
+    polarity : {"auto", "light_on_dark", "dark_on_light"}, default="auto"
+        Whether the digits are lighter than the paper. ``"auto"`` decides it by the picture.
+    min_confidence : float in [0, 1], default=None
+        Digits with less confidence are doubtful: see `placeholder`. None: no digit is.
+    placeholder : str or None, default="?"
+        Stands in the text for digits that are doubtful or that the classifier rejects. None:
+        their most probable label does.
     verbose : bool, default=False
         Whether to show progress on stderr, if that is a terminal.
 
@@ -193,13 +81,19 @@ def recognize(
     Recognition
         Empty if no digits were found.
 
+    Warns
+    -----
+    RotationWarning
+        If ``rotation="auto"`` and no rotation is clearly the right one.
+
     Raises
     ------
     NotFittedError
         If the classifier is not fitted.
     OSError, TypeError, ValueError
-        As :func:`~mnist_estimator.find_digits` does; ValueError, too, if the
-        classifier was fitted on images of another size than 28×28.
+        As :func:`~mnist_estimator.find_digits` does; also if a parameter is of a wrong kind or
+        out of range, if `region` is not inside the picture, or if the classifier was fitted on
+        images of another size than 28×28.
 
     See Also
     --------
@@ -208,7 +102,8 @@ def recognize(
     Notes
     -----
     Where digits may touch, the classifier decides on the cut: of several ways the one
-    with the highest confidence is used, that of its least confident part.
+    with the highest confidence is used, that of its least confident part. It is called once,
+    with all candidates.
 
     Examples
     --------
@@ -219,79 +114,196 @@ def recognize(
     >>> page = np.hstack([255 - image.reshape(28, 28) for image in X[:3]])
     >>> y[:3].tolist()
     [5, 0, 4]
-    >>> recognize(KNeighborsClassifier(1).fit(X[:500], y[:500]), page).texts
-    ['504']
+    >>> recognize(KNeighborsClassifier(1).fit(X[:500], y[:500]), page).text
+    '504'
     """
-    check_is_fitted(estimator)
-    _check_size(estimator)
+    check_classifier(estimator)
+    options = check_options(
+        estimator,
+        Options(region, rotation, polarity, min_confidence, placeholder),  # type: ignore[arg-type]
+    )
     with progress(verbose) as say:
-        opened = open_page(image, page)
-        found = find_digits_in(opened.pixels, _scorer(estimator), say)
-        say(f"Classifying {counted(len(found), 'digit')}")
-        return _classified(estimator, opened, found)
+        found = recognize_page(estimator, open_page(image, page, polarity), options, say)
+    if not found.rotation_is_sure:
+        warnings.warn(rotation_warning(found), RotationWarning, stacklevel=2)
+    return found
 
 
-def _classified(estimator: Any, opened: Page, found: DetectedDigits) -> Recognition:
-    """Classify the digits that were found."""
-    if not len(found):
-        classes = np.asarray(getattr(estimator, "classes_", np.arange(10)))
-        labels, probabilities = classes[:0], None
-        if hasattr(estimator, "predict_proba"):
-            probabilities = np.empty((0, len(classes)))
-        confidences = None if probabilities is None else np.empty(0)
-        rejected = None if find_rejecting(estimator) is None else np.empty(0, dtype=bool)
-    else:
-        labels, _, probabilities, _, confidences, rejected, _ = predict(
-            estimator, _rows(estimator, found.images)
-        )
+def check_options(estimator: Any, options: Options) -> Options:
+    """Return options in their usual types.
+
+    Raises
+    ------
+    TypeError
+        If one is of a wrong kind, or the classifier has no confidence to be compared.
+    ValueError
+        If one is out of range.
+    """
+    region, rotation, polarity, min_confidence, placeholder = options
+    if not isinstance(polarity, str) or polarity not in POLARITIES:
+        raise _invalid("polarity", ", ".join(map(repr, POLARITIES)), polarity, str)
+    if isinstance(rotation, bool) or rotation not in (*ROTATIONS, "auto"):
+        allowed = "0, 90, 180, 270 (degrees clockwise) or 'auto'"
+        raise _invalid("rotation", allowed, rotation, str | int | np.integer)
+    if min_confidence is not None:
+        is_number = isinstance(min_confidence, Real) and not isinstance(min_confidence, bool)
+        if not is_number or not 0.0 <= float(min_confidence) <= 1.0:
+            allowed = "None or a number from 0 to 1"
+            raise _invalid("min_confidence", allowed, min_confidence, Real)
+        if not hasattr(estimator, "predict_proba"):
+            raise TypeError(
+                "min_confidence needs a classifier with predict_proba; got "
+                f"{type(estimator).__name__}. Wrap it, e.g. in CalibratedClassifierCV, or leave "
+                "min_confidence at None."
+            )
+        min_confidence = float(min_confidence)
+    if placeholder is not None and not isinstance(placeholder, str):
+        raise _invalid("placeholder", "None or a str, such as '?'", placeholder, str)
+    if not isinstance(rotation, str):
+        rotation = int(rotation)
+    return Options(_check_region(region), rotation, polarity, min_confidence, placeholder)
+
+
+def _invalid(name: str, allowed: str, value: Any, kind: Any) -> Exception:
+    """Return the error for a parameter of a wrong kind or value."""
+    error = ValueError if isinstance(value, kind) and not isinstance(value, bool) else TypeError
+    return error(f"{name} must be {allowed}; got {shown(value)}.")
+
+
+def _check_region(region: Any) -> tuple[int, int, int, int] | None:
+    if region is None:
+        return None
+    allowed = (
+        "region must be None or (top, left, bottom, right), whole numbers of pixels with "
+        f"0 <= top < bottom and 0 <= left < right; got {shown(region)}. Rows count from the top, "
+        "and bottom and right are those after the last."
+    )
+    if isinstance(region, str | bytes) or not isinstance(region, Sequence | np.ndarray):
+        raise TypeError(allowed)
+    sides = list(region)
+    if not all(isinstance(side, int | np.integer) and not isinstance(side, bool) for side in sides):
+        raise TypeError(allowed)
+    if len(sides) != 4:
+        raise ValueError(allowed)
+    top, left, bottom, right = (int(side) for side in sides)
+    if not (0 <= top < bottom and 0 <= left < right):
+        raise ValueError(allowed)
+    return top, left, bottom, right
+
+
+def rotation_warning(found: Recognition) -> str:
+    """Return what to say of a page whose rotation is not sure."""
+    return (
+        f"None of the four rotations of the page is clearly upright ({counted(len(found), 'digit')}"
+        " found), so it was taken as it is. Pass rotation: 0, 90, 180 or 270 (degrees clockwise)."
+    )
+
+
+def recognize_page(
+    estimator: Any, page: Page, options: Options, say: Say = say_nothing
+) -> Recognition:
+    """Find and classify the digits of a page.
+
+    Parameters
+    ----------
+    estimator : fitted classifier
+        Checked by ``check_classifier``.
+    page : Page
+    options : Options
+        Checked by :func:`check_options`.
+    say : callable, default=say_nothing
+        Shows what is being done.
+
+    Returns
+    -------
+    Recognition
+
+    Raises
+    ------
+    ValueError
+        If the region is not inside the picture.
+    """
+    picture, (top, left) = _cut_out(page, options.region)
+    ink = find_page_ink(picture, options.polarity, say)
+    say("Finding the digits")
+    rotations = ROTATIONS if options.rotation == "auto" else (int(options.rotation),)
+    with_classifier = hasattr(estimator, "predict_proba")
+    pages = [
+        find_candidates(turn_ink(ink, rotation), with_classifier=with_classifier)
+        for rotation in rotations
+    ]
+    images = np.concatenate([candidates.images for candidates in pages])
+    n_blobs = len({choice.blob for choice in pages[0].choices})
+    say(f"Classifying {counted(n_blobs, 'digit')}")
+    number, is_sure, answers, lines, chosen = _choose(pages, classify(estimator, images))
+    candidates, rotation = pages[number], rotations[number]
+    boxes = candidates.boxes[chosen]
+    groups, separators = find_groups(boxes, lines, candidates.separators)
+    shape, offset = picture.shape, np.array([top, left, top, left])
+
+    def on_picture(boxes: Any) -> Any:
+        height, width = shape[:2]
+        back = turn_boxes_back(boxes, rotation, shape)
+        return np.clip(back, 0, [height, width, height, width]) + offset
+
     return Recognition(
-        labels, probabilities, confidences, found.boxes, found.lines, found.images,
-        opened.pixels, opened.number, opened.n_pages, rejected,
+        labels=answers.labels,
+        probabilities=answers.probabilities,
+        confidences=answers.confidences,
+        boxes=on_picture(boxes),
+        lines=lines,
+        images=candidates.images[chosen],
+        picture=page.pixels,
+        page=page.number,
+        n_pages=page.n_pages,
+        rejected=answers.rejected,
+        groups=groups,
+        separators=[mark._replace(box=tuple(on_picture(mark.box)[0].tolist()))
+                    for mark in separators],
+        classes=getattr(estimator, "classes_", None),
+        rotation=rotation,
+        rotation_is_sure=is_sure,
+        min_confidence=options.min_confidence,
+        placeholder=options.placeholder,
     )  # fmt: skip
 
 
-def _check_size(estimator: Any) -> None:
-    n_features = getattr(estimator, "n_features_in_", SIDE * SIDE)
-    if n_features != SIDE * SIDE:
+def _cut_out(page: Page, region: tuple[int, int, int, int] | None) -> tuple[Any, tuple[int, int]]:
+    """Return the region of a picture, and its first row and column."""
+    if region is None:
+        return page.pixels, (0, 0)
+    top, left, bottom, right = region
+    height, width = page.pixels.shape[:2]
+    if bottom > height or right > width:
         raise ValueError(
-            f"estimator must take images of 28×28 pixels, {SIDE * SIDE} values; got a "
-            f"{type(estimator).__name__} that was fitted on {n_features}. Fit it on MNIST's "
-            "images, or on others that DigitNormalizer has brought to their format."
+            f"region must be inside the picture of {height} rows and {width} columns; got (top, "
+            f"left, bottom, right) = {region}. The picture is turned as its EXIF data say."
         )
+    return page.pixels[top:bottom, left:right], (top, left)
 
 
-def _rows(estimator: Any, images: NDArray[np.uint8]) -> Any:
-    """Return images as flat rows, with the value range and columns of the fit."""
-    rows: NDArray[Any] = images.reshape(len(images), -1)
-    low, high = _value_range(estimator)
-    if (low, high) != (0.0, 255.0):
-        rows = (low + rows / 255.0 * (high - low)).astype(np.float32)
-    names = getattr(estimator, "feature_names_in_", None)
-    return rows if names is None else pd.DataFrame(rows, columns=names)
+def _choose(pages: list[Candidates], answers: Classified) -> tuple[int, bool, Classified, Any, Any]:
+    """Choose the cuts of each page, and the page that is upright.
 
-
-def _value_range(estimator: Any) -> tuple[float, float]:
-    """Return the values of black and white in the images of the fit."""
-    for part in fitted_parts(estimator):
-        if hasattr(part, "value_range_"):
-            return part.value_range_
-        learned = getattr(part, "_value_range", None)
-        if learned is not None:
-            return learned[:2]
-        if hasattr(part, "transform") and not is_classifier(part):
-            break  # later parts take other values
-    return 0.0, 255.0
-
-
-def _scorer(estimator: Any) -> Scorer | None:
-    """Return a scorer of ways to cut a blob, or None without probabilities."""
-    if not hasattr(estimator, "predict_proba"):
-        return None
-
-    def score(ways: Sequence[Sequence[NDArray[np.float32]]]) -> list[float]:
-        images = as_bytes(np.array([image for way in ways for image in way]))
-        confidence = np.asarray(estimator.predict_proba(_rows(estimator, images))).max(axis=1)
-        ends = np.cumsum([len(way) for way in ways])
-        return [float(part.min()) for part in np.split(confidence, ends[:-1])]
-
-    return score
+    Returns
+    -------
+    number : int
+        Position of that page.
+    is_sure : bool
+        Whether it clearly is.
+    answers : Classified
+        Of its chosen candidates.
+    lines, chosen : ndarray of shape (n_digits,)
+        Their lines, and their positions among its candidates.
+    """
+    found, start = [], 0
+    for candidates in pages:
+        positions = np.arange(start, start + len(candidates.images))
+        start += len(candidates.images)
+        own = answers.take(positions)
+        chosen, lines = candidates.choose(own.confidences)
+        found.append((own.take(chosen), lines, chosen))
+    if len(pages) == 1:
+        return 0, True, *found[0]
+    number, is_sure = choose_rotation([own.confidences for own, _, _ in found])
+    return number, is_sure, *found[number]

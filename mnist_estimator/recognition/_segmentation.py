@@ -4,8 +4,8 @@ import functools
 import heapq
 import warnings
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,9 +41,6 @@ MOST_CUT = 1.7
 """Maximum ink on a cut without a classifier, in stroke widths."""
 MOST_DISTANCES = 1_000_000
 """Maximum number of distances between two outlines that are computed pairwise."""
-
-Scorer = Callable[[Sequence[Sequence[NDArray[np.float32]]]], list[float]]
-"""Takes ways to cut a blob, each a list of images, and returns a score in [0, 1] for each."""
 
 
 @dataclass
@@ -103,21 +100,31 @@ class Blob:
         return np.argwhere(self.mask & ~inner) + np.array([self.top, self.left])
 
 
-def segment_digits(ink: Ink, score: Scorer | None = None) -> list[list[Blob]]:
+class Cut(NamedTuple):
+    """A way to cut a blob into digits, which a classifier may choose."""
+
+    parts: list[Blob]
+    """From left to right; the blob itself if it is not cut."""
+    prior: float = 0.0
+    """Added to the lowest confidence of the parts when cuts are compared."""
+
+
+def segment_digits(ink: Ink, *, with_classifier: bool = False) -> list[list[list[Cut]]]:
     """Segment the ink of a page into digits.
 
     Parameters
     ----------
     ink : Ink
         Without ruled lines.
-    score : callable, default=None
-        Scores several ways to cut a wide blob. None: by the width, and the ink on
-        the cut.
+    with_classifier : bool, default=False
+        Whether a classifier will choose the cut of a wide blob. Otherwise the width and the ink
+        on the cut decide.
 
     Returns
     -------
-    list of list of Blob
-        Lines from top to bottom, digits from left to right.
+    list of list of list of Cut
+        Lines from top to bottom, in them blobs from left to right, of each the cuts to choose
+        from: one unless a classifier will choose.
     """
     blobs = _connected(ink.mask)
     if len(blobs) > MOST_PARTS:
@@ -140,7 +147,7 @@ def segment_digits(ink: Ink, score: Scorer | None = None) -> list[list[Blob]]:
     blobs = [blob for blob in blobs if blob.height >= max(MIN_MARK_HEIGHT * usual, SMALLEST)]
     blobs = _drawn_like_the_rest(blobs, ink)
     lines = _in_lines(blobs)
-    return [_split_touching(line, ink, score) for line in lines]
+    return [_cuts_of_line(line, ink, with_classifier) for line in lines]
 
 
 def render_blob(blob: Blob, ink: Ink) -> NDArray[np.float32]:
@@ -328,34 +335,31 @@ def _split_stacked(blob: Blob, usual: float, stroke: float) -> list[Blob]:
     return [Blob(part.mask.T, part.left, part.top) for part in parts]
 
 
-def _split_touching(line: list[Blob], ink: Ink, score: Scorer | None) -> list[Blob]:
-    """Separate digits that touch each other."""
+def _cuts_of_line(line: list[Blob], ink: Ink, with_classifier: bool) -> list[list[Cut]]:
+    """Return the cuts of each blob: digits may touch each other."""
     height = float(np.median([blob.height for blob in line]))
-    digits = []
+    cuts = []
     for blob in line:
         wide = blob.width > WIDE * min(height, WIDE * blob.height)
-        if wide or (score is not None and blob.width > PERHAPS_WIDE * height):
-            digits.extend(_best_cut(blob, height, ink, score, wide))
+        if wide or (with_classifier and blob.width > PERHAPS_WIDE * height):
+            cuts.append(_cuts(blob, height, ink, with_classifier, wide))
         else:
-            digits.append(blob)
-    return digits
+            cuts.append([Cut([blob])])
+    return cuts
 
 
-def _best_cut(blob: Blob, height: float, ink: Ink, score: Scorer | None, wide: bool) -> list[Blob]:
-    """Return the best-scored way to cut a blob, or not to cut it."""
+def _cuts(blob: Blob, height: float, ink: Ink, with_classifier: bool, wide: bool) -> list[Cut]:
+    """Return the ways to cut a blob, the first of which is not to; one without a classifier."""
     likely = max(2, round(blob.width / (USUAL_WIDTH * height)))
-    most_ink = MOST_CUT * ink.stroke if score is None else np.inf
-    numbers = {2} if not wide else {likely} if score is None else {2, likely, likely + 1}
-    ways = [[blob]]
+    most_ink = np.inf if with_classifier else MOST_CUT * ink.stroke
+    numbers = {2} if not wide else {2, likely, likely + 1} if with_classifier else {likely}
+    # Few blobs of usual width are two digits.
+    cuts = [Cut([blob], prior=0.02 if wide else 0.3)]
     for n_parts in sorted(numbers):
         parts = _cut_into(blob, n_parts, most_ink)
         if len(parts) > 1 and min(part.height for part in parts) >= PART * blob.height:
-            ways.append(parts)
-    if score is None or len(ways) == 1:
-        return ways[-1]
-    scores = score([[render_blob(part, ink) for part in parts] for parts in ways])
-    scores[0] += 0.02 if wide else 0.3  # prior: few blobs of usual width are two digits
-    return ways[int(np.argmax(scores))]
+            cuts.append(Cut(parts))
+    return cuts if with_classifier else cuts[-1:]
 
 
 def _cut_into(blob: Blob, n_parts: int, most_ink: float) -> list[Blob]:

@@ -17,3 +17,13 @@ class ValueRangeWarning(UserWarning):
     >>> warnings.simplefilter("error", ValueRangeWarning)
     >>> warnings.resetwarnings()
     """
+
+
+class RotationWarning(UserWarning):
+    """Which way is up on a page is not clear.
+
+    Issued by :func:`~mnist_estimator.recognize` with ``rotation="auto"`` where the classifier is
+    about as confident in a page that is turned as in the page as it is. The page is taken as it
+    is, and the result has ``rotation_is_sure=False``. Pages with few digits, or with digits such
+    as 0, 1 and 8 only, are often so.
+    """
