@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._binarization import Ink, find_ink, stroke_width
+from ._binarization import Ink, find_ink
 from ._candidates import find_candidates
 from ._form_cells import remove_cells
 from ._open_image import open_page, page_to_grey
+from ._polarity import stroke_width
 from ._progress import Say, progress, say_nothing
 from ._ruled_lines import remove_ruled_lines
 

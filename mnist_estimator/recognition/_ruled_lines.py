@@ -10,8 +10,13 @@ SHORTEST = 0.25
 """Minimum length of a ruled line, as a share of the page's width."""
 LENGTH = 2.5
 """Minimum length of a ruled line, in heights of a digit."""
+UNBROKEN = 0.6
+"""Minimum length of a stretch without gaps, relative to that: feet of digits, and their bars, are
+level with one another, too."""
 LENGTH_TO_WIDTH = 25
 """Minimum ratio of the length of a ruled line to its thickness."""
+STEEPEST = 0.27
+"""Maximum slope of a ruled line against the page: 15 degrees."""
 COVERED = 0.6
 """Minimum share of a line's columns that contain ink."""
 
@@ -77,6 +82,7 @@ def _lines_across(mask: NDArray[np.bool_], stroke: float, shortest: float) -> ND
     if not n_labels:
         return removed
     runs = _vertical_runs(mask)
+    unbroken = UNBROKEN * shortest
     shortest = max(shortest, SHORTEST * width)
     for label, place in enumerate(ndimage.find_objects(labels), start=1):
         if place[1].stop - place[1].start < shortest:
@@ -85,16 +91,25 @@ def _lines_across(mask: NDArray[np.bool_], stroke: float, shortest: float) -> ND
         rows, columns = rows + place[0].start, columns + place[1].start
         seen = np.unique(columns)
         span = columns.max() - columns.min() + 1
-        if span < shortest or len(seen) < COVERED * span:
+        if span < shortest or len(seen) < COVERED * span or _longest(seen) < unbroken:
             continue
         curve = np.polynomial.Polynomial.fit(columns, rows, 3 if span > width / 2 else 1)
         if np.median(np.abs(rows - curve(columns))) > max(2.0, stroke):
+            continue
+        if abs(curve(columns.max()) - curve(columns.min())) > STEEPEST * span:
             continue
         thickness = float(np.median(runs[rows, columns]))
         if thickness > min(max(3.0, 1.5 * stroke), span / LENGTH_TO_WIDTH):
             continue
         _take_out(removed, mask, runs, curve, (columns.min(), columns.max()), thickness)
     return removed
+
+
+def _longest(columns: NDArray[np.intp]) -> int:
+    """Return the length of the longest stretch of columns with gaps of 3 pixels at most."""
+    ends = np.flatnonzero(np.diff(columns) > 4)
+    first, last = np.append(0, ends + 1), np.append(ends, len(columns) - 1)
+    return int((columns[last] - columns[first] + 1).max())
 
 
 def _take_out(

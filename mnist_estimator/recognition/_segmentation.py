@@ -31,6 +31,8 @@ TALLEST, WIDEST = 1.5, 1.25
 STAIN, LONG = 3.5, 0.3
 """A blob thicker than STAIN times the median stroke, or one at the border that is longer than LONG
 times the picture, is not ink."""
+ENCLOSED = 0.3
+"""A frame encloses at least this share of its own ink."""
 FAINT = 0.25
 """Relative to the median darkness: fainter blobs shine through from the back, or are stains."""
 
@@ -191,11 +193,7 @@ def _connected(mask: NDArray[np.bool_]) -> list[Blob]:
 def _without_stains(blobs: list[Blob], shape: tuple[int, ...]) -> list[Blob]:
     """Remove blobs that are not handwriting: the table beside the page, frames, stains, shadows."""
     height, width = shape
-
-    def at_edge(blob: Blob) -> bool:
-        return min(blob.top, blob.left, height - blob.bottom, width - blob.right) == 0
-
-    inner = [blob for blob in blobs if not at_edge(blob)]
+    inner = [blob for blob in blobs if not _sides(blob, shape).any()]
     if not inner:
         return blobs
     widths = np.array([blob.thickness for blob in inner])
@@ -204,11 +202,52 @@ def _without_stains(blobs: list[Blob], shape: tuple[int, ...]) -> list[Blob]:
 
     def is_stain(blob: Blob) -> bool:
         long = blob.height > LONG * height or blob.width > LONG * width
-        if long and (at_edge(blob) or float(blob.mask.mean()) < 0.1):
+        if long and _sides(blob, shape).any():
+            return True
+        if long and float(blob.mask.mean()) < 0.1 and _encloses(blob, blobs):
             return True
         return blob.thickness > STAIN * usual
 
-    return [blob for blob in blobs if not is_stain(blob)]
+    kept = [blob for blob in blobs if not is_stain(blob)]
+    return [blob for blob in kept if not _is_scrap(blob, kept, shape)]
+
+
+def _sides(blob: Blob, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return whether a blob touches the upper, left, lower and right side of the picture."""
+    height, width = shape
+    return np.array([blob.top == 0, blob.left == 0, blob.bottom == height, blob.right == width])
+
+
+def _encloses(frame: Blob, blobs: list[Blob]) -> bool:
+    """Tell whether much of the ink is inside the bounding box of a blob."""
+    inside = sum(
+        int(blob.mask.sum())
+        for blob in blobs
+        if frame.top < blob.top
+        and blob.bottom < frame.bottom
+        and frame.left < blob.left
+        and blob.right < frame.right
+    )
+    return inside > ENCLOSED * int(frame.mask.sum())
+
+
+def _is_scrap(blob: Blob, blobs: list[Blob], shape: tuple[int, ...]) -> bool:
+    """Tell whether a blob at the border of the picture is a bit of what lies beside the page."""
+    sides = _sides(blob, shape)
+    inner = [other for other in blobs if not _sides(other, shape).any()]
+    if not sides.any() or not inner:
+        return False
+    usual = weighted_median(
+        np.array([other.height for other in inner]),
+        np.array([other.mask.sum() for other in inner]),
+    )
+    if blob.height >= PART * usual and blob.width >= 0.3 * usual:
+        return False
+    # A one may touch the side of a picture that is cropped at its digits.
+    beside = [o for o in inner if o.top < blob.bottom and blob.top < o.bottom]
+    near = min((max(o.left - blob.right, blob.left - o.right) for o in beside), default=np.inf)
+    alone = sum(_sides(other, shape)[sides].any() for other in blobs) == 1
+    return not (alone and blob.height >= 0.75 * usual and near < usual)
 
 
 def _joined(blobs: list[Blob], usual: float) -> list[Blob]:
