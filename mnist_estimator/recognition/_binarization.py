@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..preprocessing._digit_image import otsu_threshold
 from ._filters import hysteresis_threshold
 from ._polarity import find_polarity, stroke_width
 
@@ -98,7 +99,13 @@ def _darker_than(paper: NDArray[np.floating], work: NDArray[np.floating], scale:
     """Return the pixels that are significantly darker than the paper."""
     amount = (paper - work) / np.maximum(paper, DARKEST)
     level = float(np.median(amount))
-    noise = 1.4826 * float(np.median(np.abs(amount - level)))
+    blank = amount
+    if level > FAINTEST:  # the half of a picture that is cropped at its ink may be ink
+        threshold = otsu_threshold(np.clip(amount, 0.0, 1.0))
+        if level > threshold:
+            blank = amount[amount < threshold]
+            level = float(np.median(blank))
+    noise = 1.4826 * float(np.median(np.abs(blank - level)))
     amount = np.clip((amount - level) / max(1.0 - level, DARKEST), 0.0, 1.0).astype(np.float32)
     seen = amount[amount > max(5.0 * noise, FAINTEST)]
     if not seen.size:
@@ -114,14 +121,15 @@ def _darker_than(paper: NDArray[np.floating], work: NDArray[np.floating], scale:
     return Ink(amount, mask, noise, stroke_width(mask), scale)
 
 
-def usual_height(mask: NDArray[np.bool_]) -> float:
-    """Return the median height of connected components, weighted by area; 0 without ink."""
+def usual_size(mask: NDArray[np.bool_]) -> float:
+    """Return the median of the longer sides of connected components, weighted by area, or 0."""
     labels, n_labels = ndimage.label(mask, structure=np.ones((3, 3)))
     if not n_labels:
         return 0.0
     areas = np.bincount(labels.ravel())[1:]
-    heights = np.array([rows.stop - rows.start for rows, _ in ndimage.find_objects(labels)])
-    return weighted_median(heights, areas)
+    places = ndimage.find_objects(labels)
+    sizes = [max(rows.stop - rows.start, columns.stop - columns.start) for rows, columns in places]
+    return weighted_median(np.array(sizes), areas)
 
 
 def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:

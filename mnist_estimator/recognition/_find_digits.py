@@ -14,6 +14,8 @@ from ._polarity import stroke_width
 from ._progress import Say, progress, say_nothing
 from ._ruled_lines import remove_ruled_lines
 
+from ._teeth import find_teeth
+
 
 @dataclass(eq=False)
 class DetectedDigits:
@@ -135,5 +137,7 @@ def find_page_ink(picture: NDArray[Any], polarity: str = "auto", say: Say = say_
         ink.mask &= ~borders
         ink.stroke = stroke_width(ink.mask)
     ink.mask, removed = remove_ruled_lines(ink.mask, ink.stroke)
-    ink.amount[removed | borders] = 0.0
+    teeth = find_teeth(ink.mask, removed, 1.3 * ink.stroke + 2.0)
+    ink.mask &= ~teeth
+    ink.amount[removed | borders | teeth] = 0.0
     return ink

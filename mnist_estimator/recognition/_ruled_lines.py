@@ -4,15 +4,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ._binarization import usual_height
+from ._binarization import usual_size
 
 SHORTEST = 0.25
 """Minimum length of a ruled line, as a share of the page's width."""
 LENGTH = 2.5
 """Minimum length of a ruled line, in heights of a digit."""
 UNBROKEN = 0.6
-"""Minimum length of a stretch without gaps, relative to that: feet of digits, and their bars, are
-level with one another, too."""
+"""Minimum length of a stretch without gaps, relative to that..."""
+ALL = 0.85
+"""... or minimum share of all columns with ink, near digits, too: feet and bars of digits are
+level with one another, but there is paper between them."""
 LENGTH_TO_WIDTH = 25
 """Minimum ratio of the length of a ruled line to its thickness."""
 STEEPEST = 0.27
@@ -49,8 +51,8 @@ def remove_ruled_lines(
     removed = _lines(mask, stroke, 0.0)
     if removed.any():
         # A stroke of a large digit is as long as that digit is high, or not much longer.
-        height = usual_height(mask & ~removed)
-        removed = _lines(mask, stroke, LENGTH * height) if height else np.zeros_like(mask)
+        size = usual_size(mask & ~removed)
+        removed = _lines(mask, stroke, LENGTH * size) if size else np.zeros_like(mask)
     left = mask & ~removed
     if removed.any():
         # Close the gaps in strokes that cross a line at a low angle.
@@ -91,12 +93,14 @@ def _lines_across(mask: NDArray[np.bool_], stroke: float, shortest: float) -> ND
         rows, columns = rows + place[0].start, columns + place[1].start
         seen = np.unique(columns)
         span = columns.max() - columns.min() + 1
-        if span < shortest or len(seen) < COVERED * span or _longest(seen) < unbroken:
+        if span < shortest or len(seen) < COVERED * span:
             continue
         curve = np.polynomial.Polynomial.fit(columns, rows, 3 if span > width / 2 else 1)
         if np.median(np.abs(rows - curve(columns))) > max(2.0, stroke):
             continue
         if abs(curve(columns.max()) - curve(columns.min())) > STEEPEST * span:
+            continue
+        if _longest(seen) < unbroken and _inked(mask, curve, seen, stroke) < ALL:
             continue
         thickness = float(np.median(runs[rows, columns]))
         if thickness > min(max(3.0, 1.5 * stroke), span / LENGTH_TO_WIDTH):
@@ -110,6 +114,19 @@ def _longest(columns: NDArray[np.intp]) -> int:
     ends = np.flatnonzero(np.diff(columns) > 4)
     first, last = np.append(0, ends + 1), np.append(ends, len(columns) - 1)
     return int((columns[last] - columns[first] + 1).max())
+
+
+def _inked(
+    mask: NDArray[np.bool_],
+    curve: np.polynomial.Polynomial,
+    seen: NDArray[np.intp],
+    stroke: float,
+) -> float:
+    """Return the share of columns in which there is ink along a curve."""
+    columns = np.arange(seen[0], seen[-1] + 1)
+    reach = max(1, round(stroke / 3))
+    rows = np.rint(curve(columns)).astype(int) + np.arange(-reach, reach + 1)[:, None]
+    return float(mask[np.clip(rows, 0, len(mask) - 1), columns].any(axis=0).mean())
 
 
 def _take_out(

@@ -31,6 +31,12 @@ TALLEST, WIDEST = 1.5, 1.25
 STAIN, LONG = 3.5, 0.3
 """A blob thicker than STAIN times the median stroke, or one at the border that is longer than LONG
 times the picture, is not ink."""
+HAIR = 0.35
+"""Relative to the median thickness: thinner blobs are not drawn with the pen of the others."""
+LONELY = 1.6
+"""Distance to the nearest blob, in heights, from which another pen is enough to drop a blob."""
+MANY = 3
+"""So many blobs at the left or right border are the edge of torn paper."""
 ENCLOSED = 0.3
 """A frame encloses at least this share of its own ink."""
 FAINT = 0.25
@@ -241,6 +247,9 @@ def _is_scrap(blob: Blob, blobs: list[Blob], shape: tuple[int, ...]) -> bool:
         np.array([other.height for other in inner]),
         np.array([other.mask.sum() for other in inner]),
     )
+    n_beside = [sum(_sides(other, shape)[side] for other in blobs) for side in (1, 3)]
+    if max(np.array(n_beside)[sides[1::2]], default=0) >= MANY:
+        return True
     if blob.height >= PART * usual and blob.width >= 0.3 * usual:
         return False
     # A one may touch the side of a picture that is cropped at its digits.
@@ -321,14 +330,25 @@ def _union(first: Blob, second: Blob) -> Blob:
 
 
 def _drawn_like_the_rest(blobs: list[Blob], ink: Ink) -> list[Blob]:
-    """Remove blobs much fainter than the median, or fainter and thicker: shadows."""
+    """Remove blobs much fainter than the median, or drawn with another pen: shadows, staples."""
     if not blobs:
         return []
     dark = np.array([np.percentile(_cut(ink.amount, blob)[blob.mask], 75.0) for blob in blobs])
     wide = np.array([blob.thickness for blob in blobs])
-    faint = dark / np.median(dark)
-    shadow = (faint < 0.6) & (wide > 2.0 * np.median(wide))
-    return [blob for blob, out in zip(blobs, (faint < FAINT) | shadow, strict=True) if not out]
+    faint, wide = dark / np.median(dark), wide / np.median(wide)
+    out = (faint < FAINT) | ((faint < 0.6) & (wide > 2.0))
+    if len(blobs) > 3:
+        out |= wide < HAIR  # no pen, but a crease or the edge of a sheet
+        lonely = _loneliness(blobs) > LONELY
+        out |= lonely & ((faint < 0.8) | (wide < 0.7))
+    return [blob for blob, dropped in zip(blobs, out, strict=True) if not dropped]
+
+
+def _loneliness(blobs: list[Blob]) -> NDArray[np.floating]:
+    """Return the distance from each blob to the nearest other, in median heights."""
+    middles = np.array([blob.middle for blob in blobs])
+    nearest = KDTree(middles).query(middles, k=2)[0][:, 1]
+    return nearest / float(np.median([blob.height for blob in blobs]))
 
 
 def _cut(image: NDArray[np.floating], blob: Blob) -> NDArray[np.floating]:
