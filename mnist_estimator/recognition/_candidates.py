@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from ..preprocessing._digit_image import SIDE, as_bytes
 from ._binarization import Ink
+from ._blob import Blob
 from ._groups import Separator
-from ._segmentation import Blob, render_blob, segment_digits
+from ._segmentation import render_blob, segment_digits
 
 
 class Choice(NamedTuple):

@@ -13,7 +13,6 @@ from ._open_image import open_page, page_to_grey
 from ._polarity import stroke_width
 from ._progress import Say, progress, say_nothing
 from ._ruled_lines import remove_ruled_lines
-
 from ._teeth import find_teeth
 
 

@@ -113,7 +113,7 @@ def _neighbours(cells: list[_Cell], padded: NDArray[np.bool_]) -> list[_Cell]:
         steps = {(0, sign * round(float(p[1]))) for p in pitches for sign in (1, -1)}
         steps |= {(sign * round(float(pitches[0][0])), 0) for sign in (1, -1)}
         for down, across in steps:
-            middle = np.array(cell.middle) + (down, across)
+            middle = np.add(cell.middle, (down, across))
             if (np.abs(others - middle) < 0.5 * shape).all(axis=1).any():
                 continue
             around = tuple(

@@ -1,10 +1,8 @@
 """Segmentation of the ink on a page into digits, in reading order."""
 
-import functools
 import heapq
 import warnings
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +13,8 @@ from scipy.spatial.distance import cdist
 
 from ..preprocessing._digit_image import fit_box
 from ._binarization import Ink, weighted_median
+from ._blob import Blob
+from ._text_lines import group_lines
 
 MOST_PARTS = 10_000
 """Maximum number of connected components of a page; printed A4 text in 11 points has 4,500."""
@@ -33,8 +33,9 @@ STAIN, LONG = 3.5, 0.3
 times the picture, is not ink."""
 HAIR = 0.35
 """Relative to the median thickness: thinner blobs are not drawn with the pen of the others."""
-LONELY = 1.6
-"""Distance to the nearest blob, in heights, from which another pen is enough to drop a blob."""
+LONELY, BESIDE = 1.0, 6.0
+"""Distances to the nearest blob, and to the nearest in the same line, in heights, from which
+another pen is enough to drop a blob."""
 MANY = 3
 """So many blobs at the left or right border are the edge of torn paper."""
 ENCLOSED = 0.3
@@ -49,63 +50,6 @@ MOST_CUT = 1.7
 """Maximum ink on a cut without a classifier, in stroke widths."""
 MOST_DISTANCES = 1_000_000
 """Maximum number of distances between two outlines that are computed pairwise."""
-
-
-@dataclass
-class Blob:
-    """Ink that belongs together: a digit, or digits that touch.
-
-    Parameters
-    ----------
-    mask : ndarray of shape (height, width), bool
-        Where its ink is.
-    top, left : int
-        Where `mask` lies on the page.
-    """
-
-    mask: NDArray[np.bool_]
-    top: int
-    left: int
-
-    @property
-    def height(self) -> int:
-        """Rows."""
-        return self.mask.shape[0]
-
-    @property
-    def width(self) -> int:
-        """Columns."""
-        return self.mask.shape[1]
-
-    @property
-    def bottom(self) -> int:
-        """The row after the last."""
-        return self.top + self.height
-
-    @property
-    def right(self) -> int:
-        """The column after the last."""
-        return self.left + self.width
-
-    @property
-    def middle(self) -> tuple[float, float]:
-        """Row and column of the middle."""
-        return (self.top + self.bottom) / 2, (self.left + self.right) / 2
-
-    @functools.cached_property
-    def thickness(self) -> float:
-        """Width of the stroke where it is thickest."""
-        padded = np.zeros((self.height + 2, self.width + 2), dtype=bool)
-        padded[1:-1, 1:-1] = self.mask
-        return 2.0 * float(ndimage.distance_transform_edt(padded).max())
-
-    @functools.cached_property
-    def outline(self) -> NDArray[np.intp]:
-        """Rows and columns, on the page, of the pixels that have one without ink beside them."""
-        padded = np.zeros((self.height + 2, self.width + 2), dtype=bool)
-        padded[1:-1, 1:-1] = self.mask
-        inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-        return np.argwhere(self.mask & ~inner) + np.array([self.top, self.left])
 
 
 class Cut(NamedTuple):
@@ -154,7 +98,7 @@ def segment_digits(ink: Ink, *, with_classifier: bool = False) -> list[list[list
     blobs = [part for blob in blobs for part in _split_stacked(blob, usual, ink.stroke)]
     blobs = [blob for blob in blobs if blob.height >= max(MIN_MARK_HEIGHT * usual, SMALLEST)]
     blobs = _drawn_like_the_rest(blobs, ink)
-    lines = _in_lines(blobs)
+    lines = group_lines(blobs)
     return [_cuts_of_line(line, ink, with_classifier) for line in lines]
 
 
@@ -339,50 +283,25 @@ def _drawn_like_the_rest(blobs: list[Blob], ink: Ink) -> list[Blob]:
     out = (faint < FAINT) | ((faint < 0.6) & (wide > 2.0))
     if len(blobs) > 3:
         out |= wide < HAIR  # no pen, but a crease or the edge of a sheet
-        lonely = _loneliness(blobs) > LONELY
-        out |= lonely & ((faint < 0.8) | (wide < 0.7))
+        out |= _are_alone(blobs) & ((faint < 0.8) | (wide < 0.7))
     return [blob for blob, dropped in zip(blobs, out, strict=True) if not dropped]
 
 
-def _loneliness(blobs: list[Blob]) -> NDArray[np.floating]:
-    """Return the distance from each blob to the nearest other, in median heights."""
-    middles = np.array([blob.middle for blob in blobs])
-    nearest = KDTree(middles).query(middles, k=2)[0][:, 1]
-    return nearest / float(np.median([blob.height for blob in blobs]))
+def _are_alone(blobs: list[Blob]) -> NDArray[np.bool_]:
+    """Return which blobs have no other beside them, and none near."""
+    boxes = np.array([(blob.top, blob.left, blob.bottom, blob.right) for blob in blobs])
+    height = float(np.median(boxes[:, 2] - boxes[:, 0]))
+    apart = np.maximum(
+        boxes[:, None, :2] - boxes[None, :, 2:], boxes[None, :, :2] - boxes[:, None, 2:]
+    )
+    near = (apart < LONELY * height).all(axis=2)
+    near |= (apart[..., 0] < -0.3 * height) & (apart[..., 1] < BESIDE * height)
+    return near.sum(axis=1) == 1  # itself
 
 
 def _cut(image: NDArray[np.floating], blob: Blob) -> NDArray[np.floating]:
     """Return the part of a page where a blob lies."""
     return image[blob.top : blob.bottom, blob.left : blob.right]
-
-
-def _in_lines(blobs: list[Blob]) -> list[list[Blob]]:
-    """Group blobs into lines of text, which may go up or down a little."""
-    lines: list[list[Blob]] = []
-    limits = np.empty((2, len(blobs)))  # of the last blobs of each line
-    for blob in sorted(blobs, key=lambda blob: blob.middle[1]):
-        tops, bottoms = limits[:, : len(lines)]
-        common = np.minimum(bottoms, blob.bottom) - np.maximum(tops, blob.top)
-        share = common / np.minimum(bottoms - tops, blob.height)
-        number = int(share.argmax()) if len(lines) else 0
-        if number == len(lines) or share[number] <= 0.4:
-            number = len(lines)
-            lines.append([])
-        lines[number].append(blob)
-        # The neighbours to the left say where the line goes.
-        last = lines[number][-3:]
-        limits[:, number] = np.median([(other.top, other.bottom) for other in last], axis=0)
-    slopes = [_slope(line) for line in lines if len(line) > 2]
-    slope = float(np.median(slopes)) if slopes else 0.0
-    return sorted(
-        lines, key=lambda line: float(np.mean([b.middle[0] - slope * b.middle[1] for b in line]))
-    )
-
-
-def _slope(line: list[Blob]) -> float:
-    """Return how many rows a line goes down from one column to the next."""
-    rows, columns = np.array([blob.middle for blob in line]).T
-    return float(np.polynomial.Polynomial.fit(columns, rows, 1).deriv()(0.0))
 
 
 def _split_stacked(blob: Blob, usual: float, stroke: float) -> list[Blob]:
