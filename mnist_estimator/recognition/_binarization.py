@@ -122,14 +122,21 @@ def _darker_than(paper: NDArray[np.floating], work: NDArray[np.floating], scale:
 
 
 def usual_size(mask: NDArray[np.bool_]) -> float:
-    """Return the median of the longer sides of connected components, weighted by area, or 0."""
+    """Return the median of the longer sides of connected components, weighted by area, or 0.
+
+    Components as long as half of the page, which hang together by a line, count only if there
+    is little else.
+    """
     labels, n_labels = ndimage.label(mask, structure=np.ones((3, 3)))
     if not n_labels:
         return 0.0
     areas = np.bincount(labels.ravel())[1:]
     places = ndimage.find_objects(labels)
     sizes = [max(rows.stop - rows.start, columns.stop - columns.start) for rows, columns in places]
-    return weighted_median(np.array(sizes), areas)
+    kept = np.array(sizes) < max(mask.shape) / 2
+    if areas[kept].sum() < 0.2 * areas.sum():
+        kept[:] = True
+    return weighted_median(np.array(sizes)[kept], areas[kept])
 
 
 def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:

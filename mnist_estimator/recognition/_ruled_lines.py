@@ -91,11 +91,15 @@ def _lines_across(mask: NDArray[np.bool_], stroke: float, shortest: float) -> ND
             continue
         rows, columns = np.nonzero(opened[place] & (labels[place] == label))
         rows, columns = rows + place[0].start, columns + place[1].start
+        # Where digits stand on a line, their strokes count neither for its place nor thickness.
+        own = runs[rows, columns]
+        thin = own <= 2.0 * np.percentile(own, 25.0) + 1.0
+        rows, columns = rows[thin], columns[thin]
         seen = np.unique(columns)
-        span = columns.max() - columns.min() + 1
+        span = seen[-1] - seen[0] + 1
         if span < shortest or len(seen) < COVERED * span:
             continue
-        curve = np.polynomial.Polynomial.fit(columns, rows, 3 if span > width / 2 else 1)
+        curve = _fit(columns, rows, 3 if span > width / 2 else 1)
         if np.median(np.abs(rows - curve(columns))) > max(2.0, stroke):
             continue
         if abs(curve(columns.max()) - curve(columns.min())) > STEEPEST * span:
@@ -107,6 +111,18 @@ def _lines_across(mask: NDArray[np.bool_], stroke: float, shortest: float) -> ND
             continue
         _take_out(removed, mask, runs, curve, (columns.min(), columns.max()), thickness)
     return removed
+
+
+def _fit(
+    columns: NDArray[np.intp], rows: NDArray[np.intp], degree: int
+) -> np.polynomial.Polynomial:
+    """Fit a curve, twice again to the pixels that are near it."""
+    curve = np.polynomial.Polynomial.fit(columns, rows, degree)
+    for _ in range(2):
+        off = np.abs(rows - curve(columns))
+        near = off <= 2.0 * np.median(off) + 1.0
+        curve = np.polynomial.Polynomial.fit(columns[near], rows[near], degree)
+    return curve
 
 
 def _longest(columns: NDArray[np.intp]) -> int:
