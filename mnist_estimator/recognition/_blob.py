@@ -63,3 +63,13 @@ class Blob:
         padded[1:-1, 1:-1] = self.mask
         inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
         return np.argwhere(self.mask & ~inner) + np.array([self.top, self.left])
+
+    def union(self, other: "Blob") -> "Blob":
+        """Return this and another blob as one."""
+        top, left = min(self.top, other.top), min(self.left, other.left)
+        bottom, right = max(self.bottom, other.bottom), max(self.right, other.right)
+        mask = np.zeros((bottom - top, right - left), dtype=bool)
+        for blob in (self, other):
+            part = mask[blob.top - top :, blob.left - left :][: blob.height, : blob.width]
+            part |= blob.mask
+        return Blob(mask, top, left)

@@ -90,9 +90,14 @@ def find_candidates(ink: Ink, *, with_classifier: bool) -> Candidates:
     """
     parts: list[Blob] = []
     choices: list[Choice] = []
+    separators: list[Separator] = []
     n_blobs = 0
     for row, line in enumerate(segment_digits(ink, with_classifier=with_classifier)):
-        for cuts in line:
+        for mark in line.marks:
+            box = np.array([mark.blob.top, mark.blob.left, mark.blob.bottom, mark.blob.right])
+            place = np.rint(box * ink.scale).astype(int).tolist()
+            separators.append(Separator(mark.character, tuple(place), row))
+        for cuts in line.cuts:
             for cut in cuts:
                 start = len(parts)
                 parts += cut.parts
@@ -104,4 +109,5 @@ def find_candidates(ink: Ink, *, with_classifier: bool) -> Candidates:
         np.array(images, dtype=np.uint8).reshape(-1, SIDE, SIDE),
         np.rint(boxes.reshape(-1, 4) * ink.scale).astype(np.int64),
         choices,
+        separators,
     )

@@ -14,6 +14,7 @@ from scipy.spatial.distance import cdist
 from ..preprocessing._digit_image import fit_box
 from ._binarization import Ink, weighted_median
 from ._blob import Blob
+from ._separators import Mark, set_marks_aside, take_signs
 from ._text_lines import group_lines
 
 MOST_PARTS = 10_000
@@ -61,7 +62,16 @@ class Cut(NamedTuple):
     """Added to the lowest confidence of the parts when cuts are compared."""
 
 
-def segment_digits(ink: Ink, *, with_classifier: bool = False) -> list[list[list[Cut]]]:
+class TextLine(NamedTuple):
+    """A line of text."""
+
+    cuts: list[list[Cut]]
+    """From left to right, of each blob the cuts to choose from."""
+    marks: list[Mark]
+    """The separators."""
+
+
+def segment_digits(ink: Ink, *, with_classifier: bool = False) -> list[TextLine]:
     """Segment the ink of a page into digits.
 
     Parameters
@@ -74,9 +84,8 @@ def segment_digits(ink: Ink, *, with_classifier: bool = False) -> list[list[list
 
     Returns
     -------
-    list of list of list of Cut
-        Lines from top to bottom, in them blobs from left to right, of each the cuts to choose
-        from: one unless a classifier will choose.
+    list of TextLine
+        From top to bottom. Of each blob there is one cut unless a classifier will choose.
     """
     blobs = _connected(ink.mask)
     if len(blobs) > MOST_PARTS:
@@ -93,13 +102,31 @@ def segment_digits(ink: Ink, *, with_classifier: bool = False) -> list[list[list
         return []
     heights = np.array([blob.height for blob in blobs])
     usual = weighted_median(heights, np.array([blob.mask.sum() for blob in blobs]))
+    blobs, marks = set_marks_aside(blobs, usual, ink.stroke)
     blobs = _joined(blobs, usual)
     blobs = [blob for blob in blobs if max(blob.height, blob.width) >= MIN_MARK_HEIGHT * usual]
     blobs = [part for blob in blobs for part in _split_stacked(blob, usual, ink.stroke)]
     blobs = [blob for blob in blobs if blob.height >= max(MIN_MARK_HEIGHT * usual, SMALLEST)]
     blobs = _drawn_like_the_rest(blobs, ink)
     lines = group_lines(blobs)
-    return [_cuts_of_line(line, ink, with_classifier) for line in lines]
+    of_lines = _marks_of_lines(marks, lines)
+    found = []
+    for line, marks_of_line in zip(lines, of_lines, strict=True):
+        digits, signs = take_signs(line, ink.stroke)
+        cuts = _cuts_of_line(digits, ink, with_classifier)
+        found.append(TextLine(cuts, marks_of_line + signs))
+    return found
+
+
+def _marks_of_lines(marks: list[Mark], lines: list[list[Blob]]) -> list[list[Mark]]:
+    """Return the marks of each line: that of the nearest digit."""
+    found: list[list[Mark]] = [[] for _ in lines]
+    if marks and lines:
+        numbers = [number for number, line in enumerate(lines) for _ in line]
+        tree = KDTree([blob.middle for line in lines for blob in line])
+        for mark, nearest in zip(marks, tree.query([m.blob.middle for m in marks])[1], strict=True):
+            found[numbers[nearest]].append(mark)
+    return found
 
 
 def render_blob(blob: Blob, ink: Ink) -> NDArray[np.float32]:
@@ -230,7 +257,7 @@ def _joined(blobs: list[Blob], usual: float) -> list[Blob]:
     while pairs:
         _, *pair = heapq.heappop(pairs)
         if is_there[pair].all():
-            number, union = len(blobs), _union(*(blobs[part] for part in pair))
+            number, union = len(blobs), blobs[pair[0]].union(blobs[pair[1]])
             blobs.append(union)
             boxes[number] = union.top, union.left, union.bottom, union.right
             is_there[pair], is_there[number] = False, True
@@ -260,17 +287,6 @@ def _distance(first: Blob, second: Blob) -> float:
     if len(first.outline) * len(second.outline) > MOST_DISTANCES:
         return float(KDTree(first.outline).query(second.outline)[0].min())
     return float(cdist(first.outline, second.outline).min())
-
-
-def _union(first: Blob, second: Blob) -> Blob:
-    """Return two blobs as one."""
-    top, left = min(first.top, second.top), min(first.left, second.left)
-    bottom, right = max(first.bottom, second.bottom), max(first.right, second.right)
-    mask = np.zeros((bottom - top, right - left), dtype=bool)
-    for blob in (first, second):
-        part = mask[blob.top - top :, blob.left - left :][: blob.height, : blob.width]
-        part |= blob.mask
-    return Blob(mask, top, left)
 
 
 def _drawn_like_the_rest(blobs: list[Blob], ink: Ink) -> list[Blob]:
