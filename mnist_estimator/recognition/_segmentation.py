@@ -47,6 +47,11 @@ FAINT = 0.25
 WIDE, PERHAPS_WIDE, USUAL_WIDTH = 1.2, 0.85, 0.68
 """Widths relative to the height: a blob wider than WIDE is several digits, one wider than
 PERHAPS_WIDE may be if the classifier decides so; the width of one digit."""
+PRIORS = 0.3, 0.02
+"""What the classifier's confidence in two parts must exceed that in one digit by, for a blob of
+these two widths."""
+UNEVEN = (0.36, 0.64)
+"""Where a blob may be cut in two, too: one digit may be a one."""
 MOST_CUT = 1.7
 """Maximum ink on a cut without a classifier, in stroke widths."""
 MOST_DISTANCES = 1_000_000
@@ -325,7 +330,8 @@ def _split_stacked(blob: Blob, usual: float, stroke: float) -> list[Blob]:
     if blob.height < 1.7 * usual or blob.height > 6 * usual:
         return [blob]
     turned = Blob(blob.mask.T, blob.left, blob.top)
-    parts = _cut_into(turned, round(blob.height / usual), 2.5 * stroke)
+    n_parts = round(blob.height / usual)
+    parts = _cut_into(turned, np.arange(1, n_parts) / n_parts, 2.5 * stroke)
     return [Blob(part.mask.T, part.left, part.top) for part in parts]
 
 
@@ -348,20 +354,29 @@ def _cuts(blob: Blob, height: float, ink: Ink, with_classifier: bool, wide: bool
     most_ink = np.inf if with_classifier else MOST_CUT * ink.stroke
     numbers = {2} if not wide else {2, likely, likely + 1} if with_classifier else {likely}
     # Few blobs of usual width are two digits.
-    cuts = [Cut([blob], prior=0.02 if wide else 0.3)]
-    for n_parts in sorted(numbers):
-        parts = _cut_into(blob, n_parts, most_ink)
+    ratio = blob.width / height
+    doubt = float(np.interp(ratio, [PERHAPS_WIDE, WIDE], PRIORS))
+    cuts = [Cut([blob], prior=PRIORS[1] if wide else doubt)]
+    ways = [np.arange(1, n_parts) / n_parts for n_parts in sorted(numbers)]
+    if with_classifier:
+        ways += [np.array([place]) for place in UNEVEN]
+    for places in ways:
+        parts = _cut_into(blob, places, most_ink)
         if len(parts) > 1 and min(part.height for part in parts) >= PART * blob.height:
             cuts.append(Cut(parts))
     return cuts if with_classifier else cuts[-1:]
 
 
-def _cut_into(blob: Blob, n_parts: int, most_ink: float) -> list[Blob]:
-    """Cut a blob along the seams with least ink, of at most `most_ink` pixels."""
+def _cut_into(blob: Blob, places: NDArray[np.floating], most_ink: float) -> list[Blob]:
+    """Cut a blob along the seams with least ink, of at most `most_ink` pixels.
+
+    They are near the `places`, which are shares of its width.
+    """
     limits = []
     rows = np.arange(blob.height)
-    for i in range(1, n_parts):
-        seam, crossed = _seam(blob.mask, blob.width * i / n_parts, 0.3 * blob.width / n_parts)
+    reach = 0.3 * blob.width / (len(places) + 1)
+    for place in places:
+        seam, crossed = _seam(blob.mask, blob.width * place, reach)
         if crossed <= most_ink:
             limits.append(seam)
     columns = np.arange(blob.width)

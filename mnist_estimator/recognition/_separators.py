@@ -24,8 +24,10 @@ MIDDLE = (0.3, 0.7)
 """Where dashes and plus signs are."""
 CROSS = 0.85
 """Minimum share of the ink of a plus sign in its two bars."""
-LEANING = 0.18
+LEANING = 0.25
 """Minimum width of a slash, relative to its height."""
+LONGER = 0.01
+"""How much further a slash goes up and down than its neighbours, relative to their height."""
 
 
 class Mark(NamedTuple):
@@ -165,11 +167,9 @@ def _is_slash(blob: Blob, beside: list[Blob], stroke: float) -> bool:
     """Tell whether a blob is a straight line that leans and is longer than its neighbours."""
     if blob.width < LEANING * blob.height or blob.width > 1.1 * blob.height:
         return False
-    top = float(np.mean([digit.top for digit in beside]))
-    bottom = float(np.mean([digit.bottom for digit in beside]))
-    room = 0.015 * (bottom - top)
-    highest = min(digit.top for digit in beside)
-    if blob.top > min(top - room, highest + room) or blob.bottom < bottom + room:
+    top, bottom = min(digit.top for digit in beside), max(digit.bottom for digit in beside)
+    room = LONGER * (bottom - top)
+    if blob.top > top - room or blob.bottom < bottom + room:
         return False
     rows, columns = np.nonzero(blob.mask)
     line: NDArray[np.floating] = np.polynomial.Polynomial.fit(rows, columns, 1)(rows)
