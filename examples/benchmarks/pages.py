@@ -20,6 +20,7 @@ With --save DIR, pictures that are not right are written there, with what was an
 import argparse
 import csv
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
@@ -34,6 +35,8 @@ from rich.progress import track
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("strokes", "mnist")
 WITH_SEPARATORS = ("separators and gaps",)
+TURNED = ("turned pages",)
+START, END = "<!-- table of pages.py -->", "<!-- end of the table -->"
 COLUMNS = ["kind", "pictures", "right", "digits found", "digit errors", "seconds"]
 
 
@@ -72,24 +75,29 @@ def edit_distance(text: str, truth: str) -> int:
     return before[-1]
 
 
-def measure(model: Any, pictures: Iterable[tuple[str, str, Any, str]]) -> Iterator[dict[str, Any]]:
-    """Yield what was answered for each picture, and how right it is."""
-    from mnist_estimator import recognize
+def measure(
+    model: Any, pictures: Iterable[tuple[str, str, Any, str]], keep: bool
+) -> Iterator[dict[str, Any]]:
+    """Yield what was answered for each picture, and how right it is; `keep` the wrong ones."""
+    from mnist_estimator import RotationWarning, recognize
 
     for kind, name, picture, truth in pictures:
         start = time.perf_counter()
-        found = recognize(model, picture)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RotationWarning)  # the answer is judged as it is
+            found = recognize(model, picture, rotation="auto" if kind in TURNED else 0)
         seconds = time.perf_counter() - start
         text = getattr(found, "text", str(found))
         whole = text == truth if kind in WITH_SEPARATORS else None
         text_digits, truth_digits = plain_digits(text), plain_digits(truth)
+        right = text_digits == truth_digits if whole is None else whole
         yield {
             "kind": kind,
             "name": name,
-            "picture": found.picture,
+            "picture": found.picture if keep and not right else None,
             "truth": truth,
             "text": text,
-            "right": text_digits == truth_digits if whole is None else whole,
+            "right": right,
             "found": [*map(len, text_digits.split("\n"))] == [*map(len, truth_digits.split("\n"))],
             "errors": edit_distance(text_digits, truth_digits),
             "digits": len(truth_digits.replace("\n", "")),
@@ -166,7 +174,9 @@ def main() -> None:
         pictures = drawn(chosen, options.pictures, options.seed)
         total = len(chosen) * options.pictures
     model = model_of(options.model)
-    answers = pd.DataFrame(track(measure(model, pictures), total=total, console=console))
+    answers = pd.DataFrame(
+        track(measure(model, pictures, options.save is not None), total=total, console=console)
+    )
     for row in answers[~answers["right"]].itertuples():
         print(f"{row.name}: {row.truth!r} answered {row.text!r}")
     if options.folder is not None:
@@ -175,15 +185,23 @@ def main() -> None:
     print(table.to_string(index=False))
     if options.save is not None:
         save_wrong(answers, options.save)
-    if options.folder is None and not options.kinds and options.pictures >= 60:
-        write(table)
+    if options.folder is None and options.pictures >= 60:
+        write(table, list(KINDS))
 
 
-def write(table: pd.DataFrame) -> None:
-    """Write the table to the CSV file and the documentation."""
+def write(table: pd.DataFrame, kinds: list[str]) -> None:
+    """Write the rows to the CSV file, and the table to the documentation."""
     path = ROOT / "examples" / "benchmarks" / "pages.csv"
+    if path.exists():
+        old = pd.read_csv(path, comment="#", dtype=str, keep_default_na=False)
+        table = pd.concat([old[~old["kind"].isin(table["kind"])], table.astype(str)])
+    table = table.set_index("kind").reindex([k for k in kinds if k in set(table["kind"])])
     note = describe(date.today().isoformat())
-    path.write_text(f"# {note}\n{table.to_csv(index=False)}", encoding="utf-8")
+    path.write_text(f"# {note}\n{table.to_csv()}", encoding="utf-8")
+    page = ROOT / "docs" / "pictures.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition(START)
+    text = f"{START}\n\n{to_markdown(table)}\n\nMeasured on: {note}.\n\n{END}"
+    page.write_text(wrap(before + text + rest.partition(END)[2]), encoding="utf-8")
 
 
 if __name__ == "__main__":

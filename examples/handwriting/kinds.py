@@ -152,7 +152,7 @@ def tight_crop(drawing):
 
 
 def filled(drawing):
-    """A row of digits that fill the picture to its edge."""
+    """Write digits that fill the picture to its edge."""
     height = drawing.generator.uniform(60, 200)
     lines = [drawing.digits(4)]
     pen = height / drawing.generator.uniform(6, 10)
@@ -164,7 +164,7 @@ def filled(drawing):
 
 
 def icon(drawing):
-    """A picture of 28×28 pixels with one small digit of 10 to 16."""
+    """Draw 28×28 pixels with one small digit of 10 to 16."""
     generator = drawing.generator
     text = drawing.digits(1)
     height = generator.uniform(10, 16)
@@ -200,7 +200,7 @@ def crossed_seven(drawing):
 
 
 def touching(drawing):
-    """A number of four digits, two of which overlap by 4 pixels at 60."""
+    """Write four digits, two of which overlap by 4 pixels at 60."""
     generator = drawing.generator
     text = drawing.digits(4)
     row = drawing.glyphs(text, 60, 6)
@@ -289,7 +289,7 @@ def turned(drawing):
 
 
 def words(drawing):
-    """A printed word before a number, in one line."""
+    """Put a printed word before a number, in one line."""
     generator = drawing.generator
     height = generator.uniform(36, 56)
     text = drawing.digits(3)
@@ -312,7 +312,7 @@ def no_digit(drawing):
 
 
 def separators(drawing):
-    """Groups with gaps between them, dates, times, decimals, and numbers with a sign."""
+    """Write groups with gaps between them, dates, times, decimals, and numbers with a sign."""
     generator = drawing.generator
     take = drawing.digits
     form = int(generator.integers(6))
