@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from reporting import describe
+from reporting import describe, to_markdown, wrap
 from rich.console import Console
 from rich.progress import track
 
