@@ -19,7 +19,7 @@ from mnist_estimator.recognition._ruled_lines import remove_ruled_lines
 pytest.importorskip("skimage")  # with which the example draws thin pens
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
-from handwriting.kinds import draw  # noqa: E402
+from handwriting.kinds import draw
 
 sys.path.pop(0)
 
@@ -46,8 +46,7 @@ KINDS = [
 ]
 
 # Pictures without a digit so wide that only a classifier knows it for one.
-SEEDS = {("form cells, apart", "mnist"): 1, ("small digits", "mnist"): 1}
-SEEDS |= {("slanted lines", "mnist"): 1}
+SEEDS = {("form cells, apart", "mnist"): 1, ("small digits", "mnist"): 2}
 
 
 @pytest.mark.parametrize("kind", KINDS)
