@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ._filters import hysteresis_threshold, local_median
+from ..preprocessing._digit_image import otsu_threshold
+from ._filters import hysteresis_threshold
+from ._polarity import find_polarity, stroke_width
 
 WORKING_PIXELS = 4_000_000
 """Larger pictures are reduced to this number of pixels; digits on a page keep 30 rows or more."""
@@ -68,8 +70,7 @@ def find_ink(grey: NDArray[np.float32], polarity: str = "auto") -> Ink:
 
     Notes
     -----
-    1. Polarity: ink covers less than half of any neighbourhood, so that what deviates
-       from the local median deviates towards ink (the sign of the third moment).
+    1. Polarity: :func:`~mnist_estimator.recognition._polarity.find_polarity`.
     2. The light of the blank paper: a morphological closing, which takes out what
        is dark and narrow, and keeps the edges of shadows and of the page.
     3. Ink is the share of that light that is missing. A pixel is ink if it has
@@ -77,15 +78,20 @@ def find_ink(grey: NDArray[np.float32], polarity: str = "auto") -> Ink:
        has clearly more than noise (hysteresis).
     """
     work, scale = _scaled_down(grey)
-    if polarity == "light_on_dark" or (polarity == "auto" and is_light_on_dark(work)):
+    factor = min(1.0, COARSE_SIDE / max(work.shape))
+    found = find_polarity(_resized(work, factor))
+    is_auto = polarity == "auto"
+    light_on_dark = found.light_on_dark if is_auto else polarity == "light_on_dark"
+    if light_on_dark:
         work = 1.0 - work
+    thickest = found.thickness / factor if light_on_dark == found.light_on_dark else 0.0
     large = max(work.shape) > LARGE_SIDE
     if large:
         work = ndimage.gaussian_filter(work, 0.8)
-    ink = _darker_than(_paper(work, np.inf), work, scale)
+    ink = _darker_than(_paper(work, np.inf, thickest), work, scale)
     # Second pass: a window near the stroke width follows the light better.
     if large and ink.mask.any():
-        ink = _darker_than(_paper(work, WINDOW * ink.stroke), work, scale)
+        ink = _darker_than(_paper(work, WINDOW * ink.stroke, thickest), work, scale)
     return ink
 
 
@@ -93,7 +99,13 @@ def _darker_than(paper: NDArray[np.floating], work: NDArray[np.floating], scale:
     """Return the pixels that are significantly darker than the paper."""
     amount = (paper - work) / np.maximum(paper, DARKEST)
     level = float(np.median(amount))
-    noise = 1.4826 * float(np.median(np.abs(amount - level)))
+    blank = amount
+    if level > FAINTEST:  # the half of a picture that is cropped at its ink may be ink
+        threshold = otsu_threshold(np.clip(amount, 0.0, 1.0))
+        if level > threshold:
+            blank = amount[amount < threshold]
+            level = float(np.median(blank))
+    noise = 1.4826 * float(np.median(np.abs(blank - level)))
     amount = np.clip((amount - level) / max(1.0 - level, DARKEST), 0.0, 1.0).astype(np.float32)
     seen = amount[amount > max(5.0 * noise, FAINTEST)]
     if not seen.size:
@@ -109,34 +121,22 @@ def _darker_than(paper: NDArray[np.floating], work: NDArray[np.floating], scale:
     return Ink(amount, mask, noise, stroke_width(mask), scale)
 
 
-def is_light_on_dark(grey: NDArray[np.floating]) -> bool:
-    """Tell whether the ink is lighter than its background."""
-    low, high = float(grey.min()), float(grey.max())
-    if high <= low:
-        return False
-    coarse = (_resized(grey, COARSE_SIDE / max(grey.shape)) - low) / (high - low)
-    levels = np.clip(np.rint(coarse * 255.0), 0, 255).astype(np.uint8)
-    side = min(levels.shape)
-    window = min(max(51, side // 5), side) | 1
-    median = local_median(levels, window)
-    return float(np.mean((levels - median.astype(np.float64)) ** 3)) > 0.0
+def usual_size(mask: NDArray[np.bool_]) -> float:
+    """Return the median of the longer sides of connected components, weighted by area, or 0.
 
-
-def stroke_width(mask: NDArray[np.bool_]) -> float:
-    """Return the mean stroke width in pixels: twice the area over the outline."""
-    inner = ndimage.binary_erosion(mask)
-    outline = int(mask.sum()) - int(inner.sum())
-    return max(1.0, 2.0 * int(mask.sum()) / outline) if outline else 1.0
-
-
-def usual_height(mask: NDArray[np.bool_]) -> float:
-    """Return the median height of connected components, weighted by area; 0 without ink."""
+    Components as long as half of the page, which hang together by a line, count only if there
+    is little else.
+    """
     labels, n_labels = ndimage.label(mask, structure=np.ones((3, 3)))
     if not n_labels:
         return 0.0
     areas = np.bincount(labels.ravel())[1:]
-    heights = np.array([rows.stop - rows.start for rows, _ in ndimage.find_objects(labels)])
-    return weighted_median(heights, areas)
+    places = ndimage.find_objects(labels)
+    sizes = [max(rows.stop - rows.start, columns.stop - columns.start) for rows, columns in places]
+    kept = np.array(sizes) < max(mask.shape) / 2
+    if areas[kept].sum() < 0.2 * areas.sum():
+        kept[:] = True
+    return weighted_median(np.array(sizes)[kept], areas[kept])
 
 
 def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
@@ -166,11 +166,13 @@ def _resized(image: NDArray[np.floating], factor: float) -> NDArray[np.float32]:
     return np.asarray(picture.resize((width, height), Image.Resampling.BOX))
 
 
-def _paper(work: NDArray[np.floating], widest: float) -> NDArray[np.floating]:
+def _paper(
+    work: NDArray[np.floating], widest: float, thickest: float = 0.0
+) -> NDArray[np.floating]:
     """Return the brightness of the blank paper, by a morphological closing.
 
     Dark structures narrower than `widest` pixels, or a sixth of the picture if that is less,
-    are ink.
+    are ink, and those as narrow as the `thickest` stroke.
     """
     coarse = _resized(work, COARSE_SIDE / max(work.shape))
     side = min(coarse.shape)
@@ -179,7 +181,8 @@ def _paper(work: NDArray[np.floating], widest: float) -> NDArray[np.floating]:
     if max(work.shape) > LARGE_SIDE:
         coarse = ndimage.median_filter(coarse, 3)
     window = side // 6 if side > 128 else side
-    window = max(5, int(min(window, widest * coarse.shape[0] / work.shape[0]))) | 1
+    factor = coarse.shape[0] / work.shape[0]
+    window = int(max(5, min(window, widest * factor), min(side, 1.3 * thickest * factor))) | 1
     paper = ndimage.grey_closing(coarse, window)
     if side > 128:
         paper = ndimage.gaussian_filter(paper, 2.0)

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from ..preprocessing._digit_image import SIDE, as_bytes
 from ._binarization import Ink
+from ._blob import Blob
 from ._groups import Separator
-from ._segmentation import Blob, render_blob, segment_digits
+from ._segmentation import render_blob, segment_digits
 
 
 class Choice(NamedTuple):
@@ -89,9 +90,14 @@ def find_candidates(ink: Ink, *, with_classifier: bool) -> Candidates:
     """
     parts: list[Blob] = []
     choices: list[Choice] = []
+    separators: list[Separator] = []
     n_blobs = 0
     for row, line in enumerate(segment_digits(ink, with_classifier=with_classifier)):
-        for cuts in line:
+        for mark in line.marks:
+            box = np.array([mark.blob.top, mark.blob.left, mark.blob.bottom, mark.blob.right])
+            place = np.rint(box * ink.scale).astype(int).tolist()
+            separators.append(Separator(mark.character, tuple(place), row))
+        for cuts in line.cuts:
             for cut in cuts:
                 start = len(parts)
                 parts += cut.parts
@@ -103,4 +109,5 @@ def find_candidates(ink: Ink, *, with_classifier: bool) -> Candidates:
         np.array(images, dtype=np.uint8).reshape(-1, SIDE, SIDE),
         np.rint(boxes.reshape(-1, 4) * ink.scale).astype(np.int64),
         choices,
+        separators,
     )

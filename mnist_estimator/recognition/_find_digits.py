@@ -8,9 +8,12 @@ from numpy.typing import NDArray
 
 from ._binarization import Ink, find_ink
 from ._candidates import find_candidates
+from ._form_cells import remove_cells
 from ._open_image import open_page, page_to_grey
+from ._polarity import stroke_width
 from ._progress import Say, progress, say_nothing
 from ._ruled_lines import remove_ruled_lines
+from ._teeth import find_teeth
 
 
 @dataclass(eq=False)
@@ -128,6 +131,12 @@ def find_page_ink(picture: NDArray[Any], polarity: str = "auto", say: Say = say_
     say("Separating ink from paper")
     ink = find_ink(page_to_grey(picture), polarity)
     say("Removing ruled lines")
+    borders = remove_cells(ink.mask)
+    if borders.any():
+        ink.mask &= ~borders
+        ink.stroke = stroke_width(ink.mask)
     ink.mask, removed = remove_ruled_lines(ink.mask, ink.stroke)
-    ink.amount[removed] = 0.0
+    teeth = find_teeth(ink.mask, removed, 1.3 * ink.stroke + 2.0)
+    ink.mask &= ~teeth
+    ink.amount[removed | borders | teeth] = 0.0
     return ink

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 MOST_PIXELS = 50_000_000
 """Maximum size of a picture: a file of some kilobytes can decode to gigabytes."""
 
+PALE = 64
+"""Difference between the largest and the smallest channel up to which a colour is pale, of 255."""
+
 PAGED = ("TIFF", "GIF", "WEBP", "PNG")
 """Formats whose further pictures are pages or frames. A phone's JPEG may hold a preview beside."""
 
@@ -94,35 +97,27 @@ def open_page(image: Any, page: int | None = None, polarity: str = "auto") -> Pa
 
 
 def page_to_grey(picture: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the luminance of a picture from :func:`open_page`, from 0 to 1."""
+    """Return a picture from :func:`open_page` in grey, from 0 to 1.
+
+    Notes
+    -----
+    The luminance, from which ink of strong colour is set off: yellow is nearly as light as white,
+    and blue nearly as dark as black. What is more colourful than the background by `PALE` is made
+    darker on a light background, and lighter on a dark one.
+    """
     if picture.ndim == 2:
         return picture
-    return picture @ (LUMINANCE / 255.0).astype(np.float32)
-
-
-def open_pages(file: Any, name: str, polarity: str = "auto") -> Iterator[Page]:
-    """Open all pages of a file, one after the other.
-
-    Parameters
-    ----------
-    file : path or file object
-    name : str
-        Stands for it in errors.
-    polarity : {"auto", "light_on_dark", "dark_on_light"}, default="auto"
-        See :func:`open_page`.
-
-    Yields
-    ------
-    Page
-
-    Raises
-    ------
-    OSError, ValueError, ImportError
-        As :func:`open_page`.
-    """
-    with _opened(file, name, polarity) as document:
-        for number in range(document.n_pages):
-            yield Page(document.pixels(number), number, document.n_pages)
+    grey = picture @ (LUMINANCE / 255.0).astype(np.float32)
+    red, green, blue = (picture[..., channel] for channel in range(3))
+    high = np.maximum(np.maximum(red, green), blue)
+    colour = high - np.minimum(np.minimum(red, green), blue)
+    background = float(np.median(colour[::4, ::4]))
+    strong = colour > background + PALE
+    if strong.any():
+        more = (colour[strong] - (background + PALE)) / np.float32(255.0)
+        sign = -1.0 if float(np.median(grey[::4, ::4])) > 0.5 else 1.0
+        grey[strong] = np.clip(grey[strong] + np.float32(sign) * more, 0.0, 1.0)
+    return grey
 
 
 def _from_file(file: Any, page: int | None, polarity: str) -> Page:

@@ -1,10 +1,8 @@
 """Segmentation of the ink on a page into digits, in reading order."""
 
-import functools
 import heapq
 import warnings
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +13,9 @@ from scipy.spatial.distance import cdist
 
 from ..preprocessing._digit_image import fit_box
 from ._binarization import Ink, weighted_median
+from ._blob import Blob
+from ._separators import Mark, set_marks_aside, take_signs
+from ._text_lines import group_lines
 
 MOST_PARTS = 10_000
 """Maximum number of connected components of a page; printed A4 text in 11 points has 4,500."""
@@ -31,73 +32,30 @@ TALLEST, WIDEST = 1.5, 1.25
 STAIN, LONG = 3.5, 0.3
 """A blob thicker than STAIN times the median stroke, or one at the border that is longer than LONG
 times the picture, is not ink."""
+HAIR = 0.35
+"""Relative to the median thickness: thinner blobs are not drawn with the pen of the others."""
+LONELY, BESIDE = 1.0, 6.0
+"""Distances to the nearest blob, and to the nearest in the same line, in heights, from which
+another pen is enough to drop a blob."""
+MANY = 3
+"""So many blobs at the left or right border are the edge of torn paper."""
+ENCLOSED = 0.3
+"""A frame encloses at least this share of its own ink."""
 FAINT = 0.25
 """Relative to the median darkness: fainter blobs shine through from the back, or are stains."""
 
 WIDE, PERHAPS_WIDE, USUAL_WIDTH = 1.2, 0.85, 0.68
 """Widths relative to the height: a blob wider than WIDE is several digits, one wider than
 PERHAPS_WIDE may be if the classifier decides so; the width of one digit."""
+PRIORS = 0.12, 0.0
+"""What the classifier's confidence in two parts must exceed that in one digit by, for a blob of
+these two widths."""
+UNEVEN = (0.36, 0.64)
+"""Where a blob may be cut in two, too: one digit may be a one."""
 MOST_CUT = 1.7
 """Maximum ink on a cut without a classifier, in stroke widths."""
 MOST_DISTANCES = 1_000_000
 """Maximum number of distances between two outlines that are computed pairwise."""
-
-
-@dataclass
-class Blob:
-    """Ink that belongs together: a digit, or digits that touch.
-
-    Parameters
-    ----------
-    mask : ndarray of shape (height, width), bool
-        Where its ink is.
-    top, left : int
-        Where `mask` lies on the page.
-    """
-
-    mask: NDArray[np.bool_]
-    top: int
-    left: int
-
-    @property
-    def height(self) -> int:
-        """Rows."""
-        return self.mask.shape[0]
-
-    @property
-    def width(self) -> int:
-        """Columns."""
-        return self.mask.shape[1]
-
-    @property
-    def bottom(self) -> int:
-        """The row after the last."""
-        return self.top + self.height
-
-    @property
-    def right(self) -> int:
-        """The column after the last."""
-        return self.left + self.width
-
-    @property
-    def middle(self) -> tuple[float, float]:
-        """Row and column of the middle."""
-        return (self.top + self.bottom) / 2, (self.left + self.right) / 2
-
-    @functools.cached_property
-    def thickness(self) -> float:
-        """Width of the stroke where it is thickest."""
-        padded = np.zeros((self.height + 2, self.width + 2), dtype=bool)
-        padded[1:-1, 1:-1] = self.mask
-        return 2.0 * float(ndimage.distance_transform_edt(padded).max())
-
-    @functools.cached_property
-    def outline(self) -> NDArray[np.intp]:
-        """Rows and columns, on the page, of the pixels that have one without ink beside them."""
-        padded = np.zeros((self.height + 2, self.width + 2), dtype=bool)
-        padded[1:-1, 1:-1] = self.mask
-        inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-        return np.argwhere(self.mask & ~inner) + np.array([self.top, self.left])
 
 
 class Cut(NamedTuple):
@@ -109,7 +67,16 @@ class Cut(NamedTuple):
     """Added to the lowest confidence of the parts when cuts are compared."""
 
 
-def segment_digits(ink: Ink, *, with_classifier: bool = False) -> list[list[list[Cut]]]:
+class TextLine(NamedTuple):
+    """A line of text."""
+
+    cuts: list[list[Cut]]
+    """From left to right, of each blob the cuts to choose from."""
+    marks: list[Mark]
+    """The separators."""
+
+
+def segment_digits(ink: Ink, *, with_classifier: bool = False) -> list[TextLine]:
     """Segment the ink of a page into digits.
 
     Parameters
@@ -122,9 +89,8 @@ def segment_digits(ink: Ink, *, with_classifier: bool = False) -> list[list[list
 
     Returns
     -------
-    list of list of list of Cut
-        Lines from top to bottom, in them blobs from left to right, of each the cuts to choose
-        from: one unless a classifier will choose.
+    list of TextLine
+        From top to bottom. Of each blob there is one cut unless a classifier will choose.
     """
     blobs = _connected(ink.mask)
     if len(blobs) > MOST_PARTS:
@@ -141,13 +107,31 @@ def segment_digits(ink: Ink, *, with_classifier: bool = False) -> list[list[list
         return []
     heights = np.array([blob.height for blob in blobs])
     usual = weighted_median(heights, np.array([blob.mask.sum() for blob in blobs]))
+    blobs, marks = set_marks_aside(blobs, usual, ink.stroke)
     blobs = _joined(blobs, usual)
     blobs = [blob for blob in blobs if max(blob.height, blob.width) >= MIN_MARK_HEIGHT * usual]
     blobs = [part for blob in blobs for part in _split_stacked(blob, usual, ink.stroke)]
     blobs = [blob for blob in blobs if blob.height >= max(MIN_MARK_HEIGHT * usual, SMALLEST)]
     blobs = _drawn_like_the_rest(blobs, ink)
-    lines = _in_lines(blobs)
-    return [_cuts_of_line(line, ink, with_classifier) for line in lines]
+    lines = group_lines(blobs)
+    of_lines = _marks_of_lines(marks, lines)
+    found = []
+    for line, marks_of_line in zip(lines, of_lines, strict=True):
+        digits, signs = take_signs(line, ink.stroke)
+        cuts = _cuts_of_line(digits, ink, with_classifier)
+        found.append(TextLine(cuts, marks_of_line + signs))
+    return found
+
+
+def _marks_of_lines(marks: list[Mark], lines: list[list[Blob]]) -> list[list[Mark]]:
+    """Return the marks of each line: that of the nearest digit."""
+    found: list[list[Mark]] = [[] for _ in lines]
+    if marks and lines:
+        numbers = [number for number, line in enumerate(lines) for _ in line]
+        tree = KDTree([blob.middle for line in lines for blob in line])
+        for mark, nearest in zip(marks, tree.query([m.blob.middle for m in marks])[1], strict=True):
+            found[numbers[nearest]].append(mark)
+    return found
 
 
 def render_blob(blob: Blob, ink: Ink) -> NDArray[np.float32]:
@@ -191,11 +175,7 @@ def _connected(mask: NDArray[np.bool_]) -> list[Blob]:
 def _without_stains(blobs: list[Blob], shape: tuple[int, ...]) -> list[Blob]:
     """Remove blobs that are not handwriting: the table beside the page, frames, stains, shadows."""
     height, width = shape
-
-    def at_edge(blob: Blob) -> bool:
-        return min(blob.top, blob.left, height - blob.bottom, width - blob.right) == 0
-
-    inner = [blob for blob in blobs if not at_edge(blob)]
+    inner = [blob for blob in blobs if not _sides(blob, shape).any()]
     if not inner:
         return blobs
     widths = np.array([blob.thickness for blob in inner])
@@ -204,11 +184,55 @@ def _without_stains(blobs: list[Blob], shape: tuple[int, ...]) -> list[Blob]:
 
     def is_stain(blob: Blob) -> bool:
         long = blob.height > LONG * height or blob.width > LONG * width
-        if long and (at_edge(blob) or float(blob.mask.mean()) < 0.1):
+        if long and _sides(blob, shape).any():
+            return True
+        if long and float(blob.mask.mean()) < 0.1 and _encloses(blob, blobs):
             return True
         return blob.thickness > STAIN * usual
 
-    return [blob for blob in blobs if not is_stain(blob)]
+    kept = [blob for blob in blobs if not is_stain(blob)]
+    return [blob for blob in kept if not _is_scrap(blob, kept, shape)]
+
+
+def _sides(blob: Blob, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return whether a blob touches the upper, left, lower and right side of the picture."""
+    height, width = shape
+    return np.array([blob.top == 0, blob.left == 0, blob.bottom == height, blob.right == width])
+
+
+def _encloses(frame: Blob, blobs: list[Blob]) -> bool:
+    """Tell whether much of the ink is inside the bounding box of a blob."""
+    inside = sum(
+        int(blob.mask.sum())
+        for blob in blobs
+        if frame.top < blob.top
+        and blob.bottom < frame.bottom
+        and frame.left < blob.left
+        and blob.right < frame.right
+    )
+    return inside > ENCLOSED * int(frame.mask.sum())
+
+
+def _is_scrap(blob: Blob, blobs: list[Blob], shape: tuple[int, ...]) -> bool:
+    """Tell whether a blob at the border of the picture is a bit of what lies beside the page."""
+    sides = _sides(blob, shape)
+    inner = [other for other in blobs if not _sides(other, shape).any()]
+    if not sides.any() or not inner:
+        return False
+    usual = weighted_median(
+        np.array([other.height for other in inner]),
+        np.array([other.mask.sum() for other in inner]),
+    )
+    n_beside = [sum(_sides(other, shape)[side] for other in blobs) for side in (1, 3)]
+    if max(np.array(n_beside)[sides[1::2]], default=0) >= MANY:
+        return True
+    if blob.height >= PART * usual and blob.width >= 0.3 * usual:
+        return False
+    # A one may touch the side of a picture that is cropped at its digits.
+    beside = [o for o in inner if o.top < blob.bottom and blob.top < o.bottom]
+    near = min((max(o.left - blob.right, blob.left - o.right) for o in beside), default=np.inf)
+    alone = sum(_sides(other, shape)[sides].any() for other in blobs) == 1
+    return not (alone and blob.height >= 0.75 * usual and near < usual)
 
 
 def _joined(blobs: list[Blob], usual: float) -> list[Blob]:
@@ -238,7 +262,7 @@ def _joined(blobs: list[Blob], usual: float) -> list[Blob]:
     while pairs:
         _, *pair = heapq.heappop(pairs)
         if is_there[pair].all():
-            number, union = len(blobs), _union(*(blobs[part] for part in pair))
+            number, union = len(blobs), blobs[pair[0]].union(blobs[pair[1]])
             blobs.append(union)
             boxes[number] = union.top, union.left, union.bottom, union.right
             is_there[pair], is_there[number] = False, True
@@ -270,26 +294,30 @@ def _distance(first: Blob, second: Blob) -> float:
     return float(cdist(first.outline, second.outline).min())
 
 
-def _union(first: Blob, second: Blob) -> Blob:
-    """Return two blobs as one."""
-    top, left = min(first.top, second.top), min(first.left, second.left)
-    bottom, right = max(first.bottom, second.bottom), max(first.right, second.right)
-    mask = np.zeros((bottom - top, right - left), dtype=bool)
-    for blob in (first, second):
-        part = mask[blob.top - top :, blob.left - left :][: blob.height, : blob.width]
-        part |= blob.mask
-    return Blob(mask, top, left)
-
-
 def _drawn_like_the_rest(blobs: list[Blob], ink: Ink) -> list[Blob]:
-    """Remove blobs much fainter than the median, or fainter and thicker: shadows."""
+    """Remove blobs much fainter than the median, or drawn with another pen: shadows, staples."""
     if not blobs:
         return []
     dark = np.array([np.percentile(_cut(ink.amount, blob)[blob.mask], 75.0) for blob in blobs])
     wide = np.array([blob.thickness for blob in blobs])
-    faint = dark / np.median(dark)
-    shadow = (faint < 0.6) & (wide > 2.0 * np.median(wide))
-    return [blob for blob, out in zip(blobs, (faint < FAINT) | shadow, strict=True) if not out]
+    faint, wide = dark / np.median(dark), wide / np.median(wide)
+    out = (faint < FAINT) | ((faint < 0.6) & (wide > 2.0))
+    if len(blobs) > 3:
+        out |= wide < HAIR  # no pen, but a crease or the edge of a sheet
+        out |= _are_alone(blobs) & ((faint < 0.8) | (wide < 0.7))
+    return [blob for blob, dropped in zip(blobs, out, strict=True) if not dropped]
+
+
+def _are_alone(blobs: list[Blob]) -> NDArray[np.bool_]:
+    """Return which blobs have no other beside them, and none near."""
+    boxes = np.array([(blob.top, blob.left, blob.bottom, blob.right) for blob in blobs])
+    height = float(np.median(boxes[:, 2] - boxes[:, 0]))
+    apart = np.maximum(
+        boxes[:, None, :2] - boxes[None, :, 2:], boxes[None, :, :2] - boxes[:, None, 2:]
+    )
+    near = (apart < LONELY * height).all(axis=2)
+    near |= (apart[..., 0] < -0.3 * height) & (apart[..., 1] < BESIDE * height)
+    return near.sum(axis=1) == 1  # itself
 
 
 def _cut(image: NDArray[np.floating], blob: Blob) -> NDArray[np.floating]:
@@ -297,41 +325,13 @@ def _cut(image: NDArray[np.floating], blob: Blob) -> NDArray[np.floating]:
     return image[blob.top : blob.bottom, blob.left : blob.right]
 
 
-def _in_lines(blobs: list[Blob]) -> list[list[Blob]]:
-    """Group blobs into lines of text, which may go up or down a little."""
-    lines: list[list[Blob]] = []
-    limits = np.empty((2, len(blobs)))  # of the last blobs of each line
-    for blob in sorted(blobs, key=lambda blob: blob.middle[1]):
-        tops, bottoms = limits[:, : len(lines)]
-        common = np.minimum(bottoms, blob.bottom) - np.maximum(tops, blob.top)
-        share = common / np.minimum(bottoms - tops, blob.height)
-        number = int(share.argmax()) if len(lines) else 0
-        if number == len(lines) or share[number] <= 0.4:
-            number = len(lines)
-            lines.append([])
-        lines[number].append(blob)
-        # The neighbours to the left say where the line goes.
-        last = lines[number][-3:]
-        limits[:, number] = np.median([(other.top, other.bottom) for other in last], axis=0)
-    slopes = [_slope(line) for line in lines if len(line) > 2]
-    slope = float(np.median(slopes)) if slopes else 0.0
-    return sorted(
-        lines, key=lambda line: float(np.mean([b.middle[0] - slope * b.middle[1] for b in line]))
-    )
-
-
-def _slope(line: list[Blob]) -> float:
-    """Return how many rows a line goes down from one column to the next."""
-    rows, columns = np.array([blob.middle for blob in line]).T
-    return float(np.polynomial.Polynomial.fit(columns, rows, 1).deriv()(0.0))
-
-
 def _split_stacked(blob: Blob, usual: float, stroke: float) -> list[Blob]:
     """Separate digits that touch those of the line below."""
     if blob.height < 1.7 * usual or blob.height > 6 * usual:
         return [blob]
     turned = Blob(blob.mask.T, blob.left, blob.top)
-    parts = _cut_into(turned, round(blob.height / usual), 2.5 * stroke)
+    n_parts = round(blob.height / usual)
+    parts = _cut_into(turned, np.arange(1, n_parts) / n_parts, 2.5 * stroke)
     return [Blob(part.mask.T, part.left, part.top) for part in parts]
 
 
@@ -354,20 +354,29 @@ def _cuts(blob: Blob, height: float, ink: Ink, with_classifier: bool, wide: bool
     most_ink = np.inf if with_classifier else MOST_CUT * ink.stroke
     numbers = {2} if not wide else {2, likely, likely + 1} if with_classifier else {likely}
     # Few blobs of usual width are two digits.
-    cuts = [Cut([blob], prior=0.02 if wide else 0.3)]
-    for n_parts in sorted(numbers):
-        parts = _cut_into(blob, n_parts, most_ink)
+    ratio = blob.width / height
+    doubt = float(np.interp(ratio, [PERHAPS_WIDE, WIDE], PRIORS))
+    cuts = [Cut([blob], prior=PRIORS[1] if wide else doubt)]
+    ways = [np.arange(1, n_parts) / n_parts for n_parts in sorted(numbers)]
+    if with_classifier:
+        ways += [np.array([place]) for place in UNEVEN]
+    for places in ways:
+        parts = _cut_into(blob, places, most_ink)
         if len(parts) > 1 and min(part.height for part in parts) >= PART * blob.height:
             cuts.append(Cut(parts))
     return cuts if with_classifier else cuts[-1:]
 
 
-def _cut_into(blob: Blob, n_parts: int, most_ink: float) -> list[Blob]:
-    """Cut a blob along the seams with least ink, of at most `most_ink` pixels."""
+def _cut_into(blob: Blob, places: NDArray[np.floating], most_ink: float) -> list[Blob]:
+    """Cut a blob along the seams with least ink, of at most `most_ink` pixels.
+
+    They are near the `places`, which are shares of its width.
+    """
     limits = []
     rows = np.arange(blob.height)
-    for i in range(1, n_parts):
-        seam, crossed = _seam(blob.mask, blob.width * i / n_parts, 0.3 * blob.width / n_parts)
+    reach = 0.3 * blob.width / (len(places) + 1)
+    for place in places:
+        seam, crossed = _seam(blob.mask, blob.width * place, reach)
         if crossed <= most_ink:
             limits.append(seam)
     columns = np.arange(blob.width)

@@ -431,7 +431,7 @@ def nearest_first(blobs, usual):
                     best, least = (i, j), distance
         if best is None:
             return blobs
-        union = _segmentation._union(*(blobs[place] for place in best))
+        union = blobs[best[0]].union(blobs[best[1]])
         blobs = [blob for place, blob in enumerate(blobs) if place not in best] + [union]
 
 
