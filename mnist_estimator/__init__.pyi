@@ -1,4 +1,7 @@
 from ._version import __version__ as __version__
+from .cards import ModelInfo as ModelInfo
+from .cards import model_card as model_card
+from .cards import read_info as read_info
 from .classifier import CNNClassifier as CNNClassifier
 from .datasets import load_image_folder as load_image_folder
 from .datasets import load_mnist as load_mnist

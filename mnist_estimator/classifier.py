@@ -57,6 +57,7 @@ from .training._state import (
     restore_network,
 )
 from .utils._doc_link import DocumentationLink
+from .utils._fingerprint import fingerprint, source_fingerprint
 from .utils._image_shape import check_image_shape
 from .utils._input_checks import prefix_errors, unchanged_on_failure
 from .utils._labels import as_numpy_labels, check_classes, check_targets
@@ -269,6 +270,8 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     _network: Network | NumpyNetwork
     """The config and ``model_``; a ``NumpyNetwork`` if unpickled in a forked process."""
     _training_state: TrainingState
+    _training_data: dict[str, Any]
+    """Fingerprints of X and y of the first training, and how often it went on with how many."""
     _n_learned: int
     """Training images of the largest finished fit."""
     _unbuilt: dict[str, Any]
@@ -439,6 +442,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
                 network, state = self._current_network(), self._training_state
                 start = state.variables(network)
                 checkpoint.identify(identity_of(self, seed, samples, held_out, network, start))
+            self._record_training_data(X, samples)
             tasks = EpochTasks(task, call, self._fitted_attributes)
             finished = self._train(data, seed, whole_fit=True, tasks=tasks, checkpoint=checkpoint)
             if finished:
@@ -508,6 +512,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
                 self._build(data.training, seed)
             else:
                 self._check_config()
+            self._record_training_data(X, samples)
             self._train(data, seed, whole_fit=False)
         return self
 
@@ -725,6 +730,24 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         self._training_state = TrainingState.start(self._network)
         self.history_: History = {}
         self.n_iter_ = self.best_epoch_ = self._n_learned = 0
+
+    def _record_training_data(self, X: Any, samples: Samples) -> None:
+        """Keep what identifies the data of the first training; count later calls and images."""
+        if self.n_iter_ == 0:
+            self._training_data = {
+                "X": source_fingerprint(X, samples.images),
+                "y": fingerprint(self.classes_[samples.labels]),
+                "further_calls": 0,
+                "further_images": 0,
+            }
+            return
+        known = getattr(  # versions before 0.7 kept nothing
+            self, "_training_data", {"X": None, "y": None, "further_calls": 0, "further_images": 0}
+        )
+        self._training_data = known | {
+            "further_calls": known["further_calls"] + 1,
+            "further_images": known["further_images"] + len(samples.images),
+        }
 
     def _current_network(self) -> Network:
         """Return the network around ``model_``, which users may have replaced."""

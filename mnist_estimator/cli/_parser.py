@@ -1,4 +1,4 @@
-"""The command line: train and search; predict, recognize, evaluate, export and draw."""
+"""The command line: train and search; use a pipeline or describe it."""
 
 import argparse
 import ast
@@ -26,6 +26,7 @@ COMMANDS = {
     "predict": ("_commands", "classify images from files, and write labels as CSV"),
     "recognize": ("_recognize", "find and classify the digits on photos, scans and documents"),
     "evaluate": ("_commands", "report the metrics of a model on images with labels"),
+    "info": ("_info", "show what is in a model's file, without loading the model"),
     "export": ("_commands", "write a model as an ONNX file"),
     "draw": ("_commands", "serve a page to draw digits, which a model classifies"),
 }
@@ -119,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="mnist-estimator",
         usage="mnist-estimator [train [DATA]] [options]\n"
         "       mnist-estimator search DATA --grid NAME=VALUE,... [options]\n"
-        "       mnist-estimator {predict,recognize,evaluate,export,draw} MODEL ... [options]",
+        "       mnist-estimator {predict,recognize,evaluate,info,export,draw} MODEL ... [options]",
         description="Train a convolutional network on MNIST, and use it. "
         '"mnist-estimator COMMAND --help" lists the options of a command.',
         epilog=exit_code_table(),
@@ -135,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
         "predict": _describe_predict,
         "recognize": _describe_recognize,
         "evaluate": _describe_evaluate,
+        "info": _describe_info,
         "export": _describe_export,
         "draw": _describe_draw,
     }
@@ -337,6 +339,16 @@ values tell, or as --label-column says."""
     add("--min-accuracy", type=_share, metavar="SHARE",
         help="end with the exit code 3 if the accuracy is below, such as 0.99")  # fmt: skip
     _add_quiet(parser)
+
+
+def _describe_info(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = """\
+Classes, image shape, versions, date, parameters, training data, scores and the metadata given to
+save, as far as they are in the file. Nothing in it is run."""
+    _add_model(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--card", action="store_true", help="print a model card in Markdown")
 
 
 def _describe_export(parser: argparse.ArgumentParser) -> None:

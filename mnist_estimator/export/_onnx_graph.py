@@ -89,6 +89,7 @@ def build_graph(
     model = _model(graph)
     first = [*scalers, classifier][0]
     metadata = {
+        "written_by": __version__,
         "classes": classifier.classes_.tolist(),
         "image_shape": classifier.image_shape_,
         "learned_range": getattr(first, "_value_range", None),

@@ -5,6 +5,7 @@ A ZIP archive with these members; its comment is the checksum of all bytes befor
 - ``manifest.json``: the name and version of the format, and the versions it was written with;
 - ``schema.json``, compressed: the objects as nodes of named types, as skops writes them;
 - ``0.npy``, ``1.npy`` …: the arrays, each once;
+- ``info.json``: when it was saved, parameters, training data, scores, and the user's metadata;
 - ``predictor.json`` and ``network.onnx``, for pipelines that can be used without TensorFlow:
   what :class:`~mnist_estimator.Predictor` needs.
 """
@@ -31,6 +32,9 @@ LARGEST_FILE = 2**31
 LARGEST_MANIFEST = 2**16
 LARGEST_SCHEMA = 2**24
 """Maximum bytes of a file and of its JSON members."""
+
+INFO = "info.json"
+"""Member about the pipeline, which loading does not need; not in files of versions before 0.7."""
 
 STATE, GRAPH = "predictor.json", "network.onnx"
 """Members of a pipeline that can be used without TensorFlow."""
@@ -96,6 +100,8 @@ def _members(archive: zipfile.ZipFile, size: int) -> Iterator[tuple[str, bytes]]
     if names[1:2] != ["schema.json"]:
         raise ValueError("its second member is not schema.json.")
     end = len(names) - 2 if names[-2:] == [STATE, GRAPH] else len(names)
+    if names[end - 1] == INFO:
+        end -= 1
     for number, name in enumerate(names[2:end]):
         if name != f"{number}.npy":
             raise ValueError(f"it has a member {name!r:.100} that does not belong there.")

@@ -18,6 +18,7 @@ from ._archive import (
     FORMAT,
     FORMAT_VERSION,
     GRAPH,
+    INFO,
     STATE,
     open_archive,
     read_manifest,
@@ -81,15 +82,16 @@ _ARRAY_NAME = re.compile(r"(0|[1-9][0-9]{0,6})\.npy")
 _SKOPS_PROTOCOL = 2
 
 
-def pack(pipe: Any, predictor: dict[str, bytes] | None = None) -> bytes:
+def pack(pipe: Any, beside: dict[str, bytes] | None = None) -> bytes:
     """Return the content of a pipeline's file, without the names of folders.
 
     Parameters
     ----------
     pipe : estimator
         Of types that skops writes.
-    predictor : dict of str to bytes, default=None
-        Members for predictions without TensorFlow: ``predictor.json`` and ``network.onnx``.
+    beside : dict of str to bytes, default=None
+        Members beside those of the pipeline: ``info.json``, and those for predictions without
+        TensorFlow, ``predictor.json`` and ``network.onnx``.
 
     Returns
     -------
@@ -116,9 +118,9 @@ def pack(pipe: Any, predictor: dict[str, bytes] | None = None) -> bytes:
     text = json.dumps(compact, separators=(",", ":")).encode()
     members = {"schema.json": text} | {name: content for content, name in arrays.items()}
     _check_members(members)
-    manifest = {"format": FORMAT, "format_version": FORMAT_VERSION, **_versions()}
+    manifest = {"format": FORMAT, "format_version": FORMAT_VERSION, **written_with()}
     members = {"manifest.json": json.dumps(manifest, indent=2).encode()} | members
-    return seal(members | (predictor or {}))
+    return seal(members | (beside or {}))
 
 
 def unpack(data: bytes) -> Any:
@@ -143,7 +145,7 @@ def unpack(data: bytes) -> Any:
     """
     members = open_archive(data)
     manifest = read_manifest(members.pop("manifest.json"))
-    members = without_predictor(members)
+    members = _of_pipeline(members)
     _check_members(members)
     schema = _rewritten(json.loads(members["schema.json"]), _without_dropped)
     schema = _rewritten(schema, _with_new_name)
@@ -156,19 +158,20 @@ def unpack(data: bytes) -> Any:
     except Exception as error:
         raise ValueError(
             f"it cannot be rebuilt: {error} (Written with {_listed(manifest)}; "
-            f"here are {_listed(_versions())}.)"
+            f"here are {_listed(written_with())}.)"
         ) from error
 
 
-def without_predictor(members: dict[str, bytes]) -> dict[str, bytes]:
-    """Return the members of the pipeline, without those of its predictor."""
-    return {name: content for name, content in members.items() if name not in (STATE, GRAPH)}
+def _of_pipeline(members: dict[str, bytes]) -> dict[str, bytes]:
+    """Return the members of the pipeline, without those beside it."""
+    beside = (INFO, STATE, GRAPH)
+    return {name: content for name, content in members.items() if name not in beside}
 
 
 def foreign_types(members: dict[str, bytes] | bytes) -> list[str]:
     """Return the names of types in a file, or in its members, that are not trusted."""
     if isinstance(members, bytes):
-        members = without_predictor(open_archive(members))
+        members = _of_pipeline(open_archive(members))
     try:
         found = skops.io.get_untrusted_types(data=zip_members(members))
     except Exception as error:
@@ -176,7 +179,7 @@ def foreign_types(members: dict[str, bytes] | bytes) -> list[str]:
     return [name for name in found if name not in TRUSTED]
 
 
-def _versions() -> dict[str, str]:
+def written_with() -> dict[str, str]:
     """Return the versions that a file depends on."""
     packages = ("numpy", "scikit-learn", "tensorflow", "keras", "skops")
     return {
@@ -195,7 +198,7 @@ def _version_of(package: str) -> str:
 
 
 def _listed(versions: dict[str, Any]) -> str:
-    names = ["written_by", *(name for name in _versions() if name != "written_by")]
+    names = ["written_by", *(name for name in written_with() if name != "written_by")]
     listed = ", ".join(f"{name} {versions.get(name)!s:.50}" for name in names)
     return listed.replace("written_by", "mnist_estimator")
 

@@ -18,11 +18,17 @@ from ..utils._output_files import (
     file_path,
     pipeline_file,
 )
-from ._archive import GRAPH, LARGEST_FILE, STATE, read_file
+from ._archive import GRAPH, INFO, LARGEST_FILE, STATE, read_file
+from ._model_facts import model_facts
 from ._pipeline_file import foreign_types, pack, unpack
 
 
-def save(pipe: BaseEstimator, path: str | os.PathLike[str]) -> None:
+def save(
+    pipe: BaseEstimator,
+    path: str | os.PathLike[str],
+    *,
+    metadata: dict[str, Any] | None = None,
+) -> None:
     """Save a fitted pipeline to one file.
 
     The file holds arrays and the names of types, and no code; :func:`load` reads it, in
@@ -46,12 +52,20 @@ def save(pipe: BaseEstimator, path: str | os.PathLike[str]) -> None:
         ufuncs of NumPy and SciPy.
     path : str or path-like
         The file to write, such as "digits.pipeline". Its folder must exist.
+    metadata : dict, default=None
+        Your own notes: JSON values (dict, list, str, finite int and float, bool, None) under
+        names, at most 1 MiB of JSON. :func:`~mnist_estimator.read_info` returns them, with the
+        date, versions, parameters, training data and scores, which are always in the file.
 
     Raises
     ------
     TypeError
         If ``pipe`` is not an estimator, or holds an object of a type that is not saved, such as
-        a callback, a function or a tree. Nothing is written.
+        a callback, a function or a tree, or ``metadata`` holds no JSON value. Nothing is written.
+    ValueError
+        If ``metadata`` is too large or too deep, or holds NaN, infinity or text that UTF-8 cannot
+        encode, or the environment variable SOURCE_DATE_EPOCH, which replaces the date, is not a
+        number of seconds.
     NotFittedError
         If ``pipe`` is not fitted.
     OSError
@@ -61,6 +75,7 @@ def save(pipe: BaseEstimator, path: str | os.PathLike[str]) -> None:
     See Also
     --------
     mnist_estimator.load : Read the file.
+    mnist_estimator.read_info : What the file says of the pipeline.
     mnist_estimator.load_predictor : Predict with it, without TensorFlow.
 
     Notes
@@ -92,7 +107,8 @@ def save(pipe: BaseEstimator, path: str | os.PathLike[str]) -> None:
             f"{pipe!r:.200}. Save the pipeline, and other data apart."
         )
     check_is_fitted(pipe, msg="pipe is not fitted. Call fit before save.")
-    _replace(target, _packed(pipe))
+    facts = model_facts(pipe, metadata)
+    _replace(target, _packed(pipe, facts))
 
 
 def load(path: str | os.PathLike[str], *, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -160,10 +176,10 @@ def _known_to_keras(custom_objects: Mapping[str, Any] | None) -> AbstractContext
     return keras.saving.custom_object_scope(dict(custom_objects))
 
 
-def _packed(pipe: BaseEstimator) -> bytes:
+def _packed(pipe: BaseEstimator, facts: dict[str, Any]) -> bytes:
     """Return the content of the file; refuse what :func:`load` would refuse."""
     try:
-        data = pack(pipe, _predictor(pipe))
+        data = pack(pipe, {INFO: json.dumps(facts).encode()} | _predictor(pipe))
         foreign = foreign_types(data)
     except Exception as error:
         reason = str(error)
@@ -183,11 +199,11 @@ def _packed(pipe: BaseEstimator) -> bytes:
     return data
 
 
-def _predictor(pipe: BaseEstimator) -> dict[str, bytes] | None:
+def _predictor(pipe: BaseEstimator) -> dict[str, bytes]:
     """Return the members of the file that :func:`load_predictor` reads, where there can be any."""
     parts = predictor_parts(pipe)
     if parts is None:
-        return None
+        return {}
     state, graph = parts
     return {STATE: json.dumps(state, separators=(",", ":")).encode(), GRAPH: graph}
 

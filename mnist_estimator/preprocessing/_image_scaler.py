@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ..utils._doc_link import DocumentationLink
+from ..utils._fingerprint import remember_source
 from ..utils._image_shape import check_image_shape
 from ..utils._input_checks import refuse_streams, unchanged_on_failure
 from ..utils._scaled_images import ScaledImages, scale
@@ -133,6 +134,38 @@ class ImageScaler(
             If X is empty, holds NaN, infinity or strings, or its images have
             another shape than those of ``fit``.
         """
+        return self._scale(X)[0]
+
+    def fit_transform(
+        self, X: ArrayLike, y: Any = None, **fit_params: Any
+    ) -> NDArray[np.float32] | ScaledImages:
+        """Fit to images, and return them scaled and reshaped.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, pixels), (n, height, width) or (n, height, width, channels)
+            Images, of any numeric dtype.
+        y : ignored
+        **fit_params
+            Given to :meth:`fit`, which takes none.
+
+        Returns
+        -------
+        ndarray of shape (n, height, width, channels), float32
+            As :meth:`transform`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As :meth:`fit`.
+        """
+        scaled, images = self.fit(X, y, **fit_params)._scale(X)
+        if scaled.ndim == images.ndim:  # a classifier that is fitted on it names its source
+            remember_source(scaled, images, (len(images), *self._sample_shape))
+        return scaled
+
+    def _scale(self, X: Any) -> tuple[NDArray[np.float32] | ScaledImages, NDArray[Any]]:
+        """Return images scaled, and as they came."""
         check_is_fitted(self)
         images = check_images(self, X, reset=False)
         plain = output_container(self) == "default"
@@ -144,7 +177,7 @@ class ImageScaler(
             scaled = scaled if plain else scaled.reshape(len(scaled), -1)
         if is_reported(images):  # one warning per pipeline
             mark_reported(scaled)
-        return scaled
+        return scaled, images
 
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """Bring scaled images back to the form, range and dtype seen in ``fit``.

@@ -120,6 +120,31 @@ def page_to_grey(picture: NDArray[Any]) -> NDArray[np.float32]:
     return grey
 
 
+def open_pages(file: Any, name: str, polarity: str = "auto") -> Iterator[Page]:
+    """Open all pages of a file, one after the other.
+
+    Parameters
+    ----------
+    file : path or file object
+    name : str
+        Stands for it in errors.
+    polarity : {"auto", "light_on_dark", "dark_on_light"}, default="auto"
+        See :func:`open_page`.
+
+    Yields
+    ------
+    Page
+
+    Raises
+    ------
+    OSError, ValueError, ImportError
+        As :func:`open_page`.
+    """
+    with _opened(file, name, polarity) as document:
+        for number in range(document.n_pages):
+            yield Page(document.pixels(number), number, document.n_pages)
+
+
 def _from_file(file: Any, page: int | None, polarity: str) -> Page:
     """Open a page of a file or file object."""
     name = f"image {os.fspath(file)!r}" if isinstance(file, str | os.PathLike) else "image"

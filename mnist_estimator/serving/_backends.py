@@ -87,6 +87,11 @@ class PipelineBackend:
         self._dtype = np.dtype(_DTYPES[pixels.type])
         self._output = [output.name for output in session.outputs].index("probabilities")
 
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the file says of the pipeline."""
+        return {name: json.loads(text) for name, text in self._session.metadata.items()}
+
     def probabilities(self, images: NDArray[Any] | ScaledImages) -> NDArray[np.floating]:
         """Return probabilities of shape (n, n_classes), float32.
 
@@ -151,10 +156,9 @@ def open_pipeline_graph(model: bytes) -> tuple[PredictorState, PipelineBackend]:
         If it is none.
     """
     session = Session(model)
-    metadata = session.metadata
     try:
         backend = PipelineBackend(session)
-        known = {name: json.loads(text) for name, text in metadata.items()}
+        known = backend.metadata
         classes = {"dtype": np.array(known["classes"]).dtype, "values": known["classes"]}
         # Versions before 0.7 wrote classes and image_shape only.
         state = PredictorState.from_json(_IN_THE_GRAPH | known | {"classes": classes})

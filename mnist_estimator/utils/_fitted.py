@@ -42,7 +42,8 @@ def fitted_parts(estimator: Any, *, with_members: bool = True) -> Iterator[Any]:
         inner += [step for _, step in estimator.steps]
     if with_members:
         inner += [part.estimator for part in getattr(estimator, "calibrated_classifiers_", ())]
-        inner += list(np.ravel(getattr(estimator, "estimators_", ())))
+        members = getattr(estimator, "estimators_", ())  # a list, or an array of objects
+        inner += list(members.ravel() if isinstance(members, np.ndarray) else members)
     for part in inner:
         yield from fitted_parts(part, with_members=with_members)
 

@@ -210,6 +210,22 @@ def test_equal_pipelines_give_equal_files(pipe, good):
     assert _pipeline_file.pack(_pipeline_file.unpack(good)) == good
 
 
+def test_equal_pipelines_give_equal_files_but_for_the_date(pipe, tmp_path, monkeypatch):
+    """SOURCE_DATE_EPOCH, as in reproducible builds, replaces the date."""
+    names = [tmp_path / name for name in ("one", "other", "later")]
+    for path, date in zip(names, ("1700000000", "1700000000", "1800000000"), strict=True):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", date)
+        save(copy.deepcopy(pipe), path, metadata={"author": "A. Smith"})
+    one, other, later = (path.read_bytes() for path in names)
+    assert one == other
+    members, later_members = map(_archive.open_archive, (one, later))
+    info, later_info = (json.loads(m.pop("info.json")) for m in (members, later_members))
+    assert members == later_members
+    assert info.pop("saved_at") == "2023-11-14T22:13:20Z"
+    assert later_info.pop("saved_at") == "2027-01-15T08:00:00Z"
+    assert info == later_info
+
+
 def test_versions_and_checksum_are_inside(good):
     with zipfile.ZipFile(io.BytesIO(good)) as file:
         manifest = json.loads(file.read("manifest.json"))

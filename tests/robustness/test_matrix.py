@@ -39,6 +39,8 @@ from mnist_estimator import (
     load_mnist,
     load_predictor,
     make_pipeline,
+    model_card,
+    read_info,
     recognize,
     save,
     to_onnx,
@@ -461,6 +463,20 @@ def check_occlusion(estimator, data, tmp_path, page):
         assert title == f"evidence for {label} (rejected)"
 
 
+def check_card(estimator, data, tmp_path, page):
+    """The card of what save takes is that of its file; the other estimators have one, too."""
+    card = model_card(estimator)
+    assert "### Hyperparameters" in card
+    try:
+        save(estimator, tmp_path / "digits.pipeline")
+    except TypeError:
+        return
+    lines = [line for line in card.splitlines() if not line.startswith("| saved |")]
+    loaded = load(tmp_path / "digits.pipeline")  # of a CachedClassifier what it wraps
+    assert read_info(tmp_path / "digits.pipeline").estimator == type(loaded).__name__
+    assert set(lines) <= set(model_card(tmp_path / "digits.pipeline").splitlines())
+
+
 def check_search(estimator, data, tmp_path, page):
     X, y, others, labels = data
     search = GridSearchCV(estimator, {}, cv=StratifiedKFold(2)).fit(X, y)
@@ -478,6 +494,7 @@ FUNCTIONS = {
     "set_output": check_set_output,
     "to_onnx": check_onnx,
     "load_predictor": check_predictor,
+    "model_card": check_card,
     "evaluate": check_evaluate,
     "recognize": check_recognize,
     "find_label_errors": check_label_errors,
@@ -507,9 +524,11 @@ def test_each_estimator_with_each_function(estimators, data, page, tmp_path, nam
 def test_all_public_estimators_and_functions_are_in_the_matrix():
     public = {name for name in mnist_estimator.__all__ if not name.startswith("__")}
     # What functions return, and what they warn with.
-    values = {"DetectedDigits", "EvaluationReport", "Recognition", "ValueRangeWarning"}
+    values = {
+        "DetectedDigits", "EvaluationReport", "ModelInfo", "Recognition", "ValueRangeWarning",
+    }  # fmt: skip
     sources = {"load_mnist", "find_digits"}  # they take no estimator
-    tested = {*ESTIMATORS, *FUNCTIONS, "load", "OcclusionDisplay"}
+    tested = {*ESTIMATORS, *FUNCTIONS, "load", "read_info", "OcclusionDisplay"}
     assert public - values - sources <= tested
     assert all(set(row[0]) <= set(ESTIMATORS) for row in EXPECTED_ERRORS)
     assert all(set(row[1]) <= set(FUNCTIONS) for row in EXPECTED_ERRORS)
