@@ -47,7 +47,7 @@ FAINT = 0.25
 WIDE, PERHAPS_WIDE, USUAL_WIDTH = 1.2, 0.85, 0.68
 """Widths relative to the height: a blob wider than WIDE is several digits, one wider than
 PERHAPS_WIDE may be if the classifier decides so; the width of one digit."""
-PRIORS = 0.12, 0.0
+PRIORS = 0.2, 0.02
 """What the classifier's confidence in two parts must exceed that in one digit by, for a blob of
 these two widths."""
 UNEVEN = (0.36, 0.64)
