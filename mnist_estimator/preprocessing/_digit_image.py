@@ -21,6 +21,9 @@ THINNEST, THICKEST = 1.7, 4.7
 SPECK_SHARE = 0.03
 """Components with a smaller share of the ink are specks; a pixel of a thin 1 in MNIST has 0.023."""
 
+SURE = 0.6
+"""Share of the outermost pixels from which on they outweigh the polarity of other images."""
+
 EDGE_LEVEL = 0.55
 """Level of the edge of the stroke in an enlarged image."""
 
@@ -30,7 +33,36 @@ def as_bytes(images: NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.rint(images * 255.0).astype(np.uint8)
 
 
-def extract_ink(image: NDArray[np.floating], polarity: str = "auto") -> NDArray[np.float32]:
+def polarity_of(image: NDArray[np.floating], usual: str | None = None) -> str | None:
+    """Return whether a digit is lighter or darker than its background.
+
+    Values are split in two by Otsu's threshold; the background is the side that more than half of
+    the outermost pixels are on, or with a tie the side of more pixels.
+
+    Parameters
+    ----------
+    image : ndarray of shape (height, width)
+        One digit on a background.
+    usual : {"light_on_dark", "dark_on_light"} or None, default=None
+        That of images like this one: it holds unless 60 % of the outermost pixels are against
+        it, so a digit that fills its frame is not taken for the background.
+
+    Returns
+    -------
+    {"light_on_dark", "dark_on_light"} or None
+        None if the image has one value only.
+    """
+    image = image.astype(np.float64)
+    low, high = image.min(), image.max()
+    if not high > low:
+        return None
+    image = (image - low) / (high - low)
+    return _polarity_of(image, otsu_threshold(image), usual)
+
+
+def extract_ink(
+    image: NDArray[np.floating], polarity: str = "auto", usual: str | None = None
+) -> NDArray[np.float32]:
     """Bring the background of an image to 0 and its ink to 1.
 
     Parameters
@@ -39,6 +71,8 @@ def extract_ink(image: NDArray[np.floating], polarity: str = "auto") -> NDArray[
         One digit on a background of one level, and noise.
     polarity : {"auto", "light_on_dark", "dark_on_light"}, default="auto"
         See :class:`~mnist_estimator.DigitNormalizer`.
+    usual : str or None, default=None
+        See :func:`polarity_of`; used if ``polarity`` is "auto".
 
     Returns
     -------
@@ -51,7 +85,9 @@ def extract_ink(image: NDArray[np.floating], polarity: str = "auto") -> NDArray[
         return np.zeros(image.shape, dtype=np.float32)
     image = (image - low) / (high - low)
     threshold = otsu_threshold(image)
-    if polarity == "dark_on_light" or (polarity == "auto" and _is_light(image, threshold)):
+    if polarity == "auto":
+        polarity = _polarity_of(image, threshold, usual)
+    if polarity == "dark_on_light":
         image, threshold = 1.0 - image, 1.0 - threshold
     inked = image > threshold
     if inked.all():  # constant, up to rounding errors
@@ -135,12 +171,16 @@ def otsu_threshold(values: NDArray[np.floating], bins: int = 256) -> float:
     return float(edges[1:-1][(best[0] + best[-1]) // 2])  # the middle of several best ones
 
 
-def _is_light(image: NDArray[np.floating], threshold: float) -> bool:
-    """Tell whether the background is the lighter of the two sides."""
+def _polarity_of(image: NDArray[np.floating], threshold: float, usual: str | None) -> str:
+    """Return the polarity of an image from 0 to 1; see :func:`polarity_of`."""
     border = np.ones(image.shape, dtype=bool)
     border[1:-1, 1:-1] = False
     light = float(np.mean(image[border] > threshold))
-    return light > 0.5 or (light == 0.5 and float(np.mean(image > threshold)) > 0.5)
+    if usual is not None:
+        least = SURE if usual == "light_on_dark" else 1.0 - SURE
+        return "dark_on_light" if light >= least and light > 0.0 else "light_on_dark"
+    is_light = light > 0.5 or (light == 0.5 and float(np.mean(image > threshold)) > 0.5)
+    return "dark_on_light" if is_light else "light_on_dark"
 
 
 def _scale(ink: NDArray[np.floating], factor: float) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections import Counter
 from typing import Any, Self
 
 import numpy as np
@@ -14,10 +15,13 @@ from ..utils._input_checks import prefix_errors, unchanged_on_failure
 from ..utils._scaled_images import ScaledImages
 from ..utils._validation import check_images
 from ..utils._wording import shown, suggest_names
-from ._digit_image import SIDE, as_bytes, extract_ink, fit_box
+from ._digit_image import SIDE, as_bytes, extract_ink, fit_box, polarity_of
 from ._digit_pictures import CHANNELS, image_to_grey, separate_images
 
 POLARITIES = ("auto", "light_on_dark", "dark_on_light")
+
+LEAST_IMAGES, AGREEING = 10, 0.9
+"""Images from which a common polarity is learned, and the share of them that must agree."""
 
 LEAST_SIDE = 8
 """Rows of X, and values in each, from which on X may be one image without the axis of samples."""
@@ -48,7 +52,7 @@ class DigitNormalizer(
     frequent level where the opaque ones hold both ink and paper, else white under dark ink and
     black under light ink.
 
-    No ``fit`` is needed: nothing is learned from the images.
+    No ``fit`` is needed; it only learns the polarity of the images, where they agree.
 
     Parameters
     ----------
@@ -59,7 +63,9 @@ class DigitNormalizer(
         Whether the digit is lighter than its background. ``"auto"`` decides it
         for each image: values are split in two by Otsu's threshold, and the side
         that more than half of the outermost pixels are on is the background.
-        (With a tie, the side of more pixels.)
+        (With a tie, the side of more pixels.) Where the images of ``fit`` agree, 60 % of the
+        outermost pixels must be against that polarity, so that a digit which fills its
+        frame is not taken for the background.
     stroke_width : "auto" or None, default="auto"
         ``"auto"`` brings strokes that are narrower than 1.7 or wider than 4.7 of
         MNIST's pixels to that width. None leaves all as they are.
@@ -76,6 +82,8 @@ class DigitNormalizer(
         flat rows are checked against it.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, if X was a data frame with string names.
+    polarity_ : {"light_on_dark", "dark_on_light"} or None
+        That of at least 90 % of the images of ``fit``, if these were ten or more; else None.
 
     See Also
     --------
@@ -119,7 +127,7 @@ class DigitNormalizer(
         self.dtype = dtype
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Check parameters and images, and store the columns of flat rows; nothing is learned.
+        """Check parameters and images; learn the columns of flat rows, and the polarity.
 
         Parameters
         ----------
@@ -144,10 +152,12 @@ class DigitNormalizer(
             for name in ("image_shape_", "n_features_in_", "feature_names_in_", "_sample_shape"):
                 self.__dict__.pop(name, None)
             X, images = _stacked(X)
-            if images is not None:
-                self._check_each(images)
-            else:
+            checked = (
                 _check_channels(self._check_images(self, X))
+                if images is None
+                else self._check_each(images)
+            )
+            self.polarity_ = _common_polarity(checked) if self.polarity == "auto" else None
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
@@ -177,9 +187,10 @@ class DigitNormalizer(
         """
         self._check_parameters()
         images = self._checked(X)
+        usual = getattr(self, "polarity_", None)  # not in files of versions before 0.7
         rows = np.zeros((len(images), SIDE * SIDE), dtype=np.float32)
         for row, image in zip(rows, images, strict=True):
-            ink = extract_ink(image_to_grey(image, self.polarity), self.polarity)
+            ink = extract_ink(image_to_grey(image, self.polarity), self.polarity, usual)
             row[:] = fit_box(ink, even_stroke=self.stroke_width == "auto").ravel()
         return as_bytes(rows) if self.dtype == "uint8" else rows
 
@@ -230,6 +241,14 @@ class DigitNormalizer(
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def _common_polarity(images: Any) -> str | None:
+    """Return the polarity of nearly all of some images, if there is one."""
+    found = [polarity_of(image_to_grey(image)) for image in images]
+    least = max(LEAST_IMAGES, AGREEING * len(found))
+    common = Counter(polarity for polarity in found if polarity).most_common(1)
+    return next((polarity for polarity, count in common if count >= least), None)
 
 
 def _stacked(X: Any) -> tuple[Any, list[NDArray[Any]] | None]:

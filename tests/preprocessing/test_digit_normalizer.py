@@ -360,3 +360,41 @@ def test_five_channels_are_refused_and_a_fitted_one_is_left_as_it_was(mnist):
     with pytest.raises(ValueError, match=r"two \(grey and alpha\), three .* got 5 channels"):
         normalizer.fit(np.zeros((2, 8, 8, 5)))
     assert normalizer.image_shape_ == (28, 28, 1)
+
+
+# The polarity of many images
+
+
+def bars(n):
+    """Return images of a light bar on dark."""
+    images = np.zeros((n, 12, 12), np.uint8)
+    images[:, 2:-2, 5:7] = 255
+    return images
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_polarity_of_nearly_all_images_is_learned(inverted):
+    images = 255 - bars(20) if inverted else bars(20)
+    images[0] = 255 - images[0]
+    normalizer = DigitNormalizer().fit(images)
+    assert normalizer.polarity_ == ("dark_on_light" if inverted else "light_on_dark")
+    light = normalizer.transform(images).reshape(-1, 28, 28)
+    assert_array_equal(light, np.broadcast_to(light[0], light.shape))  # the first one, too
+
+
+@pytest.mark.parametrize(
+    "images", [bars(9), np.concatenate([bars(10), 255 - bars(10)]), np.zeros((30, 12, 12))]
+)
+def test_polarity_of_few_or_mixed_or_blank_images_is_not_learned(images):
+    assert DigitNormalizer().fit(images).polarity_ is None
+    assert DigitNormalizer(polarity="light_on_dark").fit(images).polarity_ is None
+
+
+def test_polarity_that_was_learned_decides_where_the_border_hardly_does():
+    image = np.zeros((11, 11), np.uint8)
+    image[:, :6] = 255  # over half of the border is ink
+    alone = DigitNormalizer().transform(image[np.newaxis])
+    learned = DigitNormalizer().fit(bars(20)).transform(image[np.newaxis])
+    light = DigitNormalizer(polarity="light_on_dark").transform(image[np.newaxis])
+    assert_array_equal(learned, light)
+    assert not np.array_equal(alone, light)
