@@ -124,12 +124,20 @@ def segment_digits(ink: Ink, *, with_classifier: bool = False) -> list[TextLine]
 
 
 def _marks_of_lines(marks: list[Mark], lines: list[list[Blob]]) -> list[list[Mark]]:
-    """Return the marks of each line: that of the nearest digit."""
+    """Return the marks of each line: that of the nearest digit.
+
+    No number begins with a comma or colon, nor with a point that is beneath or above a digit:
+    these are remains of a ruled line, or of a digit's foot.
+    """
     found: list[list[Mark]] = [[] for _ in lines]
     if marks and lines:
         numbers = [number for number, line in enumerate(lines) for _ in line]
         tree = KDTree([blob.middle for line in lines for blob in line])
         for mark, nearest in zip(marks, tree.query([m.blob.middle for m in marks])[1], strict=True):
+            first = min(lines[numbers[nearest]], key=lambda blob: blob.middle[1])
+            begins = mark.blob.middle[1] <= first.middle[1]
+            if begins and (mark.character in ",:" or mark.blob.right > first.left):
+                continue
             found[numbers[nearest]].append(mark)
     return found
 

@@ -9,12 +9,15 @@ from numpy.testing import assert_array_equal
 
 from mnist_estimator import find_digits
 from mnist_estimator.recognition._binarization import find_ink
+from mnist_estimator.recognition._blob import Blob
 from mnist_estimator.recognition._candidates import find_candidates
 from mnist_estimator.recognition._find_digits import find_page_ink
 from mnist_estimator.recognition._form_cells import remove_cells
 from mnist_estimator.recognition._open_image import page_to_grey
 from mnist_estimator.recognition._polarity import find_polarity
 from mnist_estimator.recognition._ruled_lines import remove_ruled_lines
+from mnist_estimator.recognition._segmentation import _marks_of_lines
+from mnist_estimator.recognition._separators import Mark
 
 pytest.importorskip("skimage")  # with which the example draws thin pens
 
@@ -178,3 +181,13 @@ def test_digits_that_are_half_of_the_picture_leave_the_noise_that_of_paper():
     ink = find_ink(grey)
     assert ink.noise < 0.03
     assert 0.5 < ink.mask.mean() < 0.8
+
+
+@pytest.mark.parametrize(
+    ("character", "left", "kept"),
+    [(",", 0, False), (":", 0, False), (".", 0, True), (".", 12, False), (",", 45, True)],
+)
+def test_no_number_begins_with_a_comma(character, left, kept):
+    digits = [Blob(np.ones((40, 20), bool), 0, 10), Blob(np.ones((40, 20), bool), 0, 60)]
+    mark = Mark(character, Blob(np.ones((6, 6), bool), 36, left))
+    assert _marks_of_lines([mark], [digits]) == [[mark] if kept else []]
