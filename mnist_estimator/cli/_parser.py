@@ -207,7 +207,7 @@ finished fits are in the folder cache in the output folder, which may be deleted
     add("--preset", choices=PRESETS, default="balanced",
         help="parameters to start from (default: balanced)")  # fmt: skip
     _add_set(parser)
-    _add_seed_and_output(parser, "search-output")
+    _add_seed_and_output(parser, "search-output", "the scores and the best pipeline")
     _add_data_options(parser)
     _add_quiet(parser)
 
@@ -220,11 +220,11 @@ def _add_set(parser: Any) -> None:
     )  # fmt: skip
 
 
-def _add_seed_and_output(parser: Any, output: str) -> None:
+def _add_seed_and_output(parser: Any, output: str, results: str) -> None:
     add = parser.add_argument
     add("--seed", type=_seed, metavar="N", default=0, help="random seed (default: 0)")
     add("--output", type=Path, metavar="FOLDER", default=Path(output),
-        help=f"folder for the results, made if need be (default: {output})")  # fmt: skip
+        help=f"folder for the results, made if need be: {results} (default: {output})")  # fmt: skip
 
 
 def _add_train_options(parser: Any) -> None:
@@ -234,7 +234,9 @@ def _add_train_options(parser: Any) -> None:
     add("--epochs", type=_count, metavar="N",
         help="largest number of epochs (default: that of the preset)")  # fmt: skip
     _add_set(parser)
-    _add_seed_and_output(parser, DEFAULT_OUTPUT)
+    _add_seed_and_output(
+        parser, DEFAULT_OUTPUT, "report.html, plots, tables and the fitted pipeline"
+    )
     add("--source", metavar="SOURCE",
         help='where MNIST comes from: "bundled" with the package, "keras", "openml", or the path '
         "of an mnist.npz or of a folder of IDX files (default: bundled)")  # fmt: skip

@@ -49,21 +49,21 @@ class StepOptions:
         How the step updates the weights.
     augmentation : tuple of (str, float) pairs or None
         The amounts that ``resolve_augmentation`` returns; None leaves images unchanged.
-    users_augmentation : callable, default=None
-        Augments instead: a Keras layer, or a function of images and perhaps a seed.
     frozen : tuple of bool, default=()
         Which trained variables stay unchanged, in the order of :class:`Variables`; () is none.
     fixed_statistics : tuple of bool, default=()
         Which batch normalizations use and keep their running statistics, in the order of
         ``batch_norms_of``; () is none.
+    users_augmentation : callable, default=None
+        Augments instead: a Keras layer, or a function of images and perhaps a seed.
     """
 
     bfloat16: bool
     optimizer: Optimizer
     augmentation: Amounts | None
-    users_augmentation: Callable[..., Any] | None = None
     frozen: tuple[bool, ...] = ()
     fixed_statistics: tuple[bool, ...] = ()
+    users_augmentation: Callable[..., Any] | None = None
 
 
 class Variables(NamedTuple):

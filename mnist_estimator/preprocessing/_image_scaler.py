@@ -159,6 +159,8 @@ class ImageScaler(
         ValueError, TypeError
             As :meth:`fit`.
         """
+        if type(self).transform is not ImageScaler.transform:  # of a subclass
+            return self.fit(X, y, **fit_params).transform(X)
         scaled, images = self.fit(X, y, **fit_params)._scale(X)
         if scaled.ndim == images.ndim:  # a classifier that is fitted on it names its source
             remember_source(scaled, images, (len(images), *self._sample_shape))

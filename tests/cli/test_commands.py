@@ -395,7 +395,10 @@ def bad_files(X):
     return {
         "text.png": (b"no picture", "is damaged, or no picture (BMP, "),
         "cut.png": (picture.getvalue()[:200], "cannot be read as a picture"),
-        "large.png": (large.getvalue(), "has 80×100 pixels; the model takes 28×28. Crop and"),
+        "large.png": (
+            large.getvalue(),
+            "has 80×100 pixels; the model takes 28×28. To find",
+        ),
         "floating.tif": (floating.getvalue(), "has 32 bits a pixel"),
         "bomb.png": (bomb.getvalue(), "could be decompression bomb DOS attack"),
         "empty.png": (b"", "is empty"),

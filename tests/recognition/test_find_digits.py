@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import ndimage, spatial
+from sklearn.base import clone
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
@@ -268,7 +269,7 @@ def test_recognize_says_what_was_read_and_draws_it(mnist, reader):
 def test_recognize_who_was_fitted_on_other_ranges_gets_them(mnist, reader):
     X, y = mnist
     page = np.hstack([255 - image.reshape(28, 28) for image in X[:4]])
-    scaled = Pipeline([("scale", ImageScaler()), ("flat", Rows()), ("read", reader)])
+    scaled = Pipeline([("scale", ImageScaler()), ("flat", Rows()), ("read", clone(reader))])
     scaled.fit(X / 127.5 - 1, y)
     assert recognize(scaled, page).texts == recognize(reader, page).texts
 
