@@ -97,7 +97,7 @@ def card_of(info: ModelInfo, report: "EvaluationReport | None" = None) -> str:
     training = rows[top.index("training data") : top.index("parameters")]
     is_digits = info.classes == list(range(10)) and info.image_shape == [28, 28, 1]
     return str(
-        load_template(TEMPLATES, "card.md", {"md": _escaped, "code": _literal}).render(
+        load_template(TEMPLATES, "card.md.jinja", {"md": _escaped, "code": _literal}).render(
             title="Digit classifier" if is_digits else "Image classifier",
             description=(
                 "A convolutional network for images, trained with mnist_estimator; "
