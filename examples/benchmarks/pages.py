@@ -150,7 +150,9 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--kinds", nargs="+", default=[], help="beginnings of names of kinds")
     parser.add_argument("--pictures", type=int, default=60, help="of each kind; default: 60")
-    parser.add_argument("--seed", type=int, default=0, help="of the first picture; default: 0")
+    parser.add_argument(
+        "--seed", type=int, default=1000, help="of the first picture; default: 1000"
+    )
     parser.add_argument("--model", type=Path, help="a saved pipeline")
     parser.add_argument("--folder", type=Path, help="with pictures and a TRUTH.tsv")
     parser.add_argument("--save", type=Path, help="folder for the pictures that are not right")
@@ -192,9 +194,10 @@ def main() -> None:
 def write(table: pd.DataFrame, kinds: list[str]) -> None:
     """Write the rows to the CSV file, and the table to the documentation."""
     path = ROOT / "examples" / "benchmarks" / "pages.csv"
+    table = table.astype(str)
     if path.exists():
         old = pd.read_csv(path, comment="#", dtype=str, keep_default_na=False)
-        table = pd.concat([old[~old["kind"].isin(table["kind"])], table.astype(str)])
+        table = pd.concat([old[~old["kind"].isin(table["kind"])], table])
     table = table.set_index("kind").reindex([k for k in kinds if k in set(table["kind"])])
     note = describe(date.today().isoformat())
     path.write_text(f"# {note}\n{table.to_csv()}", encoding="utf-8")
