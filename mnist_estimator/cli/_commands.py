@@ -7,15 +7,14 @@ import sys
 import warnings
 import webbrowser
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from ..utils._output_files import atomic_write, check_writable
 from ..utils._wording import counted
 from ._exit_codes import ExitCode
 from ._model import LoadedModel, find_model, load_model, load_pipeline
-from ._terminal import PlainConsole, list_skipped, progress_bar
+from ._terminal import PlainConsole, list_skipped, open_output, progress_bar
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,7 +51,8 @@ def run_predict(options: argparse.Namespace) -> int:
         opened = list(_opened(options, model, skipped))
         bar.update(task, description="ImageSource", total=_total(opened))
         light = 0
-        with _csv_writer(options.output) as writer:
+        with open_output(options.output) as file:
+            writer = csv.writer(file, lineterminator="\n")
             names = ["source", "index", "label", "confidence"]
             if options.probabilities:
                 names += [f"probability_{label}" for label in model.classes]
@@ -310,23 +310,6 @@ def _count_light(images: "NDArray[Any]", image_spec: "ImageSpec") -> int:
     inner[1:-1, 1:-1] = True
     low, high = image_spec.value_range or (0, 255)
     return int((images[:, ~inner].mean(axis=(1, 2)) > (low + high) / 2).sum())
-
-
-@contextmanager
-def _csv_writer(output: Path | None) -> Iterator[Any]:
-    """Open a CSV writer to a file, written atomically, or to stdout."""
-    how: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
-    if output is None:
-        if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(errors="surrogateescape")  # names of files may be any bytes
-        yield _writer(sys.stdout)
-        return
-    with atomic_write(output) as path, path.open("w", **how) as file:
-        yield _writer(file)
-
-
-def _writer(file: TextIO) -> Any:
-    return csv.writer(file, lineterminator="\n")
 
 
 def _write_rows(

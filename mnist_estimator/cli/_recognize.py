@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import io
 import json
 import sys
 import warnings
@@ -17,7 +16,7 @@ from ..utils._output_files import atomic_write, check_writable
 from ..utils._wording import counted
 from ._commands import check_there
 from ._model import find_model, load_model
-from ._terminal import PlainConsole, list_skipped, progress_bar
+from ._terminal import PlainConsole, list_skipped, open_output, progress_bar
 
 if TYPE_CHECKING:
     from ..recognition._open_image import Page
@@ -66,7 +65,7 @@ def run_recognize(options: argparse.Namespace) -> int:
         recognize = _recognizer(options, load_model(model_path).pipe)
         sources = _sources(options.pictures)
         bar.update(task, description="Pictures", total=len(sources))
-        with _output(options.output) as file, _writer(options.format, file) as write:
+        with open_output(options.output) as file, _writer(options.format, file) as write:
             is_one = len(sources) == 1
             for source in sources:
                 for page in _pages(source, options.polarity, skipped):
@@ -181,22 +180,6 @@ def _name(source: "Source", found: "Recognition", *, with_source: bool) -> str:
     if found.n_pages == 1:
         return str(source) if with_source else ""
     return f"{source}, page {found.page}"
-
-
-@contextmanager
-def _output(path: Path | None) -> Iterator[TextIO]:
-    """Open a file, written atomically, or stdout."""
-    if path is None:
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            # Names of files may be any bytes.
-            sys.stdout.reconfigure(errors="surrogateescape")
-        yield sys.stdout
-        return
-    with (
-        atomic_write(path) as partial,
-        partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-    ):
-        yield file
 
 
 @contextmanager

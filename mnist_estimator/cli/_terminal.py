@@ -1,11 +1,17 @@
 """The terminal: what is printed, the progress bar, and Ctrl-C while TensorFlow is imported."""
 
+import io
 import signal
-from typing import Any
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ..utils._output_files import atomic_write
 from ._exit_codes import ExitCode
 
 
@@ -71,3 +77,19 @@ def list_skipped(skipped: list[str] | None) -> ExitCode:
     for words in skipped:
         console.print(f"  {' '.join(words.split())}")
     return ExitCode.SKIPPED
+
+
+@contextmanager
+def open_output(path: Path | None) -> Iterator[TextIO]:
+    """Open a file, written atomically, or stdout."""
+    if path is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # Names of files may be any bytes.
+            sys.stdout.reconfigure(errors="surrogateescape")
+        yield sys.stdout
+        return
+    with (
+        atomic_write(path) as partial,
+        partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        yield file

@@ -15,13 +15,8 @@ from sklearn.utils import Bunch
 from ..utils._fit_picture import fit_picture
 from ..utils._image_shape import check_image_shape
 from ..utils._output_files import atomic_write, file_path
+from ..utils._picture_files import GREY_MODES, PICTURES, files_in
 from ..utils._wording import counted, shown
-
-SUFFIXES = (
-    ".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff",
-    ".webp",
-)  # fmt: skip
-"""Names of pictures end so, in small or capital letters."""
 
 LARGEST = 2**31
 """Bytes of the images from which on ``cache`` is needed."""
@@ -186,20 +181,18 @@ def _pictures(root: Path, classes: Collection[str] | None) -> list[Path]:
             f"classes must be names of folders in {root}; there is no {', '.join(missing)}. "
             f"There are {shown(sorted(folders))}."
         )
-    found = sorted(
+    found = [
         path
-        for name in (folders if classes is None else classes)
-        for path in (root / name).rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
-        and path.is_file()
-    )
+        for name in sorted(folders if classes is None else set(classes))
+        for path in files_in(root / name)
+        if path.is_file()
+    ]
     with_pictures = {path.relative_to(root).parts[0] for path in found}
     if len(with_pictures) < 2:
-        bare = sum(path.suffix.lower() in SUFFIXES for path in root.iterdir())
+        bare = sum(path.suffix.lower() in PICTURES for path in root.iterdir())
         hint = f" The {bare} pictures beside them have no class." if bare else ""
         raise ValueError(
-            f"folder must have a folder of pictures ({', '.join(SUFFIXES)}) for each of two "
+            f"folder must have a folder of pictures ({', '.join(PICTURES)}) for each of two "
             f"classes or more; {root} has pictures in {sorted(with_pictures) or 'none'}.{hint}"
         )
     return found
@@ -219,7 +212,7 @@ def _common_shape(
         try:
             with Image.open(path) as picture:
                 sizes[picture.height, picture.width] += 1
-                is_grey &= picture.mode in ("1", "L", "LA", "I", "I;16", "F")
+                is_grey &= picture.mode in GREY_MODES
         except Exception as error:  # of many types
             _refuse(path, error, on_bad_file)
         else:
@@ -241,7 +234,7 @@ def _read_all(
         return images[: len(sound)], sound
     target = file_path(cache, name="cache", example="images.npy")
     with atomic_write(target) as part:
-        with part.open("wb") as file:  # as np.lib.format.open_memmap, under a name of ours
+        with part.open("wb") as file:  # open_memmap of NumPy would write to the final name
             header = {"descr": "|u1", "fortran_order": False, "shape": full}
             np.lib.format.write_array_header_1_0(file, header)
             offset = file.tell()

@@ -1,6 +1,5 @@
 """The config of a network that a user has built: Keras's own, from which copies are made."""
 
-import copy
 import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -299,7 +298,7 @@ def canonical(description: Any) -> Any:
         return True if key == "trainable" else node
 
     find(description)
-    return renamed(copy.deepcopy(description))
+    return renamed(description)
 
 
 _NAMING = {"name", "keras_history", "input_layers", "output_layers"}

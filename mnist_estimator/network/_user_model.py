@@ -1,6 +1,5 @@
 """Networks that users build: the builder is called, and what it returns is checked."""
 
-import difflib
 import inspect
 import warnings
 from collections.abc import Callable, Mapping
@@ -10,6 +9,7 @@ from ..utils._global_generators import seeded
 from ..utils._quiet_tensorflow import keras
 from ..utils._scikeras_compat import ROUTED as PREFIX
 from ..utils._tensorflow_process import check_process
+from ..utils._wording import nearest
 from ._architecture import plain
 from ._keras_config import KerasConfig
 from ._network import Network
@@ -70,8 +70,8 @@ def check_arguments(builder: Callable[..., Any], given: Mapping[str, Any]) -> No
     takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for name in given:
         if name not in parameters and not takes_all:
-            close = difflib.get_close_matches(name, parameters, n=1)
-            hint = f" Did you mean {PREFIX}{close[0]}?" if close else ""
+            near = nearest(name, parameters)
+            hint = "" if near is None else f" Did you mean {PREFIX}{near}?"
             known = ", ".join(f"{PREFIX}{known}" for known in parameters if known not in GIVEN)
             raise TypeError(
                 f"{PREFIX}{name} is no parameter of model, {builder!r:.100}; it takes "

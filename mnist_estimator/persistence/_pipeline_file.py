@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
 import skops.io
 
 from .._version import __version__
+from ..utils._npy import read_npy_header
 from ._archive import (
     FORMAT,
     FORMAT_VERSION,
@@ -336,9 +336,7 @@ def _check_array(name: str, content: bytes) -> None:
     """Check that an array holds numbers or text, and has the size in its header."""
     file = io.BytesIO(content)
     try:
-        major, _ = np.lib.format.read_magic(file)
-        read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
-        shape, _, dtype = read[major](file)
+        shape, dtype = read_npy_header(file)
     except Exception as error:
         raise ValueError(f"{name} is not an array: {error!s:.300}.") from error
     size = math.prod(shape) * dtype.itemsize

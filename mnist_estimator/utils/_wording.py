@@ -57,6 +57,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{ending}"
 
 
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return the one of some names that is most like another, if one is like it."""
+    return next(iter(difflib.get_close_matches(name, list(names), n=1)), None)
+
+
 def unknown_parameter(name: str, owner: str, names: Iterable[str]) -> str:
     """Return the error message for an unknown parameter, with the nearest name.
 
@@ -74,8 +79,8 @@ def unknown_parameter(name: str, owner: str, names: Iterable[str]) -> str:
     str
     """
     known = list(names)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    near = nearest(name, known)
+    hint = "" if near is None else f" Did you mean {near!r}?"
     return (
         f"Invalid parameter {name!r} for estimator {owner}.{hint} Valid parameters are: {known!r}."
     )

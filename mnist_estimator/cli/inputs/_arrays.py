@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...utils._idx import read_idx_header
+from ...utils._npy import read_npy_header
 from ._base import (
     BATCH_SIZE,
     Batch,
@@ -59,7 +60,7 @@ def open_npz(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -> Im
     ):
         names = archive.files
         key = _name_of(source, names, input_spec.key, _usual(names), "--key")
-        shape = _check_size(archive, key)
+        shape = check_size(archive, key)
         if not image_spec.fits(shape) and shape[1:] != (
             image_spec.n_pixels + 1,
         ):  # else one image, or labels
@@ -68,7 +69,7 @@ def open_npz(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -> Im
         if input_spec.labelled and (input_spec.labels is not None or y is None):
             beside = [y for X, y in ARRAYS if key == X and y in names]
             y_key = _name_of(source, names, input_spec.labels, beside, "--labels")
-            _check_size(archive, y_key)
+            check_size(archive, y_key)
             y = archive[y_key]
         return _open_array(source, images, y, image_spec)
 
@@ -79,7 +80,7 @@ def _load_npy(content: bytes) -> NDArray[Any]:
     return cast(NDArray[Any], np.load(io.BytesIO(content), allow_pickle=False))
 
 
-def _check_size(archive: Any, key: str) -> tuple[int, ...]:
+def check_size(archive: Any, key: str) -> tuple[int, ...]:
     """Return the shape of an array in an archive, if what is packed is of its size.
 
     Before any of it is unpacked: a kilobyte may stand for gigabytes, and a header announce more.
@@ -87,14 +88,12 @@ def _check_size(archive: Any, key: str) -> tuple[int, ...]:
     name = key if key in archive.zip.namelist() else f"{key}.npy"
     size = archive.zip.getinfo(name).file_size
     with archive.zip.open(name) as member:
-        major, _ = np.lib.format.read_magic(member)
-        read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
-        shape, _, dtype = read[major](member)
+        shape, dtype = read_npy_header(member)
         if dtype.hasobject:
             raise ValueError("Object arrays cannot be loaded when allow_pickle=False")
         if math.prod(shape) * dtype.itemsize != size - member.tell():
             raise ValueError(f"{name} is said to be {shape} of {dtype}, and has {size} bytes")
-    return tuple(shape)
+    return shape
 
 
 def _check_header_length(start: bytes, size: int) -> None:

@@ -5,10 +5,11 @@ import re
 from pathlib import Path
 
 from ...utils._idx import is_idx
+from ...utils._picture_files import PICTURES
 from ._arrays import open_idx, open_npy, open_npz
 from ._base import ImageSource, ImageSpec, InputError, InputSpec, readable
 from ._bytes import Source
-from ._pictures import PICTURES, open_folder, open_picture
+from ._pictures import open_folder, open_picture
 
 PARQUET = b"PAR1"
 """The first bytes of a Parquet file."""

@@ -17,6 +17,24 @@ if TYPE_CHECKING:
 
 def open_parquet(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -> ImageSource:
     """Open a Parquet file: of one column a pixel, or as Hugging Face has pictures in a column."""
+    file = parquet_file(source)
+    with readable(source, "a Parquet file"):
+        n_rows = file.metadata.num_rows
+    if n_rows == 0:
+        raise InputError(f"{source} holds no image.")
+    picture = picture_column(file.schema_arrow)
+    read = _tables if picture is None else _pictures
+    return ImageSource(n_rows, read(source, file, image_spec, input_spec))
+
+
+def parquet_file(source: Source) -> Any:
+    """Return a file as pyarrow's ``ParquetFile``.
+
+    Raises
+    ------
+    InputError
+        If it is none, or pyarrow is not installed.
+    """
     try:
         from pyarrow.parquet import ParquetFile
     except ImportError as error:
@@ -25,13 +43,7 @@ def open_parquet(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -
             "pyarrow; or save the table as CSV."
         ) from error
     with readable(source, "a Parquet file"):
-        file = ParquetFile(source.file_to_map() or source.open())
-        n_rows = file.metadata.num_rows
-    if n_rows == 0:
-        raise InputError(f"{source} holds no image.")
-    picture = picture_column(file.schema_arrow)
-    read = _tables if picture is None else _pictures
-    return ImageSource(n_rows, read(source, file, image_spec, input_spec))
+        return ParquetFile(source.file_to_map() or source.open())
 
 
 def _rows(source: Source, file: Any) -> Iterator["RecordBatch"]:

@@ -9,15 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...utils._fit_picture import fit_picture
+from ...utils._picture_files import PICTURES, files_in
 from ._base import Batch, ImageSource, ImageSpec, InputError, InputSpec, readable
 from ._bytes import Source
-
-PICTURES = {
-    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".gif": "GIF",
-    ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP",
-    ".pbm": "PPM", ".pgm": "PPM", ".ppm": "PPM", ".pnm": "PPM",
-}  # fmt: skip
-"""Suffixes of pictures in a folder, and the formats that Pillow may read."""
 
 
 def open_picture(source: Source, image_spec: ImageSpec, input_spec: InputSpec) -> ImageSource:
@@ -44,12 +38,7 @@ def pictures_in(folder: Path, *, with_documents: bool = False) -> list[Path]:
         If there is none.
     """
     suffixes = (*PICTURES, ".pdf") if with_documents else tuple(PICTURES)
-    files = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    files = files_in(folder, suffixes)
     if not files:
         raise InputError(
             f"The folder {folder} holds no picture ({', '.join(suffixes)}). "

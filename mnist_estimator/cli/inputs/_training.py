@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...utils._idx import is_idx, read_idx_header
-from ._arrays import ARRAYS
+from ...utils._npy import read_npy_header
+from ...utils._picture_files import GREY_MODES
+from ._arrays import ARRAYS, check_size
 from ._base import ImageSpec, InputError, InputSpec, readable
 from ._bytes import Source
 from ._label_columns import is_label_name
@@ -214,9 +216,7 @@ def _infer_shape(path: str, input_spec: InputSpec) -> tuple[int, int, int]:
     n_labels = 0 if input_spec.labels is not None else 1
     if kind == "npy":
         with source.open() as file, readable(source, "an .npy file"):
-            major, _ = np.lib.format.read_magic(file)
-            read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
-            return _of_array(source, read[major](file)[0], n_labels)
+            return _of_array(source, read_npy_header(file)[0], n_labels)
     if kind == "npz":
         return _of_npz(source, input_spec, n_labels)
     if kind == "parquet":
@@ -239,7 +239,7 @@ def _of_npz(source: Source, input_spec: InputSpec, n_labels: int) -> tuple[int, 
                 f"holds {', '.join(archive.files) or 'none'}."
             )
         has_labels = any(key == X and y in archive.files for X, y in ARRAYS)
-        return _of_array(source, archive[key].shape, 0 if has_labels else n_labels)
+        return _of_array(source, check_size(archive, key), 0 if has_labels else n_labels)
 
 
 def _of_array(source: Source, shape: tuple[int, ...], n_labels: int) -> tuple[int, int, int]:
@@ -293,16 +293,10 @@ def _of_columns(source: Source, names: list[str]) -> tuple[int, int, int]:
 
 def _of_parquet(source: Source) -> tuple[int, int, int]:
     """Return the shape of the images in a Parquet file: of its columns, or its first picture."""
-    try:
-        from pyarrow.parquet import ParquetFile
-    except ImportError as error:
-        raise InputError(
-            f"{source} is a Parquet file, which needs pyarrow: pip install pyarrow."
-        ) from error
-    from ._parquet import picture_column
+    from ._parquet import parquet_file, picture_column
 
+    file = parquet_file(source)
     with readable(source, "a Parquet file"):
-        file = ParquetFile(source.file_to_map() or source.open())
         column = picture_column(file.schema_arrow)
         if column is None:
             return _of_columns(source, file.schema_arrow.names)
@@ -312,5 +306,5 @@ def _of_parquet(source: Source) -> tuple[int, int, int]:
         from PIL import Image
 
         with Image.open(io.BytesIO(content or b"")) as picture:
-            is_grey = picture.mode in ("1", "L", "LA", "I", "I;16")
+            is_grey = picture.mode in GREY_MODES
             return (picture.height, picture.width, 1 if is_grey else 3)
