@@ -163,6 +163,7 @@ def test_predict_reads_arrays_as_the_pipeline_does(
 ):
     monkeypatch.setattr("mnist_estimator.cli.inputs._arrays.BATCH_SIZE", 25)
     monkeypatch.setattr("mnist_estimator.cli.inputs._csv.BATCH_SIZE", 25)
+    monkeypatch.setattr("mnist_estimator.cli.inputs._csv.VALUES_AT_ONCE", 0)
     X, _ = digits
     ARRAY_FILES[name](tmp_path / name, X)
     table = predicted(model, tmp_path / name, "--probabilities")

@@ -279,6 +279,7 @@ def test_both_readings_are_named_where_values_do_not_tell(case, kind, labelled, 
 
 def test_later_rows_that_speak_against_the_label_column_are_refused(table, tmp_path, monkeypatch):
     monkeypatch.setattr("mnist_estimator.cli.inputs._csv.BATCH_SIZE", 30)
+    monkeypatch.setattr("mnist_estimator.cli.inputs._csv.VALUES_AT_ONCE", 0)
     rows = joined(*table, "last")
     rows[35, -1] = 13
     pd.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False, header=False)

@@ -16,6 +16,9 @@ from ._table_columns import check_unique, find_columns, take_columns
 LONGEST_FIELD = 1000
 """Bytes of a number or name in a line, on average, beyond which it is not a table of images."""
 
+VALUES_AT_ONCE = 2**22
+"""Values read at once, if they are more than a batch of images: pandas takes time for a column."""
+
 _SEPARATORS = (",", ";", "\t", r"\s+")
 _LEAST_SHUFFLED = 10
 """Columns from which on a row of all numbers up to their number, in any order, is a header."""
@@ -59,8 +62,9 @@ def _tables(
         file.seek(0)
     names: Sequence[str | int] = fields if named else range(len(fields))
     check_unique(source, fields if named else [])
+    n_rows = max(BATCH_SIZE, VALUES_AT_ONCE // len(fields))
     tables = pd.read_csv(
-        file, sep=separator, header=None, names=list(names), chunksize=BATCH_SIZE,
+        file, sep=separator, header=None, names=list(names), chunksize=n_rows,
         encoding="utf-8-sig", index_col=False, low_memory=False,
     )  # fmt: skip
     return (fields if named else None), tables
