@@ -147,7 +147,11 @@ def _is_from_optuna(part: Any) -> bool:
     return type(part).__module__.startswith("optuna.")
 
 
-class EpochTasks(keras.callbacks.Callback):
+class Observer(keras.callbacks.Callback):
+    """A callback that leaves the learning rate as it is, so that no step has to ask for it."""
+
+
+class EpochTasks(Observer):
     """Makes each epoch a task for scikit-learn's callbacks.
 
     Parameters
@@ -184,7 +188,7 @@ class EpochTasks(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-class ProgressReporter(keras.callbacks.Callback):
+class ProgressReporter(Observer):
     """Prints a line per epoch and, in a terminal, shows a progress bar."""
 
     def __init__(self, console: Console | None = None) -> None:

@@ -18,6 +18,7 @@ from ..network._optimizers import Moments, zero_moments
 from ..utils._quiet_tensorflow import keras, tf
 from ..utils._tensorflow_process import check_process
 from ._batch_norm import recalibrate_batch_norm
+from ._callbacks import Observer
 from ._checkpoint import Arrays, Checkpoint
 from ._data import Images, TrainingData
 from ._early_stopping import EarlyStopping, cross_entropy, temperature_scale
@@ -187,11 +188,12 @@ def train(
     """
     check_process()
     model, validation = network.model, data.validation
-    if callbacks:
+    optimizer = None
+    if not all(isinstance(callback, Observer) for callback in callbacks):
         # Not by ``compile``: a model saved with an optimizer that has taken no step cannot be
         # loaded.
-        model.optimizer = keras.optimizers.Adam(options.learning_rate, name="adam")
-    loop = _Loop(network, data.training, options, state, model.optimizer if callbacks else None)
+        optimizer = model.optimizer = keras.optimizers.Adam(options.learning_rate, name="adam")
+    loop = _Loop(network, data.training, options, state, optimizer)
     result = TrainingResult()
     stopping = None
     if validation is not None and options.patience is not None:
