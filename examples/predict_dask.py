@@ -97,6 +97,8 @@ if __name__ == "__main__":
 
 # %%
 if __name__ == "__main__":
+    # Dask has workers return freed memory at once; each batch would then ask for it anew.
+    dask.config.set({"distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1}})
     cluster = LocalCluster(
         n_workers=WORKERS, threads_per_worker=1, memory_limit="2GiB", dashboard_address=":0"
     )

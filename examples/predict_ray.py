@@ -23,6 +23,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import ray
 from scoring.images import (
     WORKERS,
@@ -44,9 +45,9 @@ warnings.filterwarnings("ignore", module=r"ray\.")  # Ray 2.60 warns of its own 
 # %% [markdown]
 # ## What a worker does
 #
-# Each is an object that loads the predictor once. It gets the numbers of rows and opens the file
-# itself, so no image goes through Ray's object store; or it gets the images of Parquet files. It
-# says beside the labels when it began and ended.
+# Each is an object that loads the predictor once. It gets the numbers of rows, or the name of a
+# Parquet file, and opens the file itself, so no image goes through Ray's object store. It says
+# beside the labels when it began and ended.
 
 
 # %%
@@ -59,11 +60,16 @@ class Labels:
         self.lost = lost
 
     def __call__(self, batch):
-        """Label a batch with ``image``, or with the ``id`` of rows of the mapped file."""
-        began, rows = time.time(), batch["id"]
-        if self.lost is not None and rows[0] <= len(self.images) // 2 <= rows[-1]:
-            lose_once(self.lost)
-        images = pixels_of(batch["image"]) if self.images is None else self.images[rows]
+        """Label the rows ``id`` of the mapped file, or those of a Parquet ``file``."""
+        began = time.time()
+        if "file" in batch:
+            table = pd.read_parquet(batch["file"][0])
+            rows, images = table["id"].to_numpy(), pixels_of(table["image"])
+        else:
+            rows = batch["id"]
+            if self.lost is not None and rows[0] <= len(self.images) // 2 <= rows[-1]:
+                lose_once(self.lost)
+            images = self.images[rows]
         labels = self.predictor.predict(images)
         times = {"began": began, "ended": time.time()}
         return {"id": rows, "label": labels} | {
@@ -117,7 +123,7 @@ if __name__ == "__main__":
 # ## A mapped file, and Parquet
 #
 # The workers start with each data set, so the time is that from the first batch to the last; on
-# few images the start takes longer. One more core is named to Ray, for the tasks that read.
+# few images the start takes longer. One more core is named to Ray, for its own tasks.
 
 # %%
 if __name__ == "__main__":
@@ -133,8 +139,8 @@ if __name__ == "__main__":
     say_rate("Ray, mapped file", n_rows / (found["ended"].max() - found["began"].min()), one)
     print("The labels of one process:", np.array_equal(found["label"], expected))
 
-    images = ray.data.read_parquet(str(table), override_num_blocks=n_blocks)
-    found = label(images, chunk, model=model)
+    files = [{"file": str(file)} for file in table.iterdir()]
+    found = label(ray.data.from_items(files, override_num_blocks=n_blocks), 1, model=model)
     say_rate("Ray, Parquet", n_rows / (found["ended"].max() - found["began"].min()), one)
     print("The labels of one process:", np.array_equal(found["label"], expected))
 
