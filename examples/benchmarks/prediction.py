@@ -21,6 +21,7 @@ import inspect
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -215,27 +216,43 @@ def measure_start(folder: Path, name: str) -> list[dict[str, Any]]:
     return [*times, {"what": "peak", "name": name, "images": 1, "mb": float(peak)}]
 
 
+LAUNCHER = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is for the command
+started = time.perf_counter()
+process = os.posix_spawn(sys.executable, sys.argv[1:], os.environ, setsigdef=[signal.SIGTERM])
+_, status, usage = os.wait4(process, 0)
+print(time.perf_counter() - started, usage.ru_maxrss, file=sys.stderr)
+"""
+"""Starts a command from a small process, whose peak memory the command takes over."""
+
+
 def measure_command(folder: Path, name: str) -> list[dict[str, Any]]:
     """Time a program until it ends, or a server until its first answer."""
+    serves = "draw" in COMMANDS[name]
     started = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, *COMMANDS[name]],
-        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        [sys.executable, "-S", "-c", LAUNCHER, sys.executable, *COMMANDS[name]],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
     )  # fmt: skip
     assert process.stdout is not None
-    with process.stdout as output:
-        if "draw" in COMMANDS[name]:
-            (url,) = re.findall(r"http://\S+", output.readline())
-            urllib.request.urlopen(url).read()
-            seconds = time.perf_counter() - started
-            process.terminate()
-        output.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if "draw" not in COMMANDS[name]:
-        seconds = time.perf_counter() - started
-    peak = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    return [{"what": "command", "name": name, "images": 1, "median_ms": seconds * 1e3, "mb": peak}]
+    if serves:
+        (url,) = re.findall(r"http://\S+", process.stdout.readline())
+        urllib.request.urlopen(url).read()
+        until_answer = time.perf_counter() - started
+        os.killpg(process.pid, signal.SIGTERM)
+    _, errors = process.communicate()
+    until_end, peak = (float(value) for value in errors.splitlines()[-1].split())
+    return [
+        {
+            "what": "command",
+            "name": name,
+            "images": 1,
+            "median_ms": (until_answer if serves else until_end) * 1e3,
+            "mb": peak / (2**20 if sys.platform == "darwin" else 2**10),
+        }
+    ]
 
 
 PARTS: dict[str, Callable[..., list[dict[str, Any]]]] = {
