@@ -122,6 +122,7 @@ def test_memory_mapped_images(small, digits, tmp_path):
     assert_array_equal(clf.predict_proba(mapped), small(epochs=1).fit(X, y).predict_proba(X))
 
 
+@pytest.mark.slow
 def test_memory_mapped_images_are_never_copied_as_a_whole(small, traced_memory, tmp_path):
     generator = np.random.default_rng(0)
     X = generator.integers(0, 256, (12_000, 64, 64), dtype=np.uint8)

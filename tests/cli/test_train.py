@@ -114,6 +114,7 @@ def test_ctrl_c_keeps_what_was_learned(tmp_path, process):
     assert err == ""
 
 
+@pytest.mark.slow
 def test_ctrl_c_before_the_training_writes_nothing(tmp_path, process):
     process = process("--train-size", "100", "--output", tmp_path / "out")
     process.stdout.readline()
@@ -165,6 +166,7 @@ def test_folder_that_cannot_be_made_is_told_before_training(tmp_path, capsys):
     assert "cannot be written to" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_train_is_the_command_without_a_name_and_quiet_if_asked(tmp_path, capfd, few_test_images):
     arguments = ["--train-size=100", "--epochs=1", "--quiet", "--output"]
     assert main(["train", *arguments, str(tmp_path / "named")]) == 0
@@ -194,6 +196,7 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"mnist-estimator {__version__}\n"
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path, process, few_test_images):
     usual = ["--preset", "fast", "--train-size", "2000", "--epochs", "4"]
     arguments = [*usual, "--checkpoint-dir", tmp_path / "states"]

@@ -659,6 +659,7 @@ retries_warn = pytest.mark.filterwarnings(
 SMALL_ARFF = arff_of(np.zeros((5, 784), np.uint8), np.arange(5))
 
 
+@pytest.mark.slow
 def test_openml_cached_file_agrees(data_home, bundled):
     cache_openml(data_home, openml_replies(arff_of(bundled.data, bundled.target)))
     before = files_under(data_home)

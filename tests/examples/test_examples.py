@@ -22,7 +22,7 @@ EXAMPLES = [path for path in SCRIPTS if path.name != "compare_wrappers.py"]
 """Those to run as they are; `compare_wrappers.py` has tests of its own."""
 EXAMPLES.sort(key=lambda path: path.name in ENGINES)  # when others are done, memory is free
 NAMES = [path.name for path in EXAMPLES]
-QUICK = {"mnist_workflow.py", "photo.py", "other_pipelines.py"}
+QUICK = {"mnist_workflow.py", "photo.py"}
 STARTS_OTHERS = {*ENGINES, "resume_training.py", "resume_search.py", "serve_onnx.py"}
 FORKS = {path.name for path in EXAMPLES} - STARTS_OTHERS if hasattr(os, "fork") else set()
 """Those to run in a copy of a process that has imported TensorFlow, which takes seconds."""

@@ -123,6 +123,7 @@ def test_each_fit_drops_its_own_share(small, digits):
     assert not np.allclose(few, none)
 
 
+@pytest.mark.slow
 def test_many_architectures_bring_no_warning_of_retracing(small, digits, caplog):
     X, y = digits
     for width in range(2, 9):

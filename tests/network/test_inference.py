@@ -38,6 +38,7 @@ def test_threads_predict_at_the_same_time_as_one_after_the_other(quick, digits):
         assert list(pool.map(predict, range(8))) == [True] * 8
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not STATM.exists(), reason="needs /proc")
 def test_memory_is_flat_over_thousands_of_calls(fitted, digits):
     X = digits[0]

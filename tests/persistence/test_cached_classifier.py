@@ -109,6 +109,7 @@ def search_and_tell(folder):
     (folder / "result.pickle").write_bytes(pickle.dumps(search))
 
 
+@pytest.mark.slow
 @posix
 def test_search_killed_repeats_no_finished_fit_and_scores_the_same(tmp_path):
     log, n_lost, n_finished = tmp_path / "log", 0, 0

@@ -343,6 +343,7 @@ np.save(f"{folder}/found.npy", found)
 """
 
 
+@pytest.mark.slow
 def test_another_process_predicts_and_trains_on_to_the_bit(quick, quick_pipeline, frame, tmp_path):
     X, y = frame
     estimators = [factory(warm_start=True, epochs=2) for factory in (quick, quick_pipeline)]

@@ -360,6 +360,7 @@ def test_grid_search_trains_the_epochs_asked_for(small, digits):
     assert scores[1] > scores[0]
 
 
+@pytest.mark.slow
 def test_other_models_train_to_the_same_bits(outcome):
     """Of scikeras and whoever seeds globally: what ran before decides what comes after.
 
@@ -372,6 +373,7 @@ def test_other_models_train_to_the_same_bits(outcome):
     assert after["draws"] == alone["draws"]
 
 
+@pytest.mark.slow
 def test_fit_leaves_every_global_setting(outcome):
     """Of scikeras: determinism; of ``keras.backend.clear_session()``: the dtype policy."""
     assert outcome("settings")["changed"] == []
@@ -409,6 +411,7 @@ def test_same_seed_gives_the_same_bits_in_any_process(outcome, own_digest):
     assert outcome("after ours")["ours"] == own_digest
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_bits_in_workers(small, digits, fitted, request):
     """Of many: ``n_jobs`` hangs once TensorFlow has run, or uses all cores in every process.
 
@@ -437,6 +440,7 @@ def threads_in_a_worker():
     return threads_told()
 
 
+@pytest.mark.slow
 def test_each_worker_takes_its_share_of_the_cores(no_threads_told):
     """Of many: with ``n_jobs``, TensorFlow uses all cores in every process."""
     with joblib.parallel_config("loky"), joblib.Parallel(2) as parallel:
@@ -444,6 +448,7 @@ def test_each_worker_takes_its_share_of_the_cores(no_threads_told):
     assert told == [(max(1, joblib.cpu_count() // 2),) * 2] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_threads_that_were_set_stay(ask):
     """The share counts only where nobody has set TensorFlow's threads, and it is kept."""

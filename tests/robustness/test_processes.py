@@ -220,6 +220,7 @@ def not_forked(files, tmp_path_factory):
 
 
 @posix
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["spawn", "forkserver", "loky"])
 def test_a_process_that_starts_afresh_predicts(way, not_forked, files):
     assert_allclose(not_forked[0][way], files[2], atol=1e-6)

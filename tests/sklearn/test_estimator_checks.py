@@ -62,14 +62,21 @@ def names(estimator):
 
 
 @parametrize_with_checks(
+    [CNNClassifier(epochs=EPOCHS)], expected_failed_checks=lambda estimator: RANDOM_TRAINING
+)
+def test_classifier(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
     [
-        CNNClassifier(epochs=EPOCHS),
         CNNClassifier(**FEW_LAYERS, early_stopping=False, class_weight="balanced"),
         CNNClassifier(epochs=EPOCHS, model=Dense()),
     ],
     expected_failed_checks=lambda estimator: RANDOM_TRAINING,
 )
-def test_classifier(estimator, check):
+def test_classifier_with_other_parameters(estimator, check):
     check(estimator)
 
 
@@ -108,10 +115,16 @@ COLOUR = Pipeline(
 
 @parametrize_with_checks(
     # The checks seed an estimator, but not the steps of one.
-    [make_pipeline(**FEW_LAYERS, random_state=0), COLOUR],
+    [make_pipeline(**FEW_LAYERS, random_state=0)],
     expected_failed_checks=lambda estimator: PIPELINES_OWN,
 )
 def test_pipeline(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([COLOUR], expected_failed_checks=lambda estimator: PIPELINES_OWN)
+def test_pipeline_with_another_transformer(estimator, check):
     check(estimator)
 
 

@@ -297,6 +297,7 @@ def test_bagging_averages_members_fitted_on_their_own_samples(quick, noisy):
     assert any(np.array_equal(again.predict_proba(X), each[2]) for again in (by_rows, by_weights))
 
 
+@pytest.mark.slow
 def test_bagging_in_two_processes_is_bagging_in_one(quick, noisy):
     X, y = noisy
     with parallel_config("loky", inner_max_num_threads=n_threads()):  # as many as here

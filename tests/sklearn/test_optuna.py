@@ -161,6 +161,7 @@ def test_callbacks_but_for_the_trial_are_copied():
     assert taken[0].list is not given.list
 
 
+@pytest.mark.slow
 @posix
 def test_study_killed_goes_on_without_repeating_finished_trials(tmp_path):
     storage = f"sqlite:///{tmp_path / 'study.db'}"

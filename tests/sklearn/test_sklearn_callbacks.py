@@ -117,6 +117,7 @@ def test_in_a_pipeline_and_a_search(small_pipeline, digits, capsys):
     assert rows["task_name"].str.startswith("epoch").sum() == 5 * 2
 
 
+@pytest.mark.slow
 def test_in_worker_processes(small, digits):
     # With workers that earlier tests had left, and much else to do, this has waited for ever; it is
     # not known why.

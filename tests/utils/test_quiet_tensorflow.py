@@ -59,15 +59,18 @@ def test_a_first_fit_says_nothing():
     assert stderr_of(FIT) == ""
 
 
+@pytest.mark.slow
 def test_who_asks_for_warnings_gets_no_information():
     assert all(line.startswith(("W", "E")) for line in stderr_of(FIT, "1").splitlines())
 
 
+@pytest.mark.slow
 def test_who_asks_for_all_messages_gets_them():
     """On every machine there is one: of its GPUs, or that there is none."""
     assert stderr_of(FIT, "0") != ""
 
 
+@pytest.mark.slow
 def test_the_environment_stays_as_it_was():
     assert stderr_of(SETTINGS) == ""
 
@@ -81,6 +84,7 @@ def test_what_is_no_greeting_is_passed_on():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="the file descriptors are POSIX's")
 def test_a_process_without_stderr_imports_all_the_same():
     stderr_of(NO_STDERR)

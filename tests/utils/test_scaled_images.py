@@ -161,6 +161,7 @@ def test_hashes_as_joblib_takes_them_are_those_of_the_file(mapped):
     assert joblib.hash(one) != joblib.hash(other)
 
 
+@pytest.mark.slow
 def test_the_pipeline_never_holds_all_images(traced_memory, tmp_path):
     generator = np.random.default_rng(0)
     shape, y = (12_000, 64, 64), generator.integers(0, 2, 12_000)
