@@ -42,6 +42,7 @@ myst_heading_anchors = 3
 
 # The reference
 add_module_names = False
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # the docstrings say more
 autosummary_generate = True
 numpydoc_class_members_toctree = False
@@ -110,7 +111,7 @@ html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 7,
     "show_prev_next": True,
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"**": ["page-toc"], "coming_from": []},
     "footer_start": ["copyright"],
     "footer_end": [],
 }

@@ -1,8 +1,9 @@
 """Pages of Markdown are read on a Git host, too: what the site makes of their links.
 
 A link to an example leads to its page in the gallery, one to the README, the change log and the
-guide for contributors to the page that includes it. Other files become downloads. In some pages,
-list items that start with a link are the navigation.
+guide for contributors to the page that includes it. Other files become downloads. Where the text
+of a link is the name of a file, it becomes the title of the page. In some pages, list items that
+start with a link are the navigation.
 """
 
 import os
@@ -63,16 +64,17 @@ def site_links(text: str, folder: Path, docs: Path) -> str:
     root = docs.parent.resolve()
 
     def adapted(match: re.Match[str]) -> str:
-        target, mark, anchor = match[1].partition("#")
-        if not target or re.match(r"[a-z]+:", target):
+        label, target = match.groups()
+        name, mark, anchor = target.partition("#")
+        if not name or re.match(r"[a-z]+:", name):
             return match[0]
-        path = (folder / target).resolve()
-        name = path.relative_to(root).as_posix()
-        if example := re.fullmatch(r"examples/(\w+)\.py", name):
-            return f"](auto_examples/{example[1]}.rst)"
-        page = PAGES.get(name) or Path(os.path.relpath(path, docs.resolve())).as_posix()
+        path = (folder / name).resolve()
+        file = path.relative_to(root).as_posix()
+        if example := re.fullmatch(r"examples/(\w+)\.py", file):
+            return f"[{label}](auto_examples/{example[1]}.rst)"
+        page = PAGES.get(file) or Path(os.path.relpath(path, docs.resolve())).as_posix()
         if page.startswith("../") and page.endswith(".md"):
-            return f"](path:{page})"  # no page of the site
-        return f"]({page}{mark}{anchor})"
+            return f"[{label}](path:{page})"  # no page of the site
+        return f"[{'' if label == name else label}]({page}{mark}{anchor})"
 
-    return re.sub(r"\]\(([^)\s]+)\)", adapted, text)
+    return re.sub(r"\[([^\]]*)\]\(([^)\s]+)\)", adapted, text)

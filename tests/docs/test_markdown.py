@@ -87,3 +87,9 @@ def test_navigation_is_that_of_list_items_by_heading():
 def test_links_of_the_site(folder, target, on_the_site):
     adapted = links.site_links(f"See [this]({target}).", folder, DOCS)
     assert adapted == f"See [this]({on_the_site})."
+
+
+def test_names_of_files_become_titles_on_the_site():
+    text = "[docs/a.md](docs/a.md), [b.md](docs/b.md#c) and [CONTRIBUTING.md](CONTRIBUTING.md)"
+    expected = "[](a.md), [b.md](b.md#c) and [](contributing.md)"
+    assert links.site_links(text, ROOT, DOCS) == expected
