@@ -111,7 +111,11 @@ html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 7,
     "show_prev_next": True,
-    "secondary_sidebar_items": {"**": ["page-toc"], "coming_from": []},
+    "secondary_sidebar_items": {
+        "**": ["page-toc"],
+        "coming_from": [],  # where code is broad
+        "auto_examples/**": [],
+    },
     "footer_start": ["copyright"],
     "footer_end": [],
 }

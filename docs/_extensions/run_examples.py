@@ -25,13 +25,13 @@ ORDER = [
     "compare_wrappers",
 ]
 SIZES = {
-    "mnist_workflow": 6000,
+    "mnist_workflow": 5000,
     "other_pipelines": 500,
     "photo": 10_000,
-    "grid_search": 600,
-    "optuna_search": 600,
-    "own_network": 2000,
-    "out_of_core": 6000,
+    "grid_search": 500,
+    "optuna_search": 500,
+    "own_network": 1000,
+    "out_of_core": 4000,
 }
 """Training images: so few that all run within three minutes. Other examples are not run."""
 PATTERN = rf"/({'|'.join(SIZES)})\.py$"
