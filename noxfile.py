@@ -1,6 +1,7 @@
-"""The tests on the newest and on the oldest versions that the package allows.
+"""The tests on the newest and on the oldest versions that the package allows, and the site.
 
-Run ``nox`` for both, ``nox -s oldest -- tests/test_pipeline.py`` for a part of one.
+Run ``nox`` for both, ``nox -s oldest -- tests/test_pipeline.py`` for a part of one, ``nox -s docs``
+for the site.
 """
 
 import configparser
@@ -38,3 +39,10 @@ def oldest(session: nox.Session) -> None:
     """Run the tests on the oldest versions; those warn of each other, so no warning fails."""
     session.install("-e", ".[test]", *lower_bounds())
     session.run("pytest", "-o", "filterwarnings=default", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site into docs/_build/html, and run the examples on few images."""
+    session.install("-e", ".[docs]")
+    session.run("sphinx-build", "-W", "--keep-going", "docs", "docs/_build/html", *session.posargs)

@@ -1,17 +1,18 @@
 # %% [markdown]
 """
-# Wrappers of networks, compared as scikit-learn classifiers
+Wrappers of networks, compared as scikit-learn classifiers
+==========================================================
 
-What holds of `CNNClassifier`, of the wrappers of scikeras, Keras and skorch, and of
-scikit-learn's own `MLPClassifier`: scikit-learn's estimator checks, and a row of features,
-each tried by running it. No answer is written down here; the installed versions give it.
+``CNNClassifier``, the wrappers of scikeras, Keras and skorch, and scikit-learn's own
+``MLPClassifier`` are compared: by scikit-learn's estimator checks, and by features, each of which
+is tried by running it with the installed versions.
 
-Run time: about 10 minutes on 2 cores. `--no-checks` leaves out the estimator checks, and
-`--only NAME` all columns but one; a package that is not installed is reported as that.
-Peers: `pip install scikeras skorch torch skops`.
+Run time: about 10 minutes on 2 cores. ``--no-checks`` leaves out the estimator checks, and
+``--only NAME`` all columns but one; a package that is not installed is reported as that.
+Peers: ``pip install scikeras skorch torch skops``.
 
-In `wrappers/` beside it are the `estimators`, the `features`, how both are run in processes
-of their own (`running`), and the `table`.
+The folder ``wrappers`` has the ``estimators``, the ``features``, the code that runs both in
+processes of their own (``running``), and the ``table``.
 """
 
 # %%

@@ -1,13 +1,14 @@
 # %% [markdown]
 """
-# A search on several machines, with Dask
+A search on several machines, with Dask
+=======================================
 
-The same `GridSearchCV` runs in this process, then in two worker processes of a Dask cluster,
-then once more while one of the workers is killed. The scores are the same to the bit. On a
-cluster of real machines only the address of the scheduler is another one.
+The same ``GridSearchCV`` runs in this process, then in two worker processes of a Dask cluster,
+then once more while one of the workers is killed. The scores are the same to the bit. On a real
+cluster, only the address of the scheduler differs.
 
-Run time: about 1 minute on 2 cores. `MNIST_EXAMPLE_SIZE` in the environment sets
-another number of images than 1,500. `pip install "mnist_estimator[dask]"` first.
+Run time: about 1 minute on 2 cores. ``MNIST_EXAMPLE_SIZE`` in the environment sets
+another number of images than 1,500. ``pip install "mnist_estimator[dask]"`` first.
 """
 
 # %%
@@ -32,10 +33,11 @@ from mnist_estimator import load_mnist, make_pipeline
 SIZE = int(os.environ.get("MNIST_EXAMPLE_SIZE", 1500))
 
 # %% [markdown]
-# ## The search
+# The search
+# ----------
 #
-# Nothing in it knows of Dask. The workers import this file, so what follows it stands
-# behind `if __name__ == "__main__"`; a notebook does without.
+# Nothing in it depends on Dask. The workers import this file, so the code after it is under
+# ``if __name__ == "__main__"``, which a notebook does not need.
 
 
 # %%
@@ -51,12 +53,12 @@ def search(X, y):
 
 
 # %% [markdown]
-# ## A client whose data outlive workers
+# A client whose data survive the loss of a worker
+# ------------------------------------------------
 #
-# joblib hands each large array to one worker, from where the others fetch it: images and
-# labels, and also the indices of each fold. If that worker is lost, so are the arrays, and
-# the search ends with a `FutureCancelledError`. Here they are the results of tasks, which Dask
-# does again.
+# joblib puts each large array on one worker, from which the others fetch it: images, labels, and
+# the indices of each fold. If that worker is lost, so are the arrays, and the search ends with a
+# ``FutureCancelledError``. Here the arrays are results of tasks, which Dask repeats.
 
 
 # %%
@@ -82,7 +84,8 @@ class LastingClient(Client):
 
 
 # %% [markdown]
-# ## In this process
+# In this process
+# ---------------
 
 # %%
 if __name__ == "__main__":
@@ -91,9 +94,10 @@ if __name__ == "__main__":
     expected = search(X, y)
 
 # %% [markdown]
-# ## In two workers
+# In two workers
+# --------------
 #
-# Each has a core, a limit of its memory, and its own TensorFlow.
+# Each has one core, a memory limit, and its own TensorFlow.
 
 # %%
 if __name__ == "__main__":
@@ -106,12 +110,13 @@ if __name__ == "__main__":
     print("Dask, the same scores to the bit:", np.array_equal(scores, expected))
 
 # %% [markdown]
-# This search had TensorFlow to import and its networks to trace in each worker, which further
-# searches on the same workers find done.
+# In this search each worker imported TensorFlow and traced its networks. Later searches on the
+# same workers need not.
 #
-# ## A worker is lost
+# A worker is lost
+# ----------------
 #
-# Dask starts another one, and gives it the tasks that the lost one had.
+# Dask starts another one, and gives it the tasks of the lost one.
 
 # %%
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 # %% [markdown]
 """
-# A search on several machines, with Ray
+A search on several machines, with Ray
+======================================
 
-The same `GridSearchCV` runs in this process, then in two worker processes of Ray. The scores are
-the same to the bit. On a cluster of real machines only the address in `ray.init` is another one.
+The same ``GridSearchCV`` runs in this process, then in two worker processes of Ray. The scores are
+the same to the bit. On a real cluster, only the address in ``ray.init`` differs.
 
-Run time: about 1 minute on 2 cores. `MNIST_EXAMPLE_SIZE` in the environment sets
-another number of images than 1,500. `pip install "mnist_estimator[ray]"` first.
+Run time: about 1 minute on 2 cores. ``MNIST_EXAMPLE_SIZE`` in the environment sets
+another number of images than 1,500. ``pip install "mnist_estimator[ray]"`` first.
 """
 
 # %%
@@ -30,9 +31,10 @@ from mnist_estimator import load_mnist, make_pipeline
 SIZE = int(os.environ.get("MNIST_EXAMPLE_SIZE", 1500))
 
 # %% [markdown]
-# ## The search
+# The search
+# ----------
 #
-# Nothing in it knows of Ray.
+# Nothing in it depends on Ray.
 
 
 # %%
@@ -48,10 +50,11 @@ def search(X, y):
 
 
 # %% [markdown]
-# ## Images that are sent once
+# Images that are sent once
+# -------------------------
 #
-# Ray 2.60 with joblib 1.6 sends the images with each task. This array lies in Ray's object
-# store, which machines fetch it from once, and tasks take a reference to it.
+# Ray 2.60 with joblib 1.6 sends the images with each task. This array is in Ray's object store,
+# from which each machine fetches it once; tasks take a reference to it.
 
 
 # %%
@@ -73,7 +76,8 @@ class StoredArray(np.ndarray):
 
 
 # %% [markdown]
-# ## In this process
+# In this process
+# ---------------
 
 # %%
 if __name__ == "__main__":
@@ -82,11 +86,12 @@ if __name__ == "__main__":
     expected = search(X, y)
 
 # %% [markdown]
-# ## In two workers
+# In two workers
+# --------------
 #
-# Each gets a core, and 2 GiB are set aside for it. If one dies, Ray starts it again, up to four
-# times, and has it redo its task; without these two settings the search would end with an
-# `ActorDiedError`. The workers end with the search, so the next one imports TensorFlow anew.
+# Each gets one core, and 2 GiB are reserved for it. If one dies, Ray restarts it, up to four times,
+# and repeats its task; without these two settings the search would end with an ``ActorDiedError``.
+# The workers end with the search, so the next search imports TensorFlow again.
 
 # %%
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 # %% [markdown]
 """
-# Searching the parameters of the network
+Searching the parameters of the network
+=======================================
 
 Learning rate, dropout and the sizes of the layers: first every combination, with
-`GridSearchCV`, then the promising ones only, with `HalvingGridSearchCV`.
+``GridSearchCV``, then with ``HalvingGridSearchCV``, which drops poor candidates early.
 
-Run time: about 2 minutes on 2 cores. `MNIST_EXAMPLE_SIZE` in the environment sets
+Run time: about 2 minutes on 2 cores. ``MNIST_EXAMPLE_SIZE`` in the environment sets
 another number of images than 1,500, and no more test images than that.
 """
 
@@ -24,7 +25,8 @@ SIZE = int(os.environ.get("MNIST_EXAMPLE_SIZE", 1500))
 N_TEST = int(os.environ.get("MNIST_EXAMPLE_SIZE", 10_000))
 
 # %% [markdown]
-# ## The data
+# The data
+# --------
 #
 # A small, stratified part of the training images, so that a fit takes a second or two.
 
@@ -33,18 +35,18 @@ X, y = load_mnist("train", return_X_y=True)
 X_train, _, y_train, _ = train_test_split(X, y, train_size=SIZE, stratify=y, random_state=0)
 
 # %% [markdown]
-# ## Every combination
+# Every combination
+# -----------------
 #
-# The parameters of the network are those of the step `cnn`. A tuple is one value:
-# `filters` has the numbers of filters of three convolutions.
+# The parameters of the network are those of the step ``cnn``. A tuple is one value:
+# ``filters`` has the numbers of filters of three convolutions.
 #
-# What TensorFlow compiles is kept for the next fit. Candidates that differ in the
-# learning rate or in dropout share it; those that differ in filters are traced anew,
-# which takes a second or more for each of these two.
+# Compiled functions are reused by later fits. Candidates that differ in the learning rate or
+# in dropout share them; a new choice of filters takes a second or more to compile.
 #
-# On 2 cores `n_jobs=2` does not pay: a single fit uses both already, and each process would
-# import TensorFlow and trace the networks for itself. Scores would differ a little, as a sum
-# that one thread makes is rounded otherwise than one that two share.
+# On 2 cores ``n_jobs=2`` does not pay: a single fit uses both already, and each process would
+# import TensorFlow and compile for itself. Scores would differ a little, as sums of one thread
+# are rounded differently from those of two.
 
 # %%
 pipe = make_pipeline(epochs=5, random_state=0)
@@ -87,19 +89,20 @@ ax.set(xscale="log", xlabel="Learning rate", ylabel="Accuracy in cross-validatio
 ax.legend(title="Filters")
 
 # %% [markdown]
-# The learning rate matters most: at 0.001 five epochs are too few, most of all for the
-# smaller network. Between 0.01 and 0.1 noise decides as much as the rate does. The larger
-# network is ahead by about a point at 0.01, and more dropout is no help in so short a
+# With 1,500 images, the learning rate matters most: at 0.001 five epochs are too few, above all
+# for the smaller network. Between 0.01 and 0.1 the difference is within the noise. The larger
+# network is better by about a point at 0.01, and more dropout does not help in such a short
 # training.
 
 # %%
 print(f"Best: {search.best_params_}, accuracy {search.best_score_:.4f} in cross-validation")
 
 # %% [markdown]
-# ## The promising ones
+# Successive halving
+# ------------------
 #
-# Successive halving tries all candidates on few images, and the best third of them on
-# three times as many, until the images are used up.
+# Successive halving tries all candidates on few images, the best third of them on three times
+# as many, and so on.
 
 # %%
 halving = HalvingGridSearchCV(pipe, grid, cv=3, factor=3, random_state=0)
@@ -126,20 +129,20 @@ ax.set_xticks(halving.n_resources_, [f"{n:,}" for n in halving.n_resources_])
 ax.set_title("One line a candidate, as far as it came")
 
 # %% [markdown]
-# After 166 images the low learning rate was out, and the high one with it, which had
-# done best in the full search: with fewer steps it had no time to settle. A resource like
-# this favours what is good early. The candidates had 7,000 images between them instead of
-# 18,000. That saved little, 52 s for 62 s, since fits as short as these consist largely of
-# what any fit costs.
+# With 1,500 images, the low learning rate was out after 166 images, and so was the high one,
+# which was best in the full search: it needs more steps. Halving favours candidates that are
+# good early. It used 7,000 images instead of 18,000, but saved little time, 52 s instead of
+# 62 s, since the fixed cost of a fit dominates such short fits.
 
 # %%
 print(f"Best: {halving.best_params_}, accuracy {halving.best_score_:.4f} in cross-validation")
 
 # %% [markdown]
-# ## On the test images
+# On the test images
+# ------------------
 #
-# Both searches have fitted their best candidate on all of `X_train`, and are now
-# classifiers themselves.
+# Both searches have fitted their best candidate on all of ``X_train``, and are classifiers
+# themselves.
 
 # %%
 X_test, y_test = (part[:N_TEST] for part in load_mnist("test", return_X_y=True))

@@ -1,10 +1,11 @@
 # %% [markdown]
 """
-# MNIST, from the data to the report
+MNIST, from the data to the report
+==================================
 
-Load the digits, split them, train the pipeline, and see what it gets wrong.
+Load the digits, split them, train the pipeline, and look at its mistakes.
 
-Run time: about 2 minutes on 2 cores. With `MNIST_EXAMPLE_SIZE=5000` in the
+Run time: about 2 minutes on 2 cores. With ``MNIST_EXAMPLE_SIZE=5000`` in the
 environment it takes that many of the 60,000 training images and of the 10,000 test
 images, and half a minute.
 """
@@ -34,10 +35,11 @@ from mnist_estimator import (
 SIZE = int(os.environ.get("MNIST_EXAMPLE_SIZE", 60_000))
 
 # %% [markdown]
-# ## The data
+# The data
+# --------
 #
-# MNIST comes with the package. A tenth of its training images is set aside here, to
-# look at as often as one likes; the test images stay untouched until the end.
+# MNIST comes with the package. A tenth of its training images is set aside here for
+# development; the test images stay untouched until the end.
 
 # %%
 X, y = load_mnist("train", return_X_y=True)
@@ -53,15 +55,16 @@ ImageGridDisplay(X_train[rows].reshape(-1, 28, 28)).plot(ax, n_columns=10)
 ax.set_title("Five of each digit")
 
 # %% [markdown]
-# A column for each digit. They lean to either side, strokes are thin or thick, and
-# twos and fours come in more than one shape.
+# One column for each digit. They lean to either side, strokes are thin or thick, and
+# twos and fours have more than one shape.
 
 # %% [markdown]
-# ## Training
+# Training
+# --------
 #
-# The pipeline has two steps: `scale` brings the bytes to [0, 1] and the rows to
-# images, `cnn` is the network. It holds out a twentieth of what it is given, and keeps
-# the weights of the epoch that did best there.
+# The pipeline has two steps: ``scale`` brings the bytes to [0, 1] and the rows to
+# images, ``cnn`` is the network. It holds out 3 % of the training images, and keeps the
+# weights of the best epoch on them.
 
 # %%
 pipe = make_pipeline(random_state=0)
@@ -73,16 +76,16 @@ history = TrainingHistoryDisplay.from_estimator(pipe)
 history.figure_.suptitle("Training")
 
 # %% [markdown]
-# The first epoch takes all images. Each of the others takes a quarter of them, those
-# with a large loss more often, and so passes in a quarter of the time. The training curve
-# counts every image as it was last seen: turned, shifted and stretched at random, with
-# part of the activations dropped. So it starts above the validation loss, and ends
-# below it, as the images held out are those that the network has never learned from.
+# The first epoch takes all images. Each of the others takes a quarter of them (at least
+# 4,096), preferring those with a high loss. The training curve is over all images, each as
+# it was last seen: rotated, zoomed and shifted at random, with some activations dropped. So
+# at first the training loss is above the validation loss.
 
 # %% [markdown]
-# ## What it gets right
+# Correct predictions
+# -------------------
 #
-# The pipeline and its predictions go into any tool of scikit-learn.
+# The pipeline and its predictions work with any tool of scikit-learn.
 
 # %%
 y_pred = pipe.predict(X_dev)
@@ -94,25 +97,26 @@ ConfusionMatrixDisplay.from_predictions(y_dev, y_pred, ax=ax, cmap="Blues", colo
 ax.set_title("Confusion matrix")
 
 # %% [markdown]
-# Nearly everything is on the diagonal; beside it are twenty to thirty of the 6,000 images.
-# No pair of digits stands out.
+# Nearly all images are on the diagonal; after training on all of MNIST, twenty to thirty of
+# 6,000 are not. No pair of digits stands out.
 
 # %% [markdown]
-# ## What it gets wrong
+# Mistakes
+# --------
 
 # %%
 mistakes = ImageGridDisplay.from_estimator(pipe, X_dev, y_dev, n_images=20, n_columns=5)
 mistakes.figure_.suptitle("The most confident mistakes")
 
 # %% [markdown]
-# Each with its true label, the prediction and its probability. Over many a reader would
-# hesitate too: a five that closes is an eight, and a seven with a foot is a two.
-# Others a reader would get right.
+# Each image has its true label, the prediction and its probability. Some are ambiguous to
+# people, too: a closed five resembles an eight, a seven with a foot a two.
 
 # %% [markdown]
-# ## The result
+# The result
+# ----------
 #
-# Now, once, the test images. `evaluate` takes any fitted classifier.
+# Now, once, the test images are used. ``evaluate`` takes any fitted classifier.
 
 # %%
 X_test, y_test = (part[:SIZE] for part in load_mnist("test", return_X_y=True))
@@ -123,7 +127,7 @@ print(report)
 print(report.top_confusions.head().to_string(index=False))
 
 # %% [markdown]
-# The numbers are those of scikit-learn's own functions:
+# The numbers agree with scikit-learn's own functions:
 
 # %%
 proba = pipe.predict_proba(X_test)
@@ -135,7 +139,7 @@ np.testing.assert_allclose(report.log_loss, log_loss(y_test, proba, labels=pipe.
 print("The report agrees with score, accuracy_score, f1_score and log_loss.")
 
 # %% [markdown]
-# All of it, with the pictures, goes on one page, which needs nothing beside it:
+# ``to_html`` writes all of it, with the plots, into one self-contained page:
 
 # %%
 page = report.to_html("mnist_report.html", title="MNIST")

@@ -1,13 +1,14 @@
 # %% [markdown]
 """
-# A search that gives up early on poor candidates
+A search that prunes poor candidates
+====================================
 
-Optuna proposes parameters, follows each training epoch by epoch, and ends those that are
-behind. The study is kept in a file: killed and started again, it goes on.
+Optuna proposes parameters, follows each training epoch by epoch, and prunes those that fall
+behind. The study is stored in a file: killed and started again, it resumes.
 
-Run time: about 1 minute on 2 cores. `MNIST_EXAMPLE_SIZE` in the environment sets
+Run time: about 1 minute on 2 cores. ``MNIST_EXAMPLE_SIZE`` in the environment sets
 another number of images than 1,500, and no more test images than that. Needs
-`pip install "mnist_estimator[optuna]"`.
+``pip install "mnist_estimator[optuna]"``.
 """
 
 # %%
@@ -35,15 +36,16 @@ X, y = load_mnist("train", return_X_y=True)
 X_train, _, y_train, _ = train_test_split(X, y, train_size=SIZE, stratify=y, random_state=0)
 
 # %% [markdown]
-# ## One trial
+# One trial
+# ---------
 #
-# Each pipeline holds out the same fifth of the images, as `random_state` is the same. The
-# callback reports the loss on them after each epoch, and raises `TrialPruned` where Optuna says
-# so. All trials have as many epochs: the learning rate rises and falls over them, so that
-# the same epoch of a shorter training would be another thing.
+# Each pipeline holds out the same fifth of the images, as ``random_state`` is the same. The
+# callback reports the loss on them after each epoch, and raises ``TrialPruned`` if Optuna decides
+# so. All trials have the same number of epochs: the learning rate rises and falls over them, so
+# epochs of trainings of different lengths cannot be compared.
 #
-# Ctrl-C would end the fit under way only, with what it has learned, and the trial would count.
-# Here that is an error, which ends the study.
+# Ctrl-C would end the current fit only, and the trial would count with the weights so far. Here it
+# is an error, which ends the study.
 
 # %%
 warnings.filterwarnings("error", "Training was interrupted", ConvergenceWarning)
@@ -85,15 +87,16 @@ def objective(trial):
 
 
 # %% [markdown]
-# ## The study
+# The study
+# ---------
 #
-# A trial is pruned where its best loss so far is above the median of the finished ones in the
-# same epoch; the first four, and the first two epochs of each, never are.
+# A trial is pruned if its best loss so far is above the median of the finished ones in the same
+# epoch. The first four trials, and the first two epochs of each, are never pruned.
 #
-# Two things are needed to go on rightly. A sampler seeded by the same number would propose the
-# same parameters again, so the number of trials is the seed. And a trial under way in a process
-# that was killed stays marked as running: it is given up, and its parameters come first in line.
-# (So let one process at a time work on the study, or see Optuna's `heartbeat_interval`.)
+# Two things are needed to resume. A sampler with the same seed would propose the same parameters
+# again, so the number of trials is the seed. And a trial whose process was killed stays marked as
+# running: it is marked as failed, and its parameters are queued first. (So let one process at a
+# time work on the study, or see Optuna's ``heartbeat_interval``.)
 
 # %%
 place = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
@@ -124,7 +127,7 @@ study.optimize(objective, n_trials=N_TRIALS // 2)
 propose(study.ask())  # begun and never finished: as if the process had been killed here
 
 # %% [markdown]
-# Started again, the same lines run what is missing.
+# Started again, the same lines run the missing trials.
 
 # %%
 study = open_study()
@@ -152,9 +155,10 @@ ax.set(yscale="log", xlabel="Epoch", ylabel="Loss on images held out")
 ax.set_title("Orange: pruned")
 
 # %% [markdown]
-# ## The best
+# The best
+# --------
 #
-# A fresh fit gives its value again, to the last digit. For use, the pipeline learns all images.
+# A fresh fit has the same value, to the last digit. The final pipeline is fitted on all images.
 
 # %%
 best = pipeline(study.best_params, validation_fraction=0.2).fit(X_train, y_train)

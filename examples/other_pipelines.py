@@ -1,12 +1,13 @@
 # %% [markdown]
 """
-# The classifier in other pipelines, on other data
+The classifier in other pipelines, on other data
+================================================
 
-`CNNClassifier` on the 8 × 8 digits of scikit-learn: behind another transformer, with
-strings for labels, compared with two other classifiers in cross-validation, in a vote
-with one of them, and under calibration.
+``CNNClassifier`` on the 8×8 digits of scikit-learn: after another transformer, with
+strings as labels, compared with two other classifiers in cross-validation, in a vote
+with one of them, and calibrated.
 
-Run time: about 2 minutes on 2 cores. `MNIST_EXAMPLE_SIZE` in the environment sets a
+Run time: about 2 minutes on 2 cores. ``MNIST_EXAMPLE_SIZE`` in the environment sets a
 smaller number of images than all 1,797.
 """
 
@@ -32,10 +33,11 @@ from mnist_estimator import CNNClassifier, ImageGridDisplay
 SIZE = int(os.environ.get("MNIST_EXAMPLE_SIZE", 1797))
 
 # %% [markdown]
-# ## The data
+# The data
+# --------
 #
-# Rows of 64 numbers from 0 to 16: how many pixels are black in each of 8 × 8 blocks of
-# a scan. The labels are turned into words.
+# Rows of 64 numbers from 0 to 16, the number of black pixels in each block of a scan. The
+# labels are turned into words.
 
 # %%
 WORDS = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
@@ -43,11 +45,12 @@ X, digits = load_digits(return_X_y=True)
 X, y = X[:SIZE], WORDS[digits[:SIZE]]
 
 # %% [markdown]
-# ## Another pipeline
+# Another pipeline
+# ----------------
 #
-# The classifier takes rows that form square images as they are, so any transformer
-# that keeps their order may stand before it. Images this small want fewer stages of
-# smaller kernels than MNIST's; and of so few, none is spent on early stopping.
+# The classifier takes rows of square images, so any transformer that keeps the order of the
+# pixels may come before it. For such small images, two stages with small kernels are enough;
+# with so few of them, none is held out for early stopping.
 
 
 # %%
@@ -70,10 +73,11 @@ scores = {"CNN": cross_validate(cnn, X, y, cv=folds)}
 print("Accuracy in five folds:", scores["CNN"]["test_score"].round(4))
 
 # %% [markdown]
-# ## Compared with others, and together with one
+# Compared with others, and together with one
+# -------------------------------------------
 #
-# A support vector machine, scikit-learn's own neural network, and the mean of the
-# probabilities of the CNN and the support vector machine.
+# A support vector machine, scikit-learn's own neural network, and the mean probabilities of
+# the CNN and the support vector machine.
 
 # %%
 svc = make_pipeline(MinMaxScaler(), SVC())
@@ -84,7 +88,7 @@ others = {
         [("cnn", cnn), ("svc", CalibratedClassifierCV(svc, ensemble=False))], voting="soft"
     ),
 }
-with threadpool_limits(1, user_api="blas"):  # several threads only hinder an MLP this small
+with threadpool_limits(1, user_api="blas"):  # an MLP this small is slower with several
     for name, model in others.items():
         scores[name] = cross_validate(model, X, y, cv=folds)
 
@@ -107,33 +111,35 @@ ax.set(xlabel="Accuracy", title="Five folds, and their mean")
 ax.margins(y=0.15)
 
 # %% [markdown]
-# The CNN is ahead of the SVC by more than half a point, about two standard deviations,
-# and takes a hundred times as long to fit: seconds against hundredths. The vote is level
-# with the CNN alone, and the MLP is last. The CNN's lead is a little flattered: it is the
-# best of nine settings tried on these images, in other folds, while SVC and MLP are much
-# as they come. With two layers and early stopping it was level with the SVC.
+# On all 1,797 images, the CNN is better than the SVC by more than half a point, about two
+# standard deviations, and takes a hundred times as long to fit: seconds, not hundredths. The
+# vote is as good as the CNN alone, and the MLP is last. The CNN's lead is a little flattered:
+# it is the best of nine settings tried on these images, in other folds, while SVC and MLP have
+# nearly their defaults. With two layers and early stopping it was as good as the SVC.
 
 # %% [markdown]
-# ## What one gets wrong and the other right
+# Mistakes of one and of the other
+# --------------------------------
 
 # %%
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)
 svc.fit(X_train, y_train)
 cnn.fit(X_train, y_train)
 display = ImageGridDisplay.from_estimator(svc, X_test, y_test, n_images=10, n_columns=5)
-display.figure_.suptitle("What the SVC gets wrong")
+display.figure_.suptitle("Mistakes of the SVC")
 wrong = svc.predict(X_test) != y_test
 shared = wrong & (cnn.predict(X_test) != y_test)
 print(f"Of {wrong.sum()} mistakes of the SVC the CNN makes {shared.sum()}.")
 
 # %% [markdown]
-# Three eights with hardly a loop are read as ones, three fives as nines. Most of these
-# are no mistakes of the CNN.
+# Some eights with hardly a loop are taken for ones, some fives for nines. The CNN classifies
+# most of these correctly.
 
 # %% [markdown]
-# ## Calibration
+# Calibration
+# -----------
 #
-# The log loss tells whether the probabilities can be believed.
+# The log loss judges the probabilities.
 
 # %%
 calibrated = CalibratedClassifierCV(cnn, cv=3).fit(X_train, y_train)
@@ -142,9 +148,8 @@ for name, model in {"CNN": cnn, "CNN, calibrated": calibrated}.items():
     print(f"{name:16}  accuracy {model.score(X_test, y_test):.4f}  log loss {loss:.4f}")
 
 # %% [markdown]
-# Here calibration does harm: the log loss is several times higher with it. A network that
-# is right more than 99 times in 100 may well be sure of itself, and the sigmoids are more
-# careful than it need be.
+# Here calibration does harm: the log loss is several times as high. The network is right in
+# more than 99 of 100 cases, and its confidence is justified; the sigmoids reduce it too much.
 
 # %%
 if plt.get_backend().lower() != "agg":  # which has no windows

@@ -1,13 +1,14 @@
 # %% [markdown]
 """
-# Training on more images than fit into memory
+Training on more images than fit into memory
+============================================
 
-`CNNClassifier.partial_fit` trains on one piece of the data after another. Here the
-pieces are files, read one at a time; they could as well come from a data base or a
+``CNNClassifier.partial_fit`` trains on one piece of the data after another. Here the
+pieces are files, read one at a time; they could also come from a database or a
 camera. The learning rate is set by hand, piece by piece, and the accuracy is measured
-on the way, on images that no piece holds.
+after each piece, on held-out images.
 
-Run time: about 30 seconds on 2 cores. `MNIST_EXAMPLE_SIZE` in the environment sets
+Run time: about 30 seconds on 2 cores. ``MNIST_EXAMPLE_SIZE`` in the environment sets
 another number of images than 24,000, and no more test images than that.
 """
 
@@ -28,11 +29,11 @@ SIZE = int(os.environ.get("MNIST_EXAMPLE_SIZE", 24_000))
 PIECES, PASSES = 10, 2
 
 # %% [markdown]
-# ## The files
+# The files
+# ---------
 #
-# Ten pieces to train on and one to watch the training by, each with its images and its
-# labels as files that NumPy can map into memory: of such an array only what is looked at
-# is read.
+# Ten pieces for training and one for validation, each with images and labels as files that
+# NumPy can map into memory: only the parts in use are read.
 
 # %%
 folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # Windows keeps mapped files
@@ -58,19 +59,17 @@ size = sum(file.stat().st_size for file in Path(folder.name).iterdir())
 print(f"{SIZE:,} images in {PIECES + 1} pieces, {size / 2**20:.1f} MiB on disk")
 
 # %% [markdown]
-# ## What does not go piece by piece
+# What the first piece determines
+# -------------------------------
 #
-# Three things are settled with the first piece and hold for all that follow.
+# The **classes**: the first call of ``partial_fit`` must name all labels, as later pieces may
+# have others. A piece may lack some of them; an unknown label is refused.
 #
-# The **classes**: no piece can tell which labels others will bring, so the first call of
-# `partial_fit` has to be told. A piece may lack some of them, and a label that is none
-# of them is refused.
+# The **scale**: ``ImageScaler`` takes bytes to be from 0 to 255, whatever the first piece
+# holds; for other numbers, pass ``value_range=(low, high)``.
 #
-# The **scale**: `ImageScaler` takes bytes to be from 0 to 255, whatever the first piece
-# holds; for other numbers, say `value_range=(low, high)`.
-#
-# The **statistics** by which the network itself standardizes its images, their mean and
-# deviation: so the first piece should be like the others in brightness.
+# The **statistics** by which the network standardizes its images, mean and standard
+# deviation: so the first piece should have the brightness of the others.
 
 # %%
 images, labels = read("piece0")
@@ -90,15 +89,16 @@ except ValueError as error:
     print("With other labels:", error)
 
 # %% [markdown]
-# ## Training
+# Training
+# --------
 #
-# A call of `partial_fit` is one pass over a piece, in batches and in an order drawn anew,
-# with a constant learning rate. What `fit` does with the rate by itself is done here by
-# `set_params` between two calls: up over the first quarter, then down along half a
-# cosine. The optimizer's moments go on from call to call, and so does `history_`.
+# A call of ``partial_fit`` is one pass over a piece, in shuffled batches, with a constant
+# learning rate. ``set_params`` changes the rate between two calls, as ``fit`` does by itself:
+# up over the first quarter, then down along half a cosine. The optimizer's moments and
+# ``history_`` continue from call to call.
 #
-# The held-out images are predicted in parts, too. (`predict` itself reads
-# memory-mapped images batch by batch; it is the transformed copy that is kept small.)
+# The held-out images are predicted in parts, too. (``predict`` itself reads memory-mapped
+# images batch by batch; the parts keep the transformed copy small.)
 
 
 # %%
@@ -148,21 +148,21 @@ lower.set(xlabel="Images seen; from the dotted line on, for the second time")
 lower.set(ylabel="Learning rate")
 
 # %% [markdown]
-# The accuracy on the images held out is there after a few pieces, jumps while the learning
-# rate is high, and settles as it falls. It is the higher one, since images are turned,
-# zoomed and shifted at random in training, and some activations dropped.
+# The accuracy on the held-out images is high after a few pieces, fluctuates while the learning
+# rate is high, and becomes stable as the rate falls. It is above that in training, where images
+# are rotated, zoomed and shifted at random, and some activations dropped.
 
 # %%
 X_test, y_test = (part[:SIZE] for part in load_mnist("test", return_X_y=True))
 print(f"Accuracy on the test images: {accuracy_score(y_test, predict_in_parts(clf, X_test)):.4f}")
 
 # %% [markdown]
-# ## When all images are in one file
+# When all images are in one file
+# -------------------------------
 #
-# Then there is less to do: `fit` reads memory-mapped images batch by batch, as `predict`
-# does, and never holds them all. It has early stopping and a schedule of its own, and
-# needs no transformer, as the network standardizes its images: `clf.fit(*read("piece0"))`
-# is all.
+# Then ``clf.fit(*read("piece0"))`` is enough: ``fit`` reads memory-mapped images batch by batch,
+# as ``predict`` does, with its own schedule and early stopping. It needs no transformer, as the
+# network standardizes its images.
 
 # %%
 folder.cleanup()

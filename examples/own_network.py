@@ -1,13 +1,14 @@
 # %% [markdown]
 """
-# A network of your own
+A network of your own
+=====================
 
-`CNNClassifier(model=...)` takes a function that builds any Keras network, as scikeras does. The
-rest stays: hold-out and early stopping, class weights, augmentation, checkpoints, `partial_fit`,
-searches, saved files. First a residual network, whose sizes a search chooses; then a base that
-another task has trained, with a new head.
+``CNNClassifier(model=...)`` takes a function that builds any Keras network, as scikeras does. All
+else works as before: early stopping, class weights, augmentation, checkpoints, ``partial_fit``,
+searches, saved files. First comes a residual network, whose sizes a search chooses, then a base
+that was trained for another task, with a new head.
 
-Run time: about 2 minutes on 2 cores. `MNIST_EXAMPLE_SIZE` in the environment sets another number
+Run time: about 2 minutes on 2 cores. ``MNIST_EXAMPLE_SIZE`` in the environment sets another number
 of training images than 6,000.
 """
 
@@ -27,10 +28,11 @@ X, y = (part[:SIZE] for part in load_mnist("train", return_X_y=True))
 X_test, y_test = (part[: 2 * SIZE] for part in load_mnist("test", return_X_y=True))
 
 # %% [markdown]
-# ## A residual network
+# A residual network
+# ------------------
 #
-# The function gets what is known of the data in `meta`, and its own arguments as parameters with
-# the prefix `model__`. It returns logits or probabilities, one for each class.
+# The function gets the shape of the data in ``meta``; its other arguments are parameters with the
+# prefix ``model__``. The network returns logits or probabilities, one for each class.
 
 
 # %%
@@ -57,7 +59,8 @@ best = search.best_estimator_.fit(X, y)
 print(f"Accuracy of the residual network: {best.score(X_test, y_test):.4f}")
 
 # %% [markdown]
-# ## A frozen base with a new head
+# A frozen base with a new head
+# -----------------------------
 #
 # A network learns the digits 0 to 4; its layers up to the last pooling are saved in Keras's
 # format. The builder loads them, freezes them and puts a new output layer on top, which learns 5
@@ -91,7 +94,7 @@ rest = y_test >= 5
 print(f"100 images of new digits, frozen base: {tuned.score(X_test[rest], y_test[rest]):.4f}")
 
 # %% [markdown]
-# `model_` is the Keras model. Unfreeze it, and `partial_fit` tunes all of it at a lower rate.
+# ``model_`` is the Keras model. Unfreeze it, and ``partial_fit`` tunes all of it at a lower rate.
 
 # %%
 tuned["cnn"].model_.trainable = True

@@ -1,13 +1,14 @@
 # %% [markdown]
 """
-# Digits read in a photo
+Digits in a photo
+=================
 
-A sheet of paper is written on by four hands and photographed, all by a program: no picture
-comes from elsewhere. The digits are found, classified, and drawn over the picture.
+A program writes digits on a sheet of paper in four hands, and photographs it. The digits are
+found, classified, and drawn over the picture.
 
-Run time: about 1 minute on 2 cores. `MNIST_EXAMPLE_SIZE` in the environment sets a smaller
+Run time: about 1 minute on 2 cores. ``MNIST_EXAMPLE_SIZE`` in the environment sets a smaller
 number of training images than all 60,000. The paper is drawn with scikit-image:
-`pip install scikit-image`.
+``pip install scikit-image``.
 """
 
 # %%
@@ -23,11 +24,12 @@ from mnist_estimator import find_digits, load_mnist, make_pipeline, recognize
 SIZE = int(os.environ.get("MNIST_EXAMPLE_SIZE", 60_000))
 
 # %% [markdown]
-# ## A page, and a photo of it
+# A page, and a photo of it
+# -------------------------
 #
-# Each hand has its shapes, slant and width: a 1 with a foot or without, a 7 with a bar, a 2
-# with a loop. The light falls from the side, somebody's shadow lies across the ruled paper,
-# and the camera is held at an angle. What comes is a JPEG file.
+# Each hand has its own shapes, slant and width: a 1 with or without a foot, a 7 with a bar, a 2
+# with a loop. The light comes from the side, there is a shadow on the ruled paper, and the
+# camera is tilted. The result is a JPEG file.
 
 # %%
 generator = np.random.default_rng(0)
@@ -43,9 +45,10 @@ with open("photo.jpg", "wb") as file:
     file.write(as_jpeg(photo))
 
 # %% [markdown]
-# ## Found
+# Find the digits
+# ---------------
 #
-# `find_digits` needs no classifier: it gives each digit in MNIST's format, with its box and
+# ``find_digits`` needs no classifier: it returns each digit in MNIST's format, with its box and
 # its line.
 
 # %%
@@ -53,23 +56,24 @@ found = find_digits("photo.jpg")
 print(f"{len(found)} digits found of {len(boxes)}, in {len(set(found.lines))} lines")
 
 # %% [markdown]
-# ## Read
+# Classify them
+# -------------
 
 # %%
 X, y = load_mnist("train", return_X_y=True)
 pipe = make_pipeline("fast", random_state=0).fit(X[:SIZE], y[:SIZE])
-read = recognize(pipe, "photo.jpg")
-for line, truth in zip(read.texts, written, strict=False):
+result = recognize(pipe, "photo.jpg")
+for line, truth in zip(result.texts, written, strict=False):
     right = sum(a == b for a, b in zip(line, truth, strict=False))
-    print(f"read {line}, written {truth}: {right} of {len(truth)}")
+    print(f"recognized {line}, written {truth}: {right} of {len(truth)}")
 
 # %%
-read.plot()
-read.figure_.savefig("recognized.png", dpi=100)
+result.plot()
+result.figure_.savefig("recognized.png", dpi=100)
 
 # %% [markdown]
-# Trained on all of MNIST, the network reads all forty digits. A digit in doubt would have a
-# dashed box, and its confidence beside it.
+# Trained on all of MNIST, the network classifies all forty digits correctly. A digit with low
+# confidence has a dashed box, with the confidence beside it.
 
 # %%
 if plt.get_backend().lower() != "agg":  # which has no windows

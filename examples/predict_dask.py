@@ -1,14 +1,15 @@
 # %% [markdown]
 """
-# More images than one machine scores, with Dask
+More images than one machine scores, with Dask
+==============================================
 
-A predictor labels images of a memory-mapped file (`map_blocks`) and of Parquet files
-(`map_partitions`) in two worker processes, then once more while one of them is lost. No label is
-missing or another one. On a cluster of real machines only the address of the scheduler is another
-one, and the files lie where all machines see them.
+A predictor labels images of a memory-mapped file (``map_blocks``) and of Parquet files
+(``map_partitions``) in two worker processes, then once more while one of them is lost. All labels
+are the same. On a real cluster, only the address of the scheduler differs, and the files are where
+all machines see them.
 
-Run time: about 1 minute on 2 cores. `--rows 1000000` takes a million images instead of 60,000,
-`--model` a saved pipeline. `pip install "mnist_estimator[dask]"` first.
+Run time: about 1 minute on 2 cores. ``--rows 1000000`` takes a million images instead of 60,000,
+``--model`` a saved pipeline. ``pip install "mnist_estimator[dask]"`` first.
 """
 
 # %%
@@ -42,10 +43,11 @@ from scoring.images import (
 from mnist_estimator import load_mnist, make_pipeline, save
 
 # %% [markdown]
-# ## What a worker does
+# What a worker does
+# ------------------
 #
-# A task gets the numbers of its rows and opens the file itself, so no image goes through the
-# scheduler. `predictor_of` loads the predictor once a process.
+# A task gets row numbers and opens the file itself, so no image goes through the scheduler.
+# ``predictor_of`` loads the predictor once per process.
 
 
 # %%
@@ -64,7 +66,8 @@ def label_frame(frame, model):
 
 
 # %% [markdown]
-# ## The images and the predictor
+# The images and the predictor
+# ----------------------------
 
 # %%
 if __name__ == "__main__":
@@ -82,9 +85,10 @@ if __name__ == "__main__":
     expected = np.resize(predictor_of(model).predict(X[:n_rows]), n_rows)
 
 # %% [markdown]
-# ## Without an engine
+# Without an engine
+# -----------------
 #
-# One process, then two that know nothing of each other: what the machine allows.
+# One process, then two independent ones: the limit of this machine.
 
 # %%
 if __name__ == "__main__":
@@ -93,7 +97,8 @@ if __name__ == "__main__":
     say_rate(f"{WORKERS} plain processes", several, one)
 
 # %% [markdown]
-# ## A mapped file
+# A mapped file
+# -------------
 
 # %%
 if __name__ == "__main__":
@@ -119,7 +124,8 @@ if __name__ == "__main__":
     print("The labels of one process:", np.array_equal(labels, expected))
 
 # %% [markdown]
-# ## Parquet
+# Parquet
+# -------
 
 # %%
 if __name__ == "__main__":
@@ -135,9 +141,10 @@ if __name__ == "__main__":
     print("The labels of one process:", np.array_equal(labels, expected))
 
 # %% [markdown]
-# ## A worker is lost
+# A worker is lost
+# ----------------
 #
-# Dask starts another one, and gives it the tasks that the lost one had.
+# Dask starts another one, and gives it the tasks of the lost one.
 
 # %%
 if __name__ == "__main__":

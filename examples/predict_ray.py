@@ -1,14 +1,14 @@
 # %% [markdown]
 """
-# More images than one machine scores, with Ray Data
+More images than one machine scores, with Ray Data
+==================================================
 
-A predictor labels images of a memory-mapped file and of Parquet files (`map_batches`) in two
-worker processes, then once more while one of them is lost. No label is missing or another one. On a
-cluster of real machines only the address in `ray.init` is another one, and the files lie where all
-machines see them.
+A predictor labels images of a memory-mapped file and of Parquet files (``map_batches``) in two
+worker processes, then once more while one of them is lost. All labels are the same. On a real
+cluster, only the address in ``ray.init`` differs, and the files are where all machines see them.
 
-Run time: about 1 minute on 2 cores. `--rows 1000000` takes a million images instead of 60,000,
-`--model` a saved pipeline. `pip install "mnist_estimator[ray]"` first.
+Run time: about 1 minute on 2 cores. ``--rows 1000000`` takes a million images instead of 60,000,
+``--model`` a saved pipeline. ``pip install "mnist_estimator[ray]"`` first.
 """
 
 # %%
@@ -43,11 +43,12 @@ from mnist_estimator import load_mnist, load_predictor, make_pipeline, save
 warnings.filterwarnings("ignore", module=r"ray\.")  # Ray 2.60 warns of its own settings
 
 # %% [markdown]
-# ## What a worker does
+# What a worker does
+# ------------------
 #
-# Each is an object that loads the predictor once. It gets the numbers of rows, or the name of a
-# Parquet file, and opens the file itself, so no image goes through Ray's object store. It says
-# beside the labels when it began and ended.
+# Each is an object that loads the predictor once. It gets row numbers, or the name of a Parquet
+# file, and opens the file itself, so no image goes through Ray's object store. It returns the
+# labels, and the times when it began and ended.
 
 
 # %%
@@ -90,7 +91,8 @@ def label(rows, chunk, **options):
 
 
 # %% [markdown]
-# ## The images and the predictor
+# The images and the predictor
+# ----------------------------
 
 # %%
 if __name__ == "__main__":
@@ -109,9 +111,10 @@ if __name__ == "__main__":
     expected = np.resize(predictor_of(model).predict(X[:n_rows]), n_rows)
 
 # %% [markdown]
-# ## Without an engine
+# Without an engine
+# -----------------
 #
-# One process, then two that know nothing of each other: what the machine allows.
+# One process, then two independent ones: the limit of this machine.
 
 # %%
 if __name__ == "__main__":
@@ -120,10 +123,11 @@ if __name__ == "__main__":
     say_rate(f"{WORKERS} plain processes", several, one)
 
 # %% [markdown]
-# ## A mapped file, and Parquet
+# A mapped file, and Parquet
+# --------------------------
 #
-# The workers start with each data set, so the time is that from the first batch to the last; on
-# few images the start takes longer. One more core is named to Ray, for its own tasks.
+# The workers start with each data set, so the time is measured from the first batch to the last;
+# with few images the start takes longer. Ray is given one more core, for its own tasks.
 
 # %%
 if __name__ == "__main__":
@@ -145,9 +149,10 @@ if __name__ == "__main__":
     print("The labels of one process:", np.array_equal(found["label"], expected))
 
 # %% [markdown]
-# ## A worker is lost
+# A worker is lost
+# ----------------
 #
-# Ray starts another one, and gives it the batches that the lost one had.
+# Ray starts another one, and gives it the batches of the lost one.
 
 # %%
 if __name__ == "__main__":

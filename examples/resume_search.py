@@ -1,12 +1,13 @@
 # %% [markdown]
 """
-# A search that survives a crash
+A search that survives a crash
+==============================
 
-With `CachedClassifier` each fit of a search is kept in a folder as soon as it is finished. Here
-a process that searches is killed and started again: it reads the fits that are there and makes
-the others, and ends with the same scores as one that was left alone.
+With ``CachedClassifier`` each fit of a search is stored in a folder as soon as it is finished. Here
+a process that searches is killed and started again: it loads the finished fits, makes the others,
+and ends with the same scores as an uninterrupted one.
 
-Run time: about 1 minute on 2 cores. `MNIST_EXAMPLE_SIZE` in the environment sets
+Run time: about 1 minute on 2 cores. ``MNIST_EXAMPLE_SIZE`` in the environment sets
 another number of images than 1,000, and no more test images than that.
 """
 
@@ -27,10 +28,11 @@ SIZE = int(os.environ.get("MNIST_EXAMPLE_SIZE", 1000))
 N_TEST = int(os.environ.get("MNIST_EXAMPLE_SIZE", 10_000))
 
 # %% [markdown]
-# ## A script that searches
+# A script that searches
+# ----------------------
 #
-# What is searched has one more prefix, `estimator__`. Everything random has a seed, the search
-# too: started again, it has to come by the same candidates.
+# Parameters get one more prefix, ``estimator__``. Everything random has a seed, including the
+# search, so that it draws the same candidates when it is started again.
 
 # %%
 SCRIPT = """
@@ -61,7 +63,8 @@ def kept():
 
 
 # %% [markdown]
-# ## Killed
+# Killed
+# ------
 
 # %%
 process = subprocess.Popen(command)
@@ -73,10 +76,10 @@ before = {path: path.stat().st_mtime_ns for path in kept()}
 print(f"Killed after {len(before)} of 19 fits")  # 6 candidates in 3 folds, and the best on all
 
 # %% [markdown]
-# ## Started again
+# Started again
+# -------------
 #
-# The fits that are read take no time: `cv_results_["mean_fit_time"]` says so of the first two
-# candidates.
+# Loaded fits take no time, as ``cv_results_["mean_fit_time"]`` shows for the first two candidates.
 
 # %%
 subprocess.run(command, check=True)
@@ -92,7 +95,8 @@ for rate, score, seconds in zip(
     print(f"learning rate {rate:.4f}: accuracy {score:.4f}, {seconds:6.3f} s a fit")
 
 # %% [markdown]
-# ## Left alone
+# Without interruption
+# --------------------
 
 # %%
 X, y = load_mnist("train", return_X_y=True)

@@ -1,12 +1,13 @@
 # %% [markdown]
 """
-# A training that survives a crash
+A training that survives a crash
+================================
 
-With `checkpoint_dir` a fit writes its state to a folder after each epoch. Here a process
-that trains is killed, as a power cut or a scheduler would, and started again: it goes on
-from the last finished epoch and ends with the same weights as one that was left alone.
+With ``checkpoint_dir`` a fit writes its state to a folder after each epoch. Here a process
+that trains is killed, as by a power cut or a scheduler, and started again: it resumes after
+the last complete epoch and ends with the same weights as an uninterrupted one.
 
-Run time: about 1 minute on 2 cores. `MNIST_EXAMPLE_SIZE` in the environment sets
+Run time: about 1 minute on 2 cores. ``MNIST_EXAMPLE_SIZE`` in the environment sets
 another number of images than 3,000.
 """
 
@@ -26,10 +27,11 @@ from mnist_estimator import load_mnist, make_pipeline
 SIZE = int(os.environ.get("MNIST_EXAMPLE_SIZE", 3000))
 
 # %% [markdown]
-# ## A script that trains
+# A script that trains
+# --------------------
 #
-# The folder has to exist: a fit that could not write its checkpoints fails at once, not
-# after hours. One fit has it for itself; when it is done, it leaves the folder empty.
+# The folder must exist, so that a fit that cannot write its checkpoints fails at once and not
+# after hours. A folder is for one fit, which leaves it empty when it is done.
 
 # %%
 SCRIPT = """
@@ -60,7 +62,8 @@ def epochs_done():
 
 
 # %% [markdown]
-# ## Killed
+# Killed
+# ------
 
 # %%
 process = subprocess.Popen(command)
@@ -71,9 +74,10 @@ process.wait()
 print(f"Killed after {epochs_done()} of 20 epochs; the folder holds {os.listdir(folder)}")
 
 # %% [markdown]
-# ## Not mixed up with another fit
+# Another fit is refused
+# ----------------------
 #
-# A fit on other data or with other parameters refuses the checkpoint, and leaves it as it is.
+# A fit with other data or parameters refuses the checkpoint, and does not change it.
 
 # %%
 X, y = load_mnist("train", return_X_y=True)
@@ -85,7 +89,8 @@ except ValueError as error:
     print(error)
 
 # %% [markdown]
-# ## Started again
+# Started again
+# -------------
 
 # %%
 subprocess.run(command, check=True)

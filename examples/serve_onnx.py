@@ -1,15 +1,15 @@
 # %% [markdown]
 """
-# Serving without TensorFlow
+Serving without TensorFlow
+==========================
 
-A pipeline is trained and written as an ONNX file. What serves it needs ONNX Runtime and
-NumPy alone, a tenth of what the training takes on the disk: here a process in which
-TensorFlow and scikit-learn cannot be imported. Its answers and its speed are compared
-with those of the pipeline, and with the speed of Keras's `model.predict`.
+A pipeline is trained and written as an ONNX file. Serving it needs only ONNX Runtime and NumPy,
+a tenth of the disk space that training needs: here it is done by a process in which TensorFlow and
+scikit-learn cannot be imported. Its predictions and its speed are compared with those of the
+pipeline, and with the speed of Keras's ``model.predict``.
 
-Run time: about 1 minute on 2 cores. `MNIST_EXAMPLE_SIZE` in the environment sets
+Run time: about 1 minute on 2 cores. ``MNIST_EXAMPLE_SIZE`` in the environment sets
 another number of training images than 20,000.
-
 """
 
 # %%
@@ -29,10 +29,11 @@ N_SINGLE, N_BLOCK = 100, 1000
 """Images timed one by one; images in one call where there are many."""
 
 # %% [markdown]
-# ## Training and writing the file
+# Training and writing the file
+# -----------------------------
 #
-# The file takes what the pipeline was fitted on, here flat rows of bytes. For something
-# else, give an example: `to_onnx(pipe, path, X=np.zeros((1, 28, 28), "float32"))`.
+# The file takes images of the shape and dtype in ``fit``, here flat rows of bytes. For others,
+# pass an example: ``to_onnx(pipe, path, X=np.zeros((1, 28, 28), "float32"))``.
 
 # %%
 X, y = load_mnist("train", return_X_y=True)
@@ -44,10 +45,11 @@ path = to_onnx(pipe, Path(folder.name, "digits.onnx"))
 print(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB")
 
 # %% [markdown]
-# ## Serving
+# Serving
+# -------
 #
-# All that it takes is a session and a call. The rest of this script is for the comparison:
-# it refuses the large packages, reads images from one file and writes answers to another.
+# It takes a session and a call. The rest of this script is for the comparison: it blocks the
+# large packages, reads images from one file and writes predictions to another.
 
 # %%
 SERVING = f"""
@@ -93,12 +95,12 @@ print(f"Labels other than the pipeline's: {np.sum(labels != pipe.predict(X_test)
 print(f"Largest difference of a probability: {np.abs(probabilities - expected).max():.0e}")
 
 # %% [markdown]
-# The answers are the same: the file holds the scaling and the second look at doubtful
-# images, too.
+# The predictions are the same: the file includes the scaling and test-time augmentation.
 #
-# ## Speed
+# Speed
+# -----
 #
-# `model.predict` gets images that are scaled already, and looks at each once.
+# ``model.predict`` gets scaled images, and uses no test-time augmentation.
 
 
 # %%

@@ -56,7 +56,6 @@ from .training._state import (
     network_state,
     restore_network,
 )
-from .utils._doc_link import DocumentationLink
 from .utils._fingerprint import fingerprint, source_fingerprint
 from .utils._image_shape import check_image_shape
 from .utils._input_checks import prefix_errors, unchanged_on_failure
@@ -75,7 +74,7 @@ from .utils._value_range import ValueRange, extend_value_range
 from .utils._wording import shown, suggest_names
 
 
-class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifier):
+class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
     """Convolutional network classifier.
 
     Stages of convolutions, each followed by max pooling, then dropout and dense layers, trained
@@ -227,7 +226,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         Shape of one image.
     n_features_in_ : int
         Values per sample: height × width × channels.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Column names, if X was a data frame with string names.
     model_ : keras.Model
         The network, from images to logits; a ``keras.Sequential`` except for ensembles. With the

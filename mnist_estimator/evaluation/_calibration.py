@@ -113,10 +113,10 @@ def _check_pairs(
 def expected_calibration_error(
     correct: ArrayLike, confidence: ArrayLike, *, n_bins: int = 15
 ) -> float:
-    r"""Compute the expected calibration error: the mean gap between confidence and accuracy.
+    """Compute the expected calibration error: the mean gap between confidence and accuracy.
 
-    The samples are put into bins :math:`B_m` of equal width by confidence;
-    the result is :math:`\sum_m \frac{|B_m|}{n} |acc(B_m) - conf(B_m)|`.
+    The samples are put into bins of equal width by confidence. The result is the mean, over the
+    samples, of abs(accuracy - mean confidence) of their bin.
 
     Parameters
     ----------

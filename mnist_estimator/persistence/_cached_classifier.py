@@ -60,7 +60,7 @@ class CachedClassifier(DelegatingClassifier):
         Class labels.
     n_features_in_ : int
         Number of features seen in ``fit``, if ``estimator`` tells.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Column names, if ``estimator`` tells.
 
     See Also

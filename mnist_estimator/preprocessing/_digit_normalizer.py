@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-from ..utils._doc_link import DocumentationLink
 from ..utils._image_shape import check_image_shape
 from ..utils._input_checks import prefix_errors, unchanged_on_failure
 from ..utils._scaled_images import ScaledImages
@@ -27,9 +26,7 @@ LEAST_SIDE = 8
 """Rows of X, and values in each, from which on X may be one image without the axis of samples."""
 
 
-class DigitNormalizer(
-    DocumentationLink, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
-):
+class DigitNormalizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Bring images of one digit each to the format of MNIST.
 
     For digits that are cropped already but come in another size, polarity or
@@ -80,7 +77,7 @@ class DigitNormalizer(
     n_features_in_ : int
         Values a sample in ``fit``, height × width × channels, if the images have one size. Only
         flat rows are checked against it.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Column names, if X was a data frame with string names.
     polarity_ : {"light_on_dark", "dark_on_light"} or None
         That of at least 90 % of the images of ``fit``, if these were ten or more; else None.

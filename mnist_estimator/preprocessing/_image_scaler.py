@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from ..utils._doc_link import DocumentationLink
 from ..utils._fingerprint import remember_source
 from ..utils._image_shape import check_image_shape
 from ..utils._input_checks import refuse_streams, unchanged_on_failure
@@ -20,9 +19,7 @@ from ..utils._value_range import is_reported, mark_reported
 from ..utils._wording import shown, suggest_names
 
 
-class ImageScaler(
-    DocumentationLink, CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
-):
+class ImageScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Scale pixels to [0, 1] and bring images to (n, height, width, channels).
 
     The range is determined in ``fit``, never by the batch: a dark image stays dark, and the
@@ -47,7 +44,7 @@ class ImageScaler(
         of them are scaled alike, to values outside [0, 1].
     n_features_in_ : int
         Values a sample: height × width × channels.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Column names, if X was a data frame with string names.
 
     See Also

@@ -27,7 +27,7 @@ class Predictor:
         Shape of one image.
     n_features_in_ : int
         Values a sample: height × width × channels.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Column names, if the pipeline was fitted on a data frame.
     value_range_ : tuple of float, (low, high)
         The values that the pipeline scales to 0 and 1, if it scales.

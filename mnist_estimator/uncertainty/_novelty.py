@@ -12,7 +12,6 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ..utils._doc_link import DocumentationLink
 from ..utils._fitted import final_estimator, passes_on_to, take_rows
 from ..utils._input_checks import count_rows
 from ..utils._sklearn_compat import Interval, validate_parameter_constraints
@@ -27,7 +26,7 @@ LARGEST_MAP = 8
 """Maximum side of the feature maps, in pixels, as they are stored for each image."""
 
 
-class NoveltyDetector(DocumentationLink, OutlierMixin, BaseEstimator):
+class NoveltyDetector(OutlierMixin, BaseEstimator):
     """Novelty detector among the features of a fitted CNN.
 
     An image is an outlier if its features, the input of the network's last convolution, are

@@ -29,7 +29,7 @@ def choose_threshold(
     error_rate: float = 0.005,
     confidence_level: float = 0.95,
 ) -> OperatingPoint:
-    r"""Choose the lowest threshold whose error rate is bounded: selection with guaranteed risk.
+    """Choose the lowest threshold whose error rate is bounded: selection with guaranteed risk.
 
     Parameters
     ----------
@@ -57,9 +57,9 @@ def choose_threshold(
     Notes
     -----
     Of the k samples with the highest scores, let e be mistaken. The bound is Clopper and
-    Pearson's upper limit for the share e / k at the level :math:`1 - \delta / m`. The binary
-    search over k examines :math:`m = \lceil \log_2 n \rceil` thresholds; dividing
-    :math:`\delta = 1 -` ``confidence_level`` by m corrects for the choice among them (union bound).
+    Pearson's upper limit for the share e / k at the level 1 - δ / m, where δ is 1 -
+    ``confidence_level``. The binary search over k examines m = ceil(log2(n)) thresholds; dividing
+    δ by m corrects for the choice among them (union bound).
 
     References
     ----------

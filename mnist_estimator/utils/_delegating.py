@@ -8,8 +8,6 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from ._doc_link import DocumentationLink
-
 
 def estimator_has(name: str) -> Any:
     """Return a check for ``available_if``: whether the wrapped estimator has a method.
@@ -32,7 +30,7 @@ def estimator_has(name: str) -> Any:
     return check
 
 
-class DelegatingClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class DelegatingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Classifier whose predictions are those of ``estimator_``, fitted from ``estimator``.
 
     Subclasses define ``fit``, which sets ``estimator_`` and calls ``_copy_fitted_attributes``.
