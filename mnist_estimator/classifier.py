@@ -212,7 +212,7 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
         Whether ``fit`` starts from the weights of the last fit. With fewer than half as many
         images it adapts the network, at the lower learning rate of :meth:`partial_fit`.
     verbose : int, default=0
-        1 prints a line per epoch and, in a terminal, shows a progress bar.
+        1 prints a line per epoch and, in a terminal or notebook, shows a progress bar.
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the hold-out, the order of the images, dropout and augmentation. An
         int makes fits reproducible to the bit on one machine.

@@ -13,13 +13,14 @@ from ..utils._fitted import final_estimator, find_history, find_image_shape, tak
 from ..utils._input_checks import check_count
 from ..utils._labels import check_labels, check_same_kind, check_targets
 from ..utils._predictions import most_confident_first, predict
+from ..utils._protocols import Classifier
 from ._html import N_SHOWN_REJECTIONS
 from ._occlusion import map_label
 from ._report import MAX_IMAGES, EvaluationReport
 
 
 def evaluate(
-    estimator: Any,
+    estimator: Classifier,
     X: Any,
     y: ArrayLike,
     *,
@@ -131,7 +132,7 @@ def _shown_rows(report: EvaluationReport) -> NDArray[np.intp]:
 
 
 def _images_of(
-    estimator: Any, X: Any, indices: NDArray[Any], image_shape: Sequence[int] | None
+    estimator: Classifier, X: Any, indices: NDArray[Any], image_shape: Sequence[int] | None
 ) -> NDArray[Any] | None:
     """Return the rows as images, or None if they are not images and no shape was given."""
     rows = take_rows(X, indices)

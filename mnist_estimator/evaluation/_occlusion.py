@@ -10,13 +10,14 @@ from ..utils._displayed_images import as_images
 from ..utils._fitted import find_image_shape
 from ..utils._input_checks import check_count
 from ..utils._predictions import predict, predict_proba
+from ..utils._protocols import Classifier
 from ..utils._wording import shown
 
 _BATCH_SIZE = 1024  # images
 
 
 def occlusion_map(
-    estimator: Any,
+    estimator: Classifier,
     image: Any,
     *,
     label: Any = None,
@@ -89,7 +90,7 @@ def one_row(image: Any) -> Any:
 
 
 def map_label(
-    estimator: Any,
+    estimator: Classifier,
     row: Any,
     column: int,
     probability: float,
@@ -149,7 +150,7 @@ def map_label(
     return windows.mean(axis=(2, 3), dtype=np.float64)
 
 
-def label_probability(estimator: Any, row: Any, label: Any) -> tuple[int, float]:
+def label_probability(estimator: Classifier, row: Any, label: Any) -> tuple[int, float]:
     """Return the column and the probability of a label; None is the predicted one."""
     labels, proba, classes = None, None, None
     if label is None:

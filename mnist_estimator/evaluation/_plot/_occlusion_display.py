@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...utils._displayed_images import as_images, scale_to_unit
 from ...utils._fitted import find_image_shape
 from ...utils._predictions import predict_with_confidence
+from ...utils._protocols import Classifier
 from .._occlusion import label_probability, map_label, one_row
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class OcclusionDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
+        estimator: Classifier,
         image: Any,
         *,
         label: Any = None,
