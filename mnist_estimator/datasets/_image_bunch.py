@@ -30,7 +30,7 @@ class ImageBunch(Bunch):
     def _repr_html_(self) -> str:
         rows = "".join(
             f'<tr><th style="text-align: left">{html.escape(name)}</th>'
-            f'<td style="text-align: left">{html.escape(text)}</td></tr>'
+            f'<td style="text-align: left; overflow-wrap: anywhere">{html.escape(text)}</td></tr>'
             for name, text in self._rows()
         )
         return f"<div>{self._examples()}<table>{rows}</table></div>"
@@ -65,6 +65,8 @@ def _displayed(image: Any) -> Any:
 
 def _summary(value: Any) -> str:
     """Describe an item in a line."""
+    if isinstance(value, np.ndarray) and value.dtype.kind == "U" and len(value) <= _MOST_CLASSES:
+        value = value.tolist()
     if hasattr(value, "columns"):
         return f"DataFrame of shape {value.shape}"
     if hasattr(value, "shape"):

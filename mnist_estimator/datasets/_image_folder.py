@@ -42,8 +42,20 @@ def load_image_folder(
     classes: Collection[str] | None = ...,
     on_bad_file: Literal["raise", "skip"] = ...,
     cache: str | os.PathLike[str] | None = ...,
-    return_X_y: bool = ...,
+    return_X_y: Literal[False] = ...,
 ) -> ImageBunch: ...
+
+
+@overload
+def load_image_folder(
+    folder: str | os.PathLike[str],
+    *,
+    image_shape: Sequence[int] | None = ...,
+    classes: Collection[str] | None = ...,
+    on_bad_file: Literal["raise", "skip"] = ...,
+    cache: str | os.PathLike[str] | None = ...,
+    return_X_y: bool,
+) -> ImageBunch | tuple[NDArray[np.uint8], NDArray[Any]]: ...
 
 
 def load_image_folder(

@@ -65,10 +65,21 @@ def load_mnist(
     subset: _Subset = ...,
     *,
     source: _Source = ...,
-    return_X_y: bool = ...,
+    return_X_y: Literal[False] = ...,
     as_frame: bool = ...,
     return_groups: bool = ...,
 ) -> ImageBunch: ...
+
+
+@overload
+def load_mnist(
+    subset: _Subset = ...,
+    *,
+    source: _Source = ...,
+    return_X_y: bool,
+    as_frame: bool = ...,
+    return_groups: bool = ...,
+) -> ImageBunch | tuple[Any, Any] | tuple[Any, Any, Any]: ...
 
 
 def load_mnist(

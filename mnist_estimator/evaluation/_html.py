@@ -81,13 +81,14 @@ def _render(name: str, data: PageData, **values: Any) -> str:
     template = load_template(
         Path(__file__).parent / "templates", name, {"percent": percent, "score": _score}
     )
-    return template.render(
+    text: str = template.render(
         report=data,
         rows=[(label, row.to_dict()) for label, row in data.per_class.iterrows()],
         matrix=_confusion_cells(data),
         long_labels=max(len(str(label)) for label in data.classes) > _LONG_LABEL,
         **values,
     )
+    return text
 
 
 def _score(value: float | None) -> str:

@@ -65,7 +65,8 @@ class DelegatingClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixi
         ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        return self.estimator_.predict(X)
+        labels: NDArray[Any] = self.estimator_.predict(X)
+        return labels
 
     @available_if(estimator_has("predict_proba"))
     def predict_proba(self, X: Any) -> NDArray[Any]:
@@ -82,7 +83,8 @@ class DelegatingClassifier(DocumentationLink, MetaEstimatorMixin, ClassifierMixi
             In the order of ``classes_``.
         """
         check_is_fitted(self)
-        return self.estimator_.predict_proba(X)
+        probabilities: NDArray[Any] = self.estimator_.predict_proba(X)
+        return probabilities
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -102,7 +102,7 @@ def predict(estimator: Classifier, X: Any) -> Predictions:
     return _with_rejections(y_pred, rejected, proba, classes)
 
 
-def _predict_once(estimator: Classifier, X: Any) -> Predictions | None:
+def _predict_once(estimator: Any, X: Any) -> Predictions | None:
     """Predict with one call of the classifier; None if that may differ from `predict`.
 
     Pipelines, searches and other delegating estimators are followed to the estimator inside.
@@ -145,7 +145,7 @@ def has_own_rejections(estimator: Classifier) -> bool:
     )
 
 
-def _transform(estimator: Classifier, X: Any) -> Any:
+def _transform(estimator: Any, X: Any) -> Any:
     """Return X as the estimator inside gets it: transformed by the steps of pipelines."""
     while estimator is not None:
         if isinstance(estimator, Pipeline) and len(estimator.steps) > 1:
@@ -209,7 +209,7 @@ def _no_probabilities(estimator: Classifier) -> TypeError:
     )
 
 
-def find_rejecting(estimator: Classifier) -> Any:
+def find_rejecting(estimator: Any) -> Any:
     """Return the part of an estimator that has a reject option, or None."""
     while estimator is not None:
         if hasattr(estimator, "reject_label_"):

@@ -167,7 +167,9 @@ class NotebookOutput:
         force : bool, default=False
             Whether to show it even right after something else.
         """
-        from IPython.display import display
+        from IPython import display
+
+        show_data: Any = display.display
 
         now = time.perf_counter()
         if not force and now - self.shown_at < _INTERVAL:
@@ -175,7 +177,7 @@ class NotebookOutput:
         self.shown_at = now
         data = {"text/html": page, "text/plain": text}
         if self.handle is None:
-            self.handle = display(data, raw=True, display_id=True)
+            self.handle = show_data(data, raw=True, display_id=True)
         else:
             self.handle.update(data, raw=True)
 

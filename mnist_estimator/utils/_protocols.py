@@ -1,16 +1,6 @@
 """What is passed around, by what is asked of it; scikit-learn's own classes have no types."""
 
-from typing import Any, Protocol, Self
-
-
-class Estimator(Protocol):
-    """An estimator of scikit-learn, or one like it."""
-
-    def get_params(self, deep: bool = ...) -> dict[str, Any]:
-        """Return the parameters by name."""
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters."""
+from typing import Any, Protocol
 
 
 class Classifier(Protocol):
@@ -18,3 +8,17 @@ class Classifier(Protocol):
 
     def predict(self, X: Any, /) -> Any:
         """Return a label for each sample."""
+
+
+class FittedClassifier(Classifier, Protocol):
+    """A classifier that tells its labels."""
+
+    classes_: Any
+    """Of shape (n_classes,)."""
+
+
+class ProbabilisticClassifier(Classifier, Protocol):
+    """A classifier with probabilities."""
+
+    def predict_proba(self, X: Any, /) -> Any:
+        """Return the probability of each class for each sample."""

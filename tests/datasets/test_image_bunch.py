@@ -21,6 +21,7 @@ def test_it_prints_in_ten_lines(mnist):
     assert lines["data"] == "uint8 (10000, 784)"
     assert lines["target"] == "int64 (10000,)"
     assert lines["feature_names"] == "784: pixel1, pixel2, …, pixel784"
+    assert lines["target_names"] == "10: 0, 1, …, 9"
     assert lines["frame"] == "None"
     assert lines["DESCR"] == "MNIST: handwritten digits"
     assert max(map(len, repr(mnist).splitlines())) < 100

@@ -32,7 +32,7 @@ FILES = [
     "import numpy as np",
     "X, y = load_mnist('train', return_X_y=True)\n"
     "pipe = make_pipeline('fast', epochs=1, random_state=0).fit(X[:2000], y[:2000])",
-    "read_info(save(pipe, 'digits.pipeline', metadata={'note': '<b>bold</b>'}))",
+    "save(pipe, 'digits.pipeline', metadata={'note': '<b>bold</b>'})\nread_info('digits.pipeline')",
     "page = 255 - np.hstack(X[:5].reshape(-1, 28, 28))\nrecognize(pipe, page, verbose=True)",
 ]
 

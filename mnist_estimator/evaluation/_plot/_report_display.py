@@ -79,7 +79,8 @@ class EvaluationReportDisplay:
             size = (_WIDTH, _ROW_HEIGHT * len(rows))
             figure = plt.figure(figsize=size, layout="constrained")
         self.figure_ = figure
-        self.axes_: dict[str, Axes] = figure.subplot_mosaic(rows)
+        mosaic: Any = rows  # Matplotlib's own type is of lists of anything
+        self.axes_: dict[str, Axes] = figure.subplot_mosaic(mosaic)
         self.displays_: dict[str, Any] = {"confusion": self._plot_confusion()}
         if "mistakes" in self.axes_:
             self.displays_["mistakes"] = self._plot_mistakes()
@@ -128,6 +129,7 @@ class EvaluationReportDisplay:
 
     def _plot_mistakes(self) -> ImageGridDisplay:
         report, ax = self.report, self.axes_["mistakes"]
+        images: Any = report.images
         rows = report.mistakes[:_N_MISTAKES]
         sure = report.confidence
         titles = [
@@ -140,7 +142,7 @@ class EvaluationReportDisplay:
             for row in rows.tolist()
         ]
         display = ImageGridDisplay(
-            report.images[: len(rows)], titles=titles, indices=rows, empty_message="No mistakes."
+            images[: len(rows)], titles=titles, indices=rows, empty_message="No mistakes."
         )
         ax.set_title("Most confident mistakes" if sure is not None else "Mistakes")
         return display.plot(ax, n_columns=3)
