@@ -27,7 +27,7 @@ from .network._model_changes import NOTHING_FROZEN, Frozen
 from .network._network import Network
 from .network._numpy_network import NumpyNetwork
 from .network._optimizers import OPTIMIZERS, Optimizer
-from .network._user_model import PREFIX, Builder, RebuiltModel, check_builder
+from .network._user_model import Builder, RebuiltModel, check_builder
 from .training._adaptation import is_adaptation, rate_share
 from .training._callbacks import (
     EpochTasks,
@@ -60,7 +60,7 @@ from .utils._fingerprint import fingerprint, source_fingerprint
 from .utils._image_shape import check_image_shape
 from .utils._input_checks import prefix_errors, unchanged_on_failure
 from .utils._labels import as_numpy_labels, check_classes, check_targets
-from .utils._scikeras_compat import MendedKerasClassifier
+from .utils._scikeras_compat import ROUTED, MendedKerasClassifier
 from .utils._sklearn_compat import (
     CallbackSupportMixin,
     Interval,
@@ -211,7 +211,7 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
         Whether ``fit`` starts from the weights of the last fit. With fewer than half as many
         images it adapts the network, at the lower learning rate of :meth:`partial_fit`.
     verbose : int, default=0
-        1 prints a line per epoch and, in a terminal, shows a progress bar.
+        1 prints a line per epoch and, in a terminal or notebook, shows a progress bar.
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the hold-out, the order of the images, dropout and augmentation. An
         int makes fits reproducible to the bit on one machine.
@@ -276,7 +276,7 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
     _unbuilt: dict[str, Any]
     """In a forked process, in place of ``model_``: the state that was unpickled."""
 
-    _parameter_constraints: dict[str, list] = {  # noqa: RUF012  scikit-learn's own form
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's own form
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "batch_norm": ["boolean"],
         "ensemble_size": [Interval(Integral, 1, None, closed="left")],
@@ -586,7 +586,8 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
         """
         # First, since it checks that the classifier is fitted and has classes_.
         probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]
+        labels: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
+        return labels
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy on images with labels.
@@ -614,7 +615,8 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
             weights = check_weights(sample_weight, predicted)
             sample_weight = weights / (weights.max() or 1.0)
         with np.errstate(invalid="ignore"):  # some floats exceed all integers
-            return accuracy_score(true, predicted, sample_weight=sample_weight)
+            accuracy: float = accuracy_score(true, predicted, sample_weight=sample_weight)
+            return accuracy
 
     def _check_parameters(self) -> None:
         if is_cut_off():
@@ -902,7 +904,8 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
             state |= state.pop("_unbuilt")
         is_fitted = "classes_" in state
         state["callbacks"] = picklable_callbacks(state.get("callbacks"), is_fitted=is_fitted)
-        return state | {"_written_by": __version__}
+        written: dict[str, Any] = state | {"_written_by": __version__}
+        return written
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Rebuild the network from a state that this or an earlier version has written.
@@ -935,7 +938,7 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
         if isinstance(self._network.config, KerasConfig) and Builder.of(self) is None:
             # From a file, which holds no functions.
             self.model = RebuiltModel(self._network.config)
-            for name in [name for name in vars(self) if name.startswith(PREFIX)]:
+            for name in [name for name in vars(self) if name.startswith(ROUTED)]:
                 delattr(self, name)
         # Up to 0.6 it was not saved; without moments, the last training was a finished fit.
         is_finished = state.get("n_iter_", 0) > 0 and "_n_steps" not in network

@@ -3,6 +3,7 @@
 import html
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from types import NoneType
 from typing import Any
@@ -163,12 +164,34 @@ class ModelInfo:
         return f"ModelInfo(path={self.path!r}, kind={self.kind!r}, size={self.size})"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f'<tr><th style="text-align: left">{html.escape(name).replace("  ", "&emsp;")}</th>'
-            f'<td style="text-align: left">{html.escape(value)}</td></tr>'
-            for name, value in self.rows()
+        """Return a table; what has many parts, such as parameters, is folded."""
+        rows: list[tuple[str, str, list[tuple[str, str]]]] = []
+        for name, value in self.rows():
+            if name.startswith("  "):
+                rows[-1][2].append((name.strip(), value))
+            else:
+                rows.append((name, value, []))
+        return _table(
+            (name, html.escape(value) + (_folded(parts) if len(parts) > 4 else _table(parts)))
+            for name, value, parts in (
+                (name, value, [(part, html.escape(text)) for part, text in parts])
+                for name, value, parts in rows
+            )
         )
-        return f"<table>{rows}</table>"
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> str:
+    """Return a table of names and of values that are HTML; nothing without rows."""
+    lines = "".join(
+        f'<tr><th style="text-align: left; vertical-align: top">{html.escape(name)}</th>'
+        f'<td style="text-align: left; overflow-wrap: anywhere">{value}</td></tr>'
+        for name, value in rows
+    )
+    return lines and f'<table style="margin: 0">{lines}</table>'
+
+
+def _folded(rows: list[tuple[str, str]]) -> str:
+    return f"<details><summary>{len(rows)} values</summary>{_table(rows)}</details>"
 
 
 def read_info(path: str | os.PathLike[str]) -> ModelInfo:

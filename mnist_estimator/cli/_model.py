@@ -22,7 +22,8 @@ class LoadedModel(NamedTuple):
     @property
     def classes(self) -> list[Any]:
         """The labels that it knows."""
-        return self.pipe.classes_.tolist()
+        labels: list[Any] = self.pipe.classes_.tolist()
+        return labels
 
     @property
     def classifies_digits(self) -> bool:

@@ -10,13 +10,13 @@ from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import Bunch
 
 from ..utils._fit_picture import fit_picture
 from ..utils._image_shape import check_image_shape
 from ..utils._output_files import atomic_write, file_path
 from ..utils._picture_files import GREY_MODES, PICTURES, files_in
 from ..utils._wording import counted, shown
+from ._image_bunch import ImageBunch
 
 LARGEST = 2**31
 """Bytes of the images from which on ``cache`` is needed."""
@@ -42,8 +42,20 @@ def load_image_folder(
     classes: Collection[str] | None = ...,
     on_bad_file: Literal["raise", "skip"] = ...,
     cache: str | os.PathLike[str] | None = ...,
-    return_X_y: bool = ...,
-) -> Bunch: ...
+    return_X_y: Literal[False] = ...,
+) -> ImageBunch: ...
+
+
+@overload
+def load_image_folder(
+    folder: str | os.PathLike[str],
+    *,
+    image_shape: Sequence[int] | None = ...,
+    classes: Collection[str] | None = ...,
+    on_bad_file: Literal["raise", "skip"] = ...,
+    cache: str | os.PathLike[str] | None = ...,
+    return_X_y: bool,
+) -> ImageBunch | tuple[NDArray[np.uint8], NDArray[Any]]: ...
 
 
 def load_image_folder(
@@ -54,7 +66,7 @@ def load_image_folder(
     on_bad_file: Literal["raise", "skip"] = "raise",
     cache: str | os.PathLike[str] | None = None,
     return_X_y: bool = False,
-) -> Bunch | tuple[NDArray[np.uint8], NDArray[Any]]:
+) -> ImageBunch | tuple[NDArray[np.uint8], NDArray[Any]]:
     """Load pictures from a folder that has a folder for each class.
 
     The layout is that of Keras's ``image_dataset_from_directory`` and torchvision's
@@ -82,7 +94,7 @@ def load_image_folder(
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        With n pictures, sorted by class and name:
+        Prints in a few lines. With n pictures, sorted by class and name:
 
         images : ndarray of shape (n, height, width, channels), uint8
             From 0 (black) to 255 (white).
@@ -161,7 +173,7 @@ def load_image_folder(
     target = np.array(names, dtype=np.int64) if are_numbers else np.array(names)
     if return_X_y:
         return images, target
-    return Bunch(
+    return ImageBunch(
         images=images,
         target=target,
         target_names=target_names,

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
-from sklearn.utils import Bunch
 
 from ..utils._wording import shown
+from ._image_bunch import ImageBunch
 from ._sources import SUBSETS, find_reader, listed, remedy
 
 _DESCR = """\
@@ -65,10 +65,21 @@ def load_mnist(
     subset: _Subset = ...,
     *,
     source: _Source = ...,
-    return_X_y: bool = ...,
+    return_X_y: Literal[False] = ...,
     as_frame: bool = ...,
     return_groups: bool = ...,
-) -> Bunch: ...
+) -> ImageBunch: ...
+
+
+@overload
+def load_mnist(
+    subset: _Subset = ...,
+    *,
+    source: _Source = ...,
+    return_X_y: bool,
+    as_frame: bool = ...,
+    return_groups: bool = ...,
+) -> ImageBunch | tuple[Any, Any] | tuple[Any, Any, Any]: ...
 
 
 def load_mnist(
@@ -78,7 +89,7 @@ def load_mnist(
     return_X_y: bool = False,
     as_frame: bool = False,
     return_groups: bool = False,
-) -> Bunch | tuple[Any, Any] | tuple[Any, Any, Any]:
+) -> ImageBunch | tuple[Any, Any] | tuple[Any, Any, Any]:
     """Load the MNIST handwritten digits.
 
     Whatever the source, each array is compared with the SHA-256 of the
@@ -111,7 +122,7 @@ def load_mnist(
     Returns
     -------
     mnist : :class:`~sklearn.utils.Bunch`
-        With n = 60000, 10000 or 70000 images:
+        Prints in a few lines. With n = 60000, 10000 or 70000 images:
 
         data : ndarray or DataFrame of shape (n, 784), uint8
             One image a row, C-contiguous, 0 (background) to 255 (ink).
@@ -177,7 +188,7 @@ def load_mnist(
     arrays, path = find_reader(source)(SUBSETS[subset])
     data = np.concatenate(arrays[::2]).reshape(-1, 784)
     target = np.concatenate(arrays[1::2]).astype(np.int64)
-    bunch = Bunch(
+    bunch = ImageBunch(
         data=data,
         images=data.reshape(-1, 28, 28),
         target=target,

@@ -8,5 +8,6 @@ from ._plot._curves import CoverageAccuracyDisplay as CoverageAccuracyDisplay
 from ._plot._curves import ReliabilityDisplay as ReliabilityDisplay
 from ._plot._image_grid import ImageGridDisplay as ImageGridDisplay
 from ._plot._occlusion_display import OcclusionDisplay as OcclusionDisplay
+from ._plot._report_display import EvaluationReportDisplay as EvaluationReportDisplay
 from ._plot._training_history import TrainingHistoryDisplay as TrainingHistoryDisplay
 from ._report import EvaluationReport as EvaluationReport

@@ -2,24 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import issparse
 
 from ..utils._displayed_images import as_images
 from ..utils._fitted import final_estimator, find_history, find_image_shape, take_rows
 from ..utils._input_checks import check_count
 from ..utils._labels import check_labels, check_same_kind, check_targets
 from ..utils._predictions import most_confident_first, predict
+from ..utils._protocols import Classifier, ProbabilisticClassifier
 from ._html import N_SHOWN_REJECTIONS
 from ._occlusion import map_label
 from ._report import MAX_IMAGES, EvaluationReport
 
 
 def evaluate(
-    estimator: Any,
+    estimator: Classifier,
     X: Any,
     y: ArrayLike,
     *,
@@ -109,11 +109,15 @@ def evaluate(
     maps = {}
     if proba is not None:
         for row in mistakes[:n_occlusion_maps].tolist():
-            sample = take_rows(X, np.array([row]))
-            sample = sample.toarray() if issparse(sample) else sample
+            sample: Any = take_rows(X, np.array([row]))
+            dense = sample.toarray() if hasattr(sample, "toarray") else sample
             column = int(np.flatnonzero(seen == labels[row])[0])
             maps[row] = map_label(
-                estimator, sample, column, float(proba[row, column]), image_shape=image_shape
+                cast(ProbabilisticClassifier, estimator),
+                dense,
+                column,
+                float(proba[row, column]),
+                image_shape=image_shape,
             )
     return replace(
         report,
@@ -131,7 +135,7 @@ def _shown_rows(report: EvaluationReport) -> NDArray[np.intp]:
 
 
 def _images_of(
-    estimator: Any, X: Any, indices: NDArray[Any], image_shape: Sequence[int] | None
+    estimator: Classifier, X: Any, indices: NDArray[Any], image_shape: Sequence[int] | None
 ) -> NDArray[Any] | None:
     """Return the rows as images, or None if they are not images and no shape was given."""
     rows = take_rows(X, indices)

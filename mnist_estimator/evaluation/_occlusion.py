@@ -10,13 +10,14 @@ from ..utils._displayed_images import as_images
 from ..utils._fitted import find_image_shape
 from ..utils._input_checks import check_count
 from ..utils._predictions import predict, predict_proba
+from ..utils._protocols import ProbabilisticClassifier
 from ..utils._wording import shown
 
 _BATCH_SIZE = 1024  # images
 
 
 def occlusion_map(
-    estimator: Any,
+    estimator: ProbabilisticClassifier,
     image: Any,
     *,
     label: Any = None,
@@ -89,7 +90,7 @@ def one_row(image: Any) -> Any:
 
 
 def map_label(
-    estimator: Any,
+    estimator: ProbabilisticClassifier,
     row: Any,
     column: int,
     probability: float,
@@ -146,10 +147,13 @@ def map_label(
     drop = np.concatenate(drops).reshape(height + patch_size - 1, width + patch_size - 1)
     # A pixel is covered by patch_size² squares: the mean over a window of their corners.
     windows = np.lib.stride_tricks.sliding_window_view(drop, (patch_size, patch_size))
-    return windows.mean(axis=(2, 3), dtype=np.float64)
+    means: NDArray[np.float64] = windows.mean(axis=(2, 3), dtype=np.float64)
+    return means
 
 
-def label_probability(estimator: Any, row: Any, label: Any) -> tuple[int, float]:
+def label_probability(
+    estimator: ProbabilisticClassifier, row: Any, label: Any
+) -> tuple[int, float]:
     """Return the column and the probability of a label; None is the predicted one."""
     labels, proba, classes = None, None, None
     if label is None:

@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,14 @@ from ..utils._input_checks import check_count
 from ..utils._output_files import atomic_write, file_path
 from ..utils._predictions import most_confident_first
 from ._calibration import calibration_table, coverage_table, expected_calibration_error
-from ._html import PageData, render
+from ._html import render, render_fragment
 from ._label_errors import suspect_labels
+from ._page_data import PageData
+
+if TYPE_CHECKING:
+    from matplotlib.figure import FigureBase
+
+    from ._plot._report_display import EvaluationReportDisplay
 
 MAX_IMAGES = 100
 """Mistakes of which a report has the images."""
@@ -44,8 +50,9 @@ def _pick(rows: NDArray[Any], columns: NDArray[np.intp]) -> NDArray[Any]:
 class EvaluationReport:
     """Metrics of a classifier on test data, made by :func:`evaluate`.
 
-    `print(report)` shows the main numbers; `report.to_html(path)` writes a page with
-    all of them and with images. Each number and table is a property.
+    `print(report)` shows the main numbers, a notebook also the confusion matrix, curves and
+    mistakes; `report.plot()` draws them, and `report.to_html(path)` writes a page with
+    all numbers and images. Each number and table is a property.
 
     Where the classifier has a reject option, accuracy, precision, recall, F1, mistakes and
     confusions refer to the samples that are not rejected. Log loss, calibration, coverage
@@ -434,14 +441,45 @@ class EvaluationReport:
             "top_confusions": self.top_confusions.to_dict("records"),
         }
 
+    def _repr_html_(self) -> str:
+        return render_fragment(self._page_data())
+
+    def plot(self, figure: "FigureBase | None" = None) -> "EvaluationReportDisplay":
+        """Draw the report in one figure.
+
+        The confusion matrix, the most confident mistakes, the learning curves if the estimator
+        has a history, calibration, and accuracy by coverage.
+
+        Parameters
+        ----------
+        figure : matplotlib Figure or SubFigure, default=None
+            Where to draw. None makes a new figure.
+
+        Returns
+        -------
+        EvaluationReportDisplay
+            With `figure_`, `axes_` and `displays_`.
+        """
+        from ._plot._report_display import EvaluationReportDisplay
+
+        return EvaluationReportDisplay(self).plot(figure)
+
+    @overload
+    def to_html(self, path: None = ..., *, title: str = ..., n_images: int = ...) -> str: ...
+
+    @overload
+    def to_html(
+        self, path: str | os.PathLike[str], *, title: str = ..., n_images: int = ...
+    ) -> Path: ...
+
     def to_html(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | None = None,
         *,
         title: str = "Evaluation report",
         n_images: int = 40,
-    ) -> Path:
-        """Write the report as a self-contained HTML page.
+    ) -> Path | str:
+        """Write the report as a self-contained HTML page, or return its text.
 
         The page holds the numbers, the table of classes, the learning curves
         if the estimator has a history, calibration, accuracy by coverage, the confusion
@@ -450,8 +488,8 @@ class EvaluationReport:
 
         Parameters
         ----------
-        path : path-like
-            The file to write; one that is there is replaced.
+        path : path-like, default=None
+            The file to write; one that is there is replaced. None writes no file.
         title : str, default="Evaluation report"
             The page's heading.
         n_images : int, default=40
@@ -459,8 +497,8 @@ class EvaluationReport:
 
         Returns
         -------
-        Path
-            `path`.
+        Path or str
+            `path`; without one the text of the page.
 
         Raises
         ------
@@ -472,8 +510,10 @@ class EvaluationReport:
             If `n_images` is not a whole number or out of range.
         """
         check_count(n_images, "n_images", 0, MAX_IMAGES)
-        target = file_path(path, example="report.html")
+        target = None if path is None else file_path(path, example="report.html")
         page = render(self._page_data(), title=title, n_images=n_images)
+        if target is None:
+            return page
         with atomic_write(target) as partial:
             partial.write_text(page, encoding="utf-8")
         return target

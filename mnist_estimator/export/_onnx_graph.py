@@ -181,7 +181,8 @@ class _Nodes:
         self.nodes.append(helper.make_node("Identity", [value], [given]))
         self.nodes.extend(graph.node)
         self.constants |= {tensor.name: tensor for tensor in graph.initializer}
-        return graph.output[0].name
+        name: str = graph.output[0].name
+        return name
 
     def cast(self, value: str, dtype: DTypeLike) -> str:
         """Add a cast; return the name of its output."""

@@ -159,13 +159,17 @@ CORRUPTIONS: tuple[Corruption, ...] = (
 
 def _split(seed: tf.Tensor, number: int) -> list[tf.Tensor]:
     """Return several seeds derived from one, each of shape (2,), int32."""
-    return tf.unstack(tf.random.split(seed, number))
+    seeds: list[tf.Tensor] = tf.unstack(tf.random.split(seed, number))
+    return seeds
 
 
 def _draws(images: tf.Tensor, seed: tf.Tensor, number: int) -> list[tf.Tensor]:
     """Return so many uniform draws from [0, 1) per image, each of shape (n, 1, 1, 1)."""
     shape = (number, tf.shape(images)[0], 1, 1, 1)
-    return tf.unstack(tf.random.stateless_uniform(shape, seed, dtype=images.dtype))
+    draws: list[tf.Tensor] = tf.unstack(
+        tf.random.stateless_uniform(shape, seed, dtype=images.dtype)
+    )
+    return draws
 
 
 def _from_a_line(images: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -183,7 +183,7 @@ def forward_function(
 @_traced_once
 def statistics_function(
     config: Config, fixed_statistics: tuple[bool, ...] = ()
-) -> Callable[[list, list, tf.Tensor], list[tf.Tensor]]:
+) -> Callable[[list[Any], list[Any], tf.Tensor], list[tf.Tensor]]:
     """Return ``statistics(trained, others, images) -> [mean, variance, ...]``.
 
     Parameters
@@ -206,15 +206,14 @@ def statistics_function(
         layer.momentum = 0.0  # the running statistics are then those of the batch
 
     @tf.function(autograph=False)
-    def statistics(trained: list, others: list, images: tf.Tensor) -> list[tf.Tensor]:
+    def traced(trained: list[Any], others: list[Any], images: tf.Tensor) -> list[tf.Tensor]:
         _, updates = call(trained, others, images)
         return [updates[place] for place in places]
 
     # Never traced by a call: TensorFlow warns of functions whose calls trace again and again, and
     # takes those of all configs for one.
-    statistics.get_concrete_function(
-        *variables_of(network), _batch(config.dtype, *config.image_shape)
-    )
+    traced.get_concrete_function(*variables_of(network), _batch(config.dtype, *config.image_shape))
+    statistics: Callable[[list[Any], list[Any], tf.Tensor], list[tf.Tensor]] = traced
     return statistics
 
 
@@ -245,7 +244,7 @@ def step_function(config: Config, options: StepOptions) -> Step:
 
     @tf.function(autograph=False)
     def step(
-        trained: list, others: list, moments: list, inputs: StepInputs
+        trained: list[Any], others: list[Any], moments: list[Any], inputs: StepInputs
     ) -> tuple[tf.Tensor, tf.Tensor]:
         images = augment(inputs)
         for layer in dropouts:
@@ -388,7 +387,9 @@ def _takes_a_seed(function: Callable[..., Any]) -> bool:
 
 def _loss_function(
     network: keras.Model, fixed_statistics: tuple[bool, ...]
-) -> Callable[[list, list, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]]:
+) -> Callable[
+    [list[Any], list[Any], tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]
+]:
     """Return a function of the variables, images and targets.
 
     It returns the loss of each image, summed over the members of an ensemble; whether each is
@@ -397,7 +398,7 @@ def _loss_function(
     call = _with_variables(network, fixed_statistics)
 
     def loss_of(
-        trained: list, others: list, images: tf.Tensor, targets: tf.Tensor
+        trained: list[Any], others: list[Any], images: tf.Tensor, targets: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         outputs, updates = call(trained, others, images)
         members = outputs if isinstance(outputs, list) else [outputs]
@@ -410,7 +411,7 @@ def _loss_function(
 
 def _with_variables(
     network: keras.Model, fixed_statistics: tuple[bool, ...]
-) -> Callable[[list, list, tf.Tensor], tuple[Any, list]]:
+) -> Callable[[list[Any], list[Any], tf.Tensor], tuple[Any, list[Any]]]:
     """Return a function of variables and images that calls a new network in training mode.
 
     Batch normalizations with fixed statistics use their running ones. Keras then counts their
@@ -421,7 +422,9 @@ def _with_variables(
         layer.trainable = not is_fixed
     parts = (network.trainable_variables, network.non_trainable_variables)
 
-    def call(values: list, other_values: list, images: tf.Tensor) -> tuple[Any, list]:
+    def call(
+        values: list[Any], other_values: list[Any], images: tf.Tensor
+    ) -> tuple[Any, list[Any]]:
         pairs = zip([*trained, *others], [*values, *other_values], strict=True)
         value_of = {id(variable): value for variable, value in pairs}
         sorted_values = [[value_of[id(variable)] for variable in part] for part in parts]

@@ -410,7 +410,8 @@ def _output_name(description: Any) -> str | None:
         name = outputs[0][0] if isinstance(outputs[0], list) else outputs[0]
         return name if isinstance(name, str) else None
     layers: Sequence[Any] = config.get("layers") or [{}]
-    return layers[-1].get("config", {}).get("name")
+    last: str | None = layers[-1].get("config", {}).get("name")
+    return last
 
 
 def _without_softmax(model: keras.Model) -> bool:

@@ -175,7 +175,8 @@ class MaxPooling2D(LayerSpec):
         rows, columns = height // self.window[0], width // self.window[1]
         values = values[:, : rows * self.window[0], : columns * self.window[1]]
         windows = values.reshape(n, rows, self.window[0], columns, self.window[1], filters)
-        return windows.max(axis=(2, 4))
+        highest: NDArray[np.floating] = windows.max(axis=(2, 4))
+        return highest
 
     def add_onnx(self, nodes: OnnxNodes, values: str, weights: Weights) -> str:
         """Add max pooling."""
@@ -223,7 +224,8 @@ class ReLU(LayerSpec):
 
     def compute(self, values: NDArray[np.floating], weights: Weights) -> NDArray[np.floating]:
         """Rectify in place."""
-        return np.maximum(values, 0, out=values)
+        positive: NDArray[np.floating] = np.maximum(values, 0, out=values)
+        return positive
 
     def add_onnx(self, nodes: OnnxNodes, values: str, weights: Weights) -> str:
         """Add the rectifier."""

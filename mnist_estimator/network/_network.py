@@ -139,7 +139,8 @@ class Network:
 
     def train_step(self, options: StepOptions) -> Step:
         """Return the traced training step; see :func:`step_function`."""
-        return step_function(self.config, options)
+        step: Step = step_function(self.config, options)
+        return step
 
     def logits(self, images: ImageArray) -> NDArray[np.floating]:
         """Return the logits of images, batch by batch.
@@ -170,7 +171,8 @@ class Network:
         forward, dtype = forward_function(self.config), self.config.prediction_dtype
 
         def logits_of(rows: slice) -> NDArray[np.floating]:
-            return forward(handles, as_tensor(images[rows], dtype)).numpy()
+            logits: NDArray[np.floating] = forward(handles, as_tensor(images[rows], dtype)).numpy()
+            return logits
 
         batches = self.config.batches(len(images), PREDICTION_BATCH)
         if len(batches) == 1:

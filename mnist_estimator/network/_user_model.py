@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..utils._global_generators import seeded
 from ..utils._quiet_tensorflow import keras
-from ..utils._scikeras_compat import ROUTED as PREFIX
+from ..utils._scikeras_compat import ROUTED
 from ..utils._tensorflow_process import check_process
 from ..utils._wording import nearest
 from ._architecture import plain
@@ -71,10 +71,10 @@ def check_arguments(builder: Callable[..., Any], given: Mapping[str, Any]) -> No
     for name in given:
         if name not in parameters and not takes_all:
             near = nearest(name, parameters)
-            hint = "" if near is None else f" Did you mean {PREFIX}{near}?"
-            known = ", ".join(f"{PREFIX}{known}" for known in parameters if known not in GIVEN)
+            hint = "" if near is None else f" Did you mean {ROUTED}{near}?"
+            known = ", ".join(f"{ROUTED}{known}" for known in parameters if known not in GIVEN)
             raise TypeError(
-                f"{PREFIX}{name} is no parameter of model, {builder!r:.100}; it takes "
+                f"{ROUTED}{name} is no parameter of model, {builder!r:.100}; it takes "
                 f"{known or 'none'}.{hint}"
             )
     missing = [
@@ -87,7 +87,7 @@ def check_arguments(builder: Callable[..., Any], given: Mapping[str, Any]) -> No
     if missing:
         raise TypeError(
             f"model, {builder!r:.100}, needs {', '.join(missing)}, which CNNClassifier does not "
-            f"know. Pass it, as in CNNClassifier(model=..., {PREFIX}{missing[0]}=...); known are "
+            f"know. Pass it, as in CNNClassifier(model=..., {ROUTED}{missing[0]}=...); known are "
             f"{', '.join(GIVEN)}."
         )
 
@@ -118,9 +118,9 @@ class Builder(NamedTuple):
             return None
         parameters = estimator.get_params(deep=False)
         arguments = {
-            name.removeprefix(PREFIX): value
+            name.removeprefix(ROUTED): value
             for name, value in parameters.items()
-            if name.startswith(PREFIX)
+            if name.startswith(ROUTED)
         }
         if is_method:
             wanted = inspect.signature(function).parameters
@@ -192,7 +192,7 @@ def check_builder(estimator: Any) -> None:
     builder = Builder.of(estimator)
     parameters = estimator.get_params(deep=False)
     if builder is None:
-        stray = next((name for name in parameters if name.startswith(PREFIX)), None)
+        stray = next((name for name in parameters if name.startswith(ROUTED)), None)
         if stray is not None:
             raise ValueError(
                 f"{stray} is an argument of model, which is None. Pass model as well, or leave "

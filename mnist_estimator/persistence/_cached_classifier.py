@@ -99,7 +99,7 @@ class CachedClassifier(DelegatingClassifier):
 
     __module__ = "mnist_estimator.persistence"  # files and pickles name it
 
-    _parameter_constraints: dict[str, list] = {  # noqa: RUF012  scikit-learn's own form
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  scikit-learn's own form
         "estimator": [HasMethods(["fit", "predict"])],
         "memory": [str, os.PathLike, HasMethods(["cache"]), None],
     }
@@ -161,7 +161,8 @@ class CachedClassifier(DelegatingClassifier):
         ndarray of shape (n_samples,) or (n_samples, n_classes)
         """
         check_is_fitted(self)
-        return self.estimator_.decision_function(X)
+        scores: NDArray[Any] = self.estimator_.decision_function(X)
+        return scores
 
     @available_if(estimator_has("score_samples"))
     def score_samples(self, X: Any) -> NDArray[Any]:
@@ -177,7 +178,8 @@ class CachedClassifier(DelegatingClassifier):
         ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        return self.estimator_.score_samples(X)
+        scores: NDArray[Any] = self.estimator_.score_samples(X)
+        return scores
 
     def score(self, X: Any, y: ArrayLike, **params: Any) -> float:
         """Return the fitted estimator's score.
@@ -198,7 +200,8 @@ class CachedClassifier(DelegatingClassifier):
         check_is_fitted(self)
         if get_config()["enable_metadata_routing"]:
             params = process_routing(self, "score", **params).estimator.score
-        return self.estimator_.score(X, y, **params)
+        score: float = self.estimator_.score(X, y, **params)
+        return score
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return the metadata routing: ``fit`` and ``score`` to those of the estimator.

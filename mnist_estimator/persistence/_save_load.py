@@ -173,7 +173,8 @@ def _known_to_keras(custom_objects: Mapping[str, Any] | None) -> AbstractContext
         return nullcontext()
     from ..utils._quiet_tensorflow import keras
 
-    return keras.saving.custom_object_scope(dict(custom_objects))
+    scope: AbstractContextManager[Any] = keras.saving.custom_object_scope(dict(custom_objects))
+    return scope
 
 
 def _packed(pipe: BaseEstimator, facts: dict[str, Any]) -> bytes:

@@ -30,7 +30,8 @@ EDGE_LEVEL = 0.55
 
 def as_bytes(images: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Return values from 0 to 1 as whole numbers from 0 to 255."""
-    return np.rint(images * 255.0).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.rint(images * 255.0).astype(np.uint8)
+    return pixels
 
 
 def polarity_of(image: NDArray[np.floating], usual: str | None = None) -> str | None:
@@ -195,7 +196,8 @@ def _shares(old: int, new: int) -> NDArray[np.float64]:
     edges = np.arange(new + 1) * (old / new)
     pixels = np.arange(old)
     covered = np.minimum(edges[1:, None], pixels + 1.0) - np.maximum(edges[:-1, None], pixels)
-    return np.clip(covered, 0.0, None) * (new / old)
+    shares: NDArray[np.float64] = np.clip(covered, 0.0, None) * (new / old)
+    return shares
 
 
 def _enlarge(ink: NDArray[np.floating], factor: float) -> NDArray[np.float64]:

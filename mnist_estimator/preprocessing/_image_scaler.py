@@ -157,7 +157,8 @@ class ImageScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
             As :meth:`fit`.
         """
         if type(self).transform is not ImageScaler.transform:  # of a subclass
-            return self.fit(X, y, **fit_params).transform(X)
+            scaled: NDArray[np.float32] | ScaledImages = self.fit(X, y, **fit_params).transform(X)
+            return scaled
         scaled, images = self.fit(X, y, **fit_params)._scale(X)
         if scaled.ndim == images.ndim:  # a classifier that is fitted on it names its source
             remember_source(scaled, images, (len(images), *self._sample_shape))
@@ -201,7 +202,7 @@ class ImageScaler(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, 
             )
         scaled = check_array(X, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name="X")
         low, high = self.value_range_
-        values = scaled.reshape(len(scaled), *self._sample_shape)
+        values: NDArray[Any] = scaled.reshape(len(scaled), *self._sample_shape)
         values = values * (high - low if high > low else 1.0) + low
         dtype = np.dtype(self._input_dtype)
         if dtype.kind == "b":

@@ -150,4 +150,5 @@ def as_bytes(picture: NDArray[Any]) -> NDArray[np.uint8]:
     """Return a picture, grey from 0 to 1 or RGB in bytes, as bytes."""
     if picture.dtype == np.uint8:
         return picture
-    return np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return pixels

@@ -183,7 +183,7 @@ def _paper(
     window = side // 6 if side > 128 else side
     factor = coarse.shape[0] / work.shape[0]
     window = int(max(5, min(window, widest * factor), min(side, 1.3 * thickest * factor))) | 1
-    paper = ndimage.grey_closing(coarse, window)
+    paper: NDArray[np.floating] = ndimage.grey_closing(coarse, (window, window))
     if side > 128:
         paper = ndimage.gaussian_filter(paper, 2.0)
     if paper.shape == work.shape:

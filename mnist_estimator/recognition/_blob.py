@@ -27,12 +27,12 @@ class Blob:
     @property
     def height(self) -> int:
         """Rows."""
-        return self.mask.shape[0]
+        return int(self.mask.shape[0])
 
     @property
     def width(self) -> int:
         """Columns."""
-        return self.mask.shape[1]
+        return int(self.mask.shape[1])
 
     @property
     def bottom(self) -> int:
@@ -62,7 +62,8 @@ class Blob:
         padded = np.zeros((self.height + 2, self.width + 2), dtype=bool)
         padded[1:-1, 1:-1] = self.mask
         inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-        return np.argwhere(self.mask & ~inner) + np.array([self.top, self.left])
+        edge: NDArray[np.intp] = np.argwhere(self.mask & ~inner) + np.array([self.top, self.left])
+        return edge
 
     def union(self, other: "Blob") -> "Blob":
         """Return this and another blob as one."""

@@ -122,10 +122,11 @@ def _value_range(estimator: Any) -> tuple[float, float]:
     """Return the values of black and white in the images of the fit."""
     for part in _parts(estimator):
         if hasattr(part, "value_range_"):
-            return part.value_range_
+            low, high = part.value_range_
+            return low, high
         learned = getattr(part, "_value_range", None)
         if learned is not None:
-            return learned[:2]
+            return learned[0], learned[1]
         if hasattr(part, "transform") and not _is_classifier(part):
             break  # later parts take other values
     return 0.0, 255.0
@@ -134,7 +135,7 @@ def _value_range(estimator: Any) -> tuple[float, float]:
 def _is_classifier(part: Any) -> bool:
     from sklearn.base import is_classifier
 
-    return is_classifier(part)
+    return bool(is_classifier(part))
 
 
 def _parts(estimator: Any) -> Iterable[Any]:

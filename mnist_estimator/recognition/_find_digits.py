@@ -66,8 +66,8 @@ def find_digits(image: Any, *, page: int | None = None, verbose: bool = False) -
         None: the first of a file, with a warning if there are more; of a PIL image the
         one that it is at.
     verbose : bool, default=False
-        Whether to show progress on stderr, if that is a terminal. A page of printed text takes
-        about five seconds.
+        Whether to show progress, in a terminal (on stderr) or notebook. A page of printed text
+        takes about five seconds.
 
     Returns
     -------

@@ -69,7 +69,7 @@ def remove_cells(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """
     padded = np.pad(mask, ROOM)
     removed = np.zeros_like(padded)
-    closed = ndimage.binary_closing(padded, np.ones((3, 3))) | padded
+    closed = ndimage.binary_closing(padded, np.ones((3, 3), dtype=bool)) | padded
     labels, _ = ndimage.label(~closed)
     cells = []
     for label, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):

@@ -355,4 +355,5 @@ def _without_alpha(image: NDArray[np.uint8], polarity: str) -> NDArray[np.uint8]
         light = float(((colours @ LUMINANCE)[..., np.newaxis] * alpha).sum()) > 127.5 * opaque
     # Fully opaque pictures stay unchanged.
     under = 0.0 if light and float(alpha.min()) < 1.0 else 255.0
-    return np.rint(colours * alpha + under * (1.0 - alpha)).astype(np.uint8)
+    mixed: NDArray[np.uint8] = np.rint(colours * alpha + under * (1.0 - alpha)).astype(np.uint8)
+    return mixed

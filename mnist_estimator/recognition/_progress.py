@@ -1,8 +1,11 @@
-"""Progress on the terminal while a page is searched for digits."""
+"""Progress on the terminal, or in a notebook, while a page is searched for digits."""
 
 import contextlib
+import html
 import sys
 from collections.abc import Callable, Iterator
+
+from ..utils._progress import NotebookOutput, in_notebook
 
 Say = Callable[[str], None]
 """Shows what is being done."""
@@ -14,7 +17,7 @@ def say_nothing(text: str) -> None:
 
 @contextlib.contextmanager
 def progress(verbose: bool) -> Iterator[Say]:
-    """Show what is being done, on stderr, if that is a terminal.
+    """Show what is being done: on stderr, if that is a terminal, or in a notebook.
 
     Parameters
     ----------
@@ -26,6 +29,13 @@ def progress(verbose: bool) -> Iterator[Say]:
     callable
         Takes a short text, which replaces the one before. The last one is erased at the end.
     """
+    if verbose and in_notebook():
+        output = NotebookOutput()
+        try:
+            yield lambda text: output.show(f"<em>{html.escape(text)} …</em>", text)
+        finally:
+            output.show("", "", force=True)
+        return
     if not (verbose and sys.stderr.isatty()):
         yield say_nothing
         return

@@ -74,7 +74,7 @@ def recognize(
         Stands in the text for digits that are doubtful or that the classifier rejects. None:
         their most probable label does.
     verbose : bool, default=False
-        Whether to show progress on stderr, if that is a terminal.
+        Whether to show progress, in a terminal (on stderr) or notebook.
 
     Returns
     -------

@@ -57,7 +57,7 @@ def remove_ruled_lines(
     if removed.any():
         # Close the gaps in strokes that cross a line at a low angle.
         gap = round(stroke) + 3
-        closed = ndimage.binary_closing(np.pad(left, gap), np.ones((gap, gap)))
+        closed = ndimage.binary_closing(np.pad(left, gap), np.ones((gap, gap), dtype=bool))
         left |= closed[gap:-gap, gap:-gap] & removed
     return left, removed & ~left
 
@@ -173,4 +173,5 @@ def _vertical_runs(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
         above[row] = mask[row] * ((above[row - 1] if row else 0) + 1)
     for row in range(len(mask) - 1, -1, -1):
         below[row] = mask[row] * ((below[row + 1] if row + 1 < len(mask) else 0) + 1)
-    return np.maximum(above + below - 1, 0)
+    runs: NDArray[np.int32] = np.maximum(above + below - 1, 0)
+    return runs

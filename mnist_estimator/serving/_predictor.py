@@ -81,7 +81,8 @@ class Predictor:
         ValueError
             If X is empty, holds NaN, infinity or strings, or has images of another shape.
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        labels: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return labels
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.floating]:
         """Return the probabilities of the classes.
@@ -103,7 +104,8 @@ class Predictor:
     def predict_log_proba(self, X: ArrayLike) -> NDArray[np.floating]:
         """Return the logarithms of :meth:`predict_proba`; minus infinity for 0."""
         with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+            logarithms: NDArray[np.floating] = np.log(self.predict_proba(X))
+            return logarithms
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy.

@@ -53,12 +53,14 @@ class Session:
     @property
     def inputs(self) -> list[Any]:
         """Descriptions of the inputs: name, shape, type."""
-        return self._here().get_inputs()
+        inputs: list[Any] = self._here().get_inputs()
+        return inputs
 
     @property
     def outputs(self) -> list[Any]:
         """Descriptions of the outputs: name, shape, type."""
-        return self._here().get_outputs()
+        outputs: list[Any] = self._here().get_outputs()
+        return outputs
 
     @property
     def metadata(self) -> dict[str, str]:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from sklearn.base import clone
 
+from ..utils._progress import progress_bar
 from ..utils._quiet_tensorflow import keras
 from ..utils._sklearn_compat import cloudpickle
 from ..utils._wording import shown
@@ -189,38 +189,24 @@ class EpochTasks(Observer):
 
 
 class ProgressReporter(Observer):
-    """Prints a line per epoch and, in a terminal, shows a progress bar."""
+    """Prints a line per epoch and, in a terminal or notebook, shows a progress bar."""
 
     def __init__(self, console: Console | None = None) -> None:
         super().__init__()
-        self.console = console or Console()
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:3.0f} %"),
-            TimeRemainingColumn(compact=True),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        )
-        self.task: TaskID | None = None
+        self.bar = progress_bar(console or Console())
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Start the clock and the bar."""
-        total, done = self.params["total_steps"], self.params["steps_done"]
         self.started = time.perf_counter()
-        self.task = self.bar.add_task(self._label(1), total=total, completed=done)
-        self.bar.start()
+        self.bar.start(self._label(1), self.params["total_steps"], self.params["steps_done"])
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Show the number of the epoch."""
-        if self.task is not None:
-            self.bar.update(self.task, description=self._label(epoch + 1))
+        self.bar.describe(self._label(epoch + 1))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Advance the bar by one step."""
-        if self.task is not None:
-            self.bar.advance(self.task)
+        self.bar.advance()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Print loss and accuracy of the epoch."""
@@ -231,12 +217,11 @@ class ProgressReporter(Observer):
         }  # fmt: skip
         figures = [f"{names[name]} {logs[name]:.4f}" for name in names if name in logs]
         seconds = time.perf_counter() - self.started
-        line = f"{self._label(epoch + 1)}  {'  '.join(figures)}  {seconds:.0f} s"
-        self.console.print(line, highlight=False, soft_wrap=True)
+        self.bar.say(f"{self._label(epoch + 1)}  {'  '.join(figures)}  {seconds:.0f} s")
 
     def close(self) -> None:
         """Remove the bar, however training ended."""
-        self.bar.stop()
+        self.bar.close()
 
     def _label(self, epoch: int) -> str:
         total = self.params["epochs"]

@@ -200,7 +200,9 @@ def check_weights(sample_weight: Any, X: NDArray[Any]) -> NDArray[np.float64]:
             f"sample_weight must hold numbers from 0 up; got {shown(sample_weight)}. "
             "Pass one real number per row."
         )
-    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, copy=True)
+    weights: NDArray[np.float64] = _check_sample_weight(
+        sample_weight, X, dtype=np.float64, copy=True
+    )
     if not np.isfinite(weights).all():
         raise ValueError(
             "sample_weight must hold finite numbers from 0 up; got NaN or infinity. "
@@ -363,13 +365,16 @@ def channel_statistics(images: Images) -> list[NDArray[np.float64]]:
     block_size = max(1, BLOCK_VALUES // size)
     blocks = [slice(i, i + block_size) for i in range(0, len(rows), block_size)]
 
-    def weighted_mean(of: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray:
+    def weighted_mean(
+        of: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    ) -> NDArray[np.float64]:
         """Average over blocks of images, so that copies take little memory."""
         sums = [
             np.einsum("n,nhwc->c", weights[block], of(images[rows[block]].astype(np.float64)))
             for block in blocks
         ]
-        return np.sum(sums, axis=0) / n_pixels
+        mean: NDArray[np.float64] = np.sum(sums, axis=0) / n_pixels
+        return mean
 
     mean = weighted_mean(lambda pixels: pixels)
     variance = weighted_mean(lambda pixels: np.square(pixels - mean))

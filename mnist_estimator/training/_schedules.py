@@ -52,14 +52,15 @@ def learning_rate_at(
 def _checked(schedule: Any, rate: Any) -> float:
     """Return what a user's schedule returned, if it is a learning rate or a share of one."""
     try:
-        rate = float(rate)
+        number = float(rate)
     except (TypeError, ValueError):
-        rate = math.nan
-    if not (math.isfinite(rate) and rate >= 0.0):
+        number = math.nan
+    if not (math.isfinite(number) and number >= 0.0):
         raise ValueError(
-            f"schedule must return a finite number from 0 up; {schedule!r:.100} returned {rate!r}."
+            f"schedule must return a finite number from 0 up; {schedule!r:.100} returned "
+            f"{number!r}."
         )
-    return rate
+    return number
 
 
 def schedule_factor(schedule: str | Callable[[float], float], progress: float) -> float:

@@ -83,7 +83,7 @@ class NoveltyDetector(OutlierMixin, BaseEstimator):
 
     __module__ = "mnist_estimator.uncertainty"  # files and pickles name it
 
-    _parameter_constraints: dict[str, list | str] = {  # noqa: RUF012  scikit-learn's own form
+    _parameter_constraints: dict[str, list[Any] | str] = {  # noqa: RUF012  scikit-learn's own form
         "classifier": "no_validation",
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "contamination": [Interval(Real, 0, 0.5, closed="right")],
@@ -165,7 +165,8 @@ class NoveltyDetector(OutlierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         distances = self._neighbors.kneighbors(network_features(self.classifier, X))[0]
-        return -distances[:, -1].astype(np.float64)
+        scores: NDArray[np.float64] = -distances[:, -1].astype(np.float64)
+        return scores
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return the scores minus ``offset_``: below 0 for outliers.
@@ -197,7 +198,7 @@ class NoveltyDetector(OutlierMixin, BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return a state with the stored features as an array, in place of ``NearestNeighbors``."""
-        state = super().__getstate__().copy()
+        state: dict[str, Any] = super().__getstate__().copy()
         neighbors = state.pop("_neighbors", None)
         if neighbors is not None:
             state["_known"] = (neighbors._fit_X, neighbors.n_neighbors)

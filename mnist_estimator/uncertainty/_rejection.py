@@ -113,7 +113,7 @@ class RejectingClassifier(DelegatingClassifier):
     __module__ = "mnist_estimator.uncertainty"  # files and pickles name it
     _delegates_to = None  # its labels differ
 
-    _parameter_constraints: dict[str, list | str] = {  # noqa: RUF012  scikit-learn's own form
+    _parameter_constraints: dict[str, list[Any] | str] = {  # noqa: RUF012  scikit-learn's own form
         "estimator": [HasMethods(["fit", "predict", "predict_proba"])],
         "error_rate": [Interval(Real, 0, 1, closed="right")],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],

@@ -63,7 +63,8 @@ class DelegatingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        return self.estimator_.predict(X)
+        labels: NDArray[Any] = self.estimator_.predict(X)
+        return labels
 
     @available_if(estimator_has("predict_proba"))
     def predict_proba(self, X: Any) -> NDArray[Any]:
@@ -80,7 +81,8 @@ class DelegatingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             In the order of ``classes_``.
         """
         check_is_fitted(self)
-        return self.estimator_.predict_proba(X)
+        probabilities: NDArray[Any] = self.estimator_.predict_proba(X)
+        return probabilities
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

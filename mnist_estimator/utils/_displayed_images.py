@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 
 from ._image_shape import check_image_shape, infer_image_shape
 
@@ -35,7 +34,7 @@ def as_images(X: Any, image_shape: Sequence[int] | None = None) -> NDArray[Any]:
     ValueError
         If the pixels cannot be laid out as images.
     """
-    array = X.toarray() if issparse(X) else np.asarray(X)
+    array: NDArray[Any] = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
     if array.dtype.kind == "O":
         array = pd.DataFrame(array).infer_objects().to_numpy() if array.ndim == 2 else array
     if array.dtype.kind not in "buif":
@@ -71,7 +70,8 @@ def scale_to_unit(images: NDArray[Any]) -> NDArray[Any]:
     scaled = (np.nan_to_num(images.astype(float), nan=low, posinf=high, neginf=low) - low) / (
         high - low
     )
-    return np.clip(scaled, 0.0, 1.0)
+    shown: NDArray[Any] = np.clip(scaled, 0.0, 1.0)
+    return shown
 
 
 def value_range(images: NDArray[Any]) -> tuple[float, float]:

@@ -23,7 +23,7 @@ def refuse_masked(array: Any, name: str) -> None:
         If a value is masked.
     """
     if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
-        n_masked = array.size if array.dtype.names else np.ma.count_masked(array)
+        n_masked = array.size if array.dtype.names else np.ma.getmaskarray(array).sum()
         raise ValueError(
             f"{name} is an array with {counted(int(n_masked), 'masked value')}, which cannot be "
             f"left out one by one. Pass {name}.filled(value), or leave out the rows."

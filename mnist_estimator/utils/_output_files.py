@@ -60,17 +60,17 @@ def file_path(path: Any, *, example: str, name: str = "path") -> Path:
     IsADirectoryError
         If `path` is a folder.
     """
-    path = as_path(path, example=example, name=name)
-    if not path.parent.is_dir():
+    file = as_path(path, example=example, name=name)
+    if not file.parent.is_dir():
         raise FileNotFoundError(
-            f"{name} must name a file in a folder that exists; got {str(path)!r}, and there is no "
-            f"folder {str(path.parent)!r}. Create it first, e.g. with Path.mkdir(parents=True)."
+            f"{name} must name a file in a folder that exists; got {str(file)!r}, and there is no "
+            f"folder {str(file.parent)!r}. Create it first, e.g. with Path.mkdir(parents=True)."
         )
-    if path.is_dir():
+    if file.is_dir():
         raise IsADirectoryError(
-            f"{name} must name a file; got the folder {str(path)!r}. Add a name, e.g. {example}."
+            f"{name} must name a file; got the folder {str(file)!r}. Add a name, e.g. {example}."
         )
-    return path
+    return file
 
 
 def check_writable(path: Path, *, name: str, example: str, inputs: tuple[Path, ...] = ()) -> None:

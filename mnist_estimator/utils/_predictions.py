@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._fitted import passes_on_to
 from ._labels import as_column
+from ._protocols import Classifier
 from ._sklearn_compat import BaseSearchCV
 from ._wording import shown
 
@@ -49,7 +50,7 @@ class Predictions(NamedTuple):
     """What is compared with the threshold of a reject option, of shape (n_samples,), if known."""
 
 
-def predict(estimator: Any, X: Any) -> Predictions:
+def predict(estimator: Classifier, X: Any) -> Predictions:
     """Predict labels and, where the estimator can, probabilities.
 
     Labels come from `predict`, which differs from the largest probability with a tuned decision
@@ -134,7 +135,7 @@ def _predict_once(estimator: Any, X: Any) -> Predictions | None:
     return Predictions(labels, labels, proba, classes, proba[np.arange(len(proba)), columns])
 
 
-def has_own_rejections(estimator: Any) -> bool:
+def has_own_rejections(estimator: Classifier) -> bool:
     """Tell whether the class with the reject option, and no subclass of it, defines `predict`."""
     definer = _definer(estimator, "_predict_with_rejections")
     return (
@@ -163,7 +164,7 @@ def _with_rejections(
     return Predictions(np.asarray(y_pred), labels, proba, classes, confidence, rejected)
 
 
-def predict_with_confidence(estimator: Any, X: Any) -> Predictions:
+def predict_with_confidence(estimator: Classifier, X: Any) -> Predictions:
     """Predict as :func:`predict` does, but refuse an estimator without probabilities.
 
     Raises
@@ -179,7 +180,7 @@ def predict_with_confidence(estimator: Any, X: Any) -> Predictions:
     return predictions
 
 
-def predict_proba(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+def predict_proba(estimator: Classifier, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return probabilities, of shape (n_samples, n_classes), and the classes of their columns.
 
     Raises
@@ -200,7 +201,7 @@ def predict_proba(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     return proba, classes
 
 
-def _no_probabilities(estimator: Any) -> TypeError:
+def _no_probabilities(estimator: Classifier) -> TypeError:
     """Return the error for an estimator without probabilities."""
     return TypeError(
         "estimator must have predict_proba; "
@@ -218,7 +219,7 @@ def find_rejecting(estimator: Any) -> Any:
     return None
 
 
-def _check_classifier(estimator: Any) -> None:
+def _check_classifier(estimator: Classifier) -> None:
     if not hasattr(estimator, "predict") or isinstance(estimator, type):
         raise TypeError(
             "estimator must be a fitted classifier, an object with predict; "
@@ -239,7 +240,7 @@ def _check_classifier(estimator: Any) -> None:
         check_is_fitted(estimator)
 
 
-def _definer(estimator: Any, method: str) -> type:
+def _definer(estimator: Classifier, method: str) -> type:
     """Return the class that defines a method of an estimator."""
     return next((base for base in type(estimator).__mro__ if method in vars(base)), object)
 

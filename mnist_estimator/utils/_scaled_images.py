@@ -127,7 +127,8 @@ class ScaledImages:
     def __getitem__(self, rows: Any) -> NDArray[np.float32]:
         """Return some of the images, or one, scaled."""
         if isinstance(rows, int | np.integer):
-            return self[[rows]][0]
+            image: NDArray[np.float32] = self[[rows]][0]
+            return image
         return scale(np.asarray(self._images[rows]), self._value_range)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
@@ -145,7 +146,10 @@ class ScaledImages:
 
     def _extreme(self, which: Any) -> np.float32:
         # Scaling keeps the order.
-        return scale(np.asarray(which(self._images))[np.newaxis], self._value_range)[0]
+        extreme: np.float32 = scale(np.asarray(which(self._images))[np.newaxis], self._value_range)[
+            0
+        ]
+        return extreme
 
     def bounds(self) -> tuple[float, float]:
         """Return bounds of the values; for small integers without reading them."""

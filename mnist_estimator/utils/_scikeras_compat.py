@@ -49,7 +49,7 @@ class _MixinFirst(type(KerasClassifier)):  # type: ignore[misc]
     """
 
     def mro(cls) -> list[type]:
-        order = super().mro()
+        order: list[type] = super().mro()
         order.remove(ClassifierMixin)
         order.insert(order.index(KerasClassifier), ClassifierMixin)
         return order

@@ -47,7 +47,7 @@ except ImportError:
         def call_on_fit_task_end(self, **kwargs: Any) -> bool:
             return False
 
-    def with_callbacks(method: Callable) -> Callable:
+    def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
         """Return the method unchanged."""
         return method
 

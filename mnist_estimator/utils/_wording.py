@@ -4,13 +4,12 @@ import difflib
 import functools
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 
 LONGEST = 200
 """Maximum number of characters of a value in an error."""
 
-_Self = TypeVar("_Self")
-_Given = ParamSpec("_Given")
+_Init = TypeVar("_Init", bound=Callable[..., None])
 
 
 def shown(value: Any) -> str:
@@ -86,9 +85,7 @@ def unknown_parameter(name: str, owner: str, names: Iterable[str]) -> str:
     )
 
 
-def suggest_names(
-    init: Callable[Concatenate[_Self, _Given], None],
-) -> Callable[Concatenate[_Self, _Given], None]:
+def suggest_names(init: _Init) -> _Init:
     """Decorate the constructor of an estimator to suggest the nearest name for a misspelt one.
 
     Its signature, from which scikit-learn takes the names of the parameters, stays, but for
@@ -110,7 +107,7 @@ def suggest_names(
     prefixes = tuple(f"{name.partition('_')[0]}__" for name in kinds if name not in names)
 
     @functools.wraps(init)
-    def checked(self: _Self, *args: _Given.args, **given: _Given.kwargs) -> None:
+    def checked(self: Any, *args: Any, **given: Any) -> None:
         for name in given:
             if name not in names and not name.startswith(prefixes):
                 raise TypeError(unknown_parameter(name, type(self).__name__, names))
@@ -120,4 +117,4 @@ def suggest_names(
     checked.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=shown_parameters
     )
-    return checked
+    return cast(_Init, checked)

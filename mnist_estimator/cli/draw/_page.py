@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ...utils._protocols import FittedClassifier
 from ...utils._templates import load_template
 from ._server import BadRequest, LoopbackServer
 
@@ -16,7 +17,7 @@ REQUEST_PATH, REQUEST_TYPE = "/read", "image/x-portable-graymap"
 _HEADER = re.compile(rb"P5\s(\d{1,4})\s(\d{1,4})\s255\s")
 
 
-def drawing_server(pipe: Any, *, port: int = 0, name: str = "") -> LoopbackServer:
+def drawing_server(pipe: FittedClassifier, *, port: int = 0, name: str = "") -> LoopbackServer:
     """Make the server of a page to draw digits on.
 
     Parameters
@@ -81,7 +82,7 @@ def parse_drawing(body: bytes) -> NDArray[np.uint8]:
     return np.frombuffer(body, np.uint8, offset=header.end()).reshape(height, width)
 
 
-def read_drawing(pipe: Any, ink: NDArray[np.uint8]) -> dict[str, Any]:
+def read_drawing(pipe: FittedClassifier, ink: NDArray[np.uint8]) -> dict[str, Any]:
     """Find and classify the digits in a drawing.
 
     Parameters

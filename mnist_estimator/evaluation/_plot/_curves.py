@@ -11,6 +11,7 @@ from ...utils._input_checks import check_count
 from ...utils._labels import check_labels, check_same_kind
 from ...utils._palette import BLUE, GREY, VERMILION
 from ...utils._predictions import find_rejecting, predict_with_confidence
+from ...utils._protocols import Classifier
 from .._calibration import calibration_table, coverage_table
 
 if TYPE_CHECKING:
@@ -74,7 +75,13 @@ class ReliabilityDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, X: Any, y: ArrayLike, *, n_bins: int = 15, ax: "Axes | None" = None
+        cls,
+        estimator: Classifier,
+        X: Any,
+        y: ArrayLike,
+        *,
+        n_bins: int = 15,
+        ax: "Axes | None" = None,
     ) -> Self:
         """Draw how well a fitted classifier is calibrated.
 
@@ -222,7 +229,7 @@ class CoverageAccuracyDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, X: Any, y: ArrayLike, *, ax: "Axes | None" = None
+        cls, estimator: Classifier, X: Any, y: ArrayLike, *, ax: "Axes | None" = None
     ) -> Self:
         """Draw accuracy by coverage of a fitted classifier.
 

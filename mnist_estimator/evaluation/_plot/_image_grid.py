@@ -13,6 +13,7 @@ from ...utils._input_checks import check_count
 from ...utils._labels import check_labels, check_same_kind
 from ...utils._palette import VERMILION
 from ...utils._predictions import most_confident_first, predict
+from ...utils._protocols import Classifier
 from ...utils._wording import shown
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class ImageGridDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
+        estimator: Classifier,
         X: Any,
         y: ArrayLike,
         *,
@@ -224,7 +225,7 @@ class ImageGridDisplay:
         wrong = (true != predicted) & ~refused
         chosen = _choose(which, wrong, refused, sure)[:n_images]
         titles = [
-            _title(true[i], predicted[i], None if sure is None else float(sure[i]), refused[i])
+            title_of(true[i], predicted[i], None if sure is None else float(sure[i]), refused[i])
             for i in chosen
         ]
         display = cls(
@@ -335,7 +336,18 @@ def _choose(
     return most_confident_first(np.flatnonzero(chosen), None if confidence is None else -confidence)
 
 
-def _title(true: Any, predicted: Any, confidence: float | None, rejected: bool) -> str:
+def title_of(true: Any, predicted: Any, confidence: float | None, rejected: bool) -> str:
+    """Write the labels of an image over it.
+
+    Parameters
+    ----------
+    true, predicted : object
+        Labels.
+    confidence : float or None
+        Probability of the predicted one.
+    rejected : bool
+        Whether the classifier rejects it.
+    """
     sure = "" if confidence is None else f"{confidence:.1%}".replace("%", " %")
     if rejected:
         return f"true: {true}\nrejected ({predicted}{sure and f', {sure}'})"

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...utils._displayed_images import as_images, scale_to_unit
 from ...utils._fitted import find_image_shape
 from ...utils._predictions import predict_with_confidence
+from ...utils._protocols import ProbabilisticClassifier
 from .._occlusion import label_probability, map_label, one_row
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class OcclusionDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
+        estimator: ProbabilisticClassifier,
         image: Any,
         *,
         label: Any = None,
@@ -168,4 +169,5 @@ def overlay(image: NDArray[Any], importance: NDArray[Any]) -> NDArray[np.float64
     largest = float(np.abs(importance).max()) or 1.0
     share = 0.85 * np.abs(importance)[..., np.newaxis] / largest
     colour = colormaps["RdBu_r"](0.5 + importance / (2 * largest))[..., :3]
-    return share * colour + (1 - share) * grey[..., np.newaxis]
+    mixed: NDArray[np.float64] = share * colour + (1 - share) * grey[..., np.newaxis]
+    return mixed

@@ -203,6 +203,7 @@ def _two_axes(ax: "Axes | Sequence[Axes] | None") -> NDArray[Any]:
     if ax is None:
         import matplotlib.pyplot as plt
 
+        axes: NDArray[Any]
         _, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
         return axes
     given = np.asarray(ax, dtype=object).ravel()
