@@ -127,11 +127,12 @@ class CNNClassifier(DocumentationLink, CallbackSupportMixin, MendedKerasClassifi
     epochs : int, "auto" or "short", default="auto"
         Largest number of epochs. The first takes all training images, later ones
         ``hard_fraction`` of them. "auto": 22; for fewer than 4,096 images as many as show the
-        network 90,112 images in all, as 22 epochs of 4,096 do, or take 2,500 steps, whichever are
+        network 90,112 images in all, as 22 epochs of 4,096 do, or take 2,000 steps, whichever are
         fewer. "short": 2; for fewer than 10,000 images as many as show it 20,000, or take 300
         steps. The fitted attribute ``resolved_params_`` has the number.
     batch_size : int or "auto", default="auto"
-        Images per training step. "auto": 512, less for fewer than 16,384 images.
+        Images per training step. "auto": 512, less for fewer than 16,384 images, and at least 8;
+        where ``epochs`` takes more epochs for few images, 32 or a quarter of them.
     learning_rate : float, default=0.01
         Largest learning rate of Adam; that of Muon is ten times as high.
     schedule : str, callable or keras.optimizers.schedules.LearningRateSchedule, default="one_cycle"

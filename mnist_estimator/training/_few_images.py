@@ -29,7 +29,7 @@ class Plan(NamedTuple):
         return math.ceil(self.n_seen / self.epochs)
 
 
-PLANS = {"auto": Plan(22, 22 * 4096, 2500), "short": Plan(2, 2 * 10_000, 300)}
+PLANS = {"auto": Plan(22, 22 * 4096, 2000), "short": Plan(2, 2 * 10_000, 300)}
 """The meanings of the parameter ``epochs`` that are no numbers."""
 
 PATIENCE = 10
@@ -37,6 +37,11 @@ PATIENCE = 10
 
 FEW_AUGMENTATION, AUGMENTATION = "strong", "robust"
 """What ``augmentation="auto"`` means for few images, and else."""
+
+
+FEW_BATCH, MIN_STEPS = 32, 4
+"""Images of a step for few images, if an epoch then has so many steps: a step of 32 small images
+takes hardly longer than one of 8."""
 
 
 class Choices(NamedTuple):
@@ -86,7 +91,7 @@ def choose(
     """Return what the parameters of a classifier mean for a number of images.
 
     A fit on few images takes more epochs than one on many: as many as see 90,112 images in all,
-    as 22 epochs of 4,096 do, or take 2,500 steps. Their stronger augmentation keeps them from
+    as 22 epochs of 4,096 do, or take 2,000 steps. Their stronger augmentation keeps them from
     being learned by heart. Nothing is held out: an epoch that is chosen by three images is chosen
     by luck, and they are missing in training.
 
@@ -120,13 +125,15 @@ def choose(
     >>> for n in (60_000, 1_000, 100):
     ...     print(*choose(CNNClassifier(), n, n))
     22 512 robust False 10
-    79 32 strong False 36
-    193 8 strong False 88
+    63 32 strong False 29
+    500 25 strong False 228
     """
     epochs, patience, augmentation = estimator.epochs, estimator.patience, estimator.augmentation
     batch_size = resolve_batch_size(estimator.batch_size, n_training)
     plan = PLANS[epochs] if isinstance(epochs, str) else None
     is_few = plan is not None and not adapts and n_images < plan.enough
+    if is_few and estimator.batch_size == "auto":
+        batch_size = max(batch_size, min(FEW_BATCH, math.ceil(n_training / MIN_STEPS)))
     if plan is not None:
         epochs = plan.epochs
         if is_few:

@@ -86,8 +86,8 @@ def test_an_adaptation_takes_no_more_epochs():
 def test_a_fit_says_what_it_did(scaled):
     clf = CNNClassifier(**TINY).fit(*scaled)
     assert clf.resolved_params_ == {
-        "epochs": 2, "batch_size": 8, "augmentation": "strong",
-        "early_stopping": False, "patience": 10,
+        "epochs": 6, "batch_size": 32, "augmentation": "strong",
+        "early_stopping": False, "patience": 30,
     }  # fmt: skip
     assert clf.n_iter_ == clf.best_epoch_ == clf.resolved_params_["epochs"]
     assert "val_loss" not in clf.history_
