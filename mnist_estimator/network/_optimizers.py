@@ -92,8 +92,9 @@ class Optimizer(NamedTuple):
             weights: Sequence[tf.Variable], moments: Sequence[Moments],
             gradients: Sequence[tf.Tensor], number: tf.Tensor, learning_rate: tf.Tensor,
         ) -> None:  # fmt: skip
-            some = (list(itertools.compress(values, learns)) for values in (weights, moments))
-            self.update(*some, gradients, number, learning_rate)
+            learned = list(itertools.compress(weights, learns))
+            own = list(itertools.compress(moments, learns))
+            self.update(learned, own, gradients, number, learning_rate)
 
         return update
 
