@@ -23,6 +23,16 @@ from .network._augmentation import AUGMENTATIONS, resolve_augmentation
 from .network._functions import StepOptions, resolve_precision
 from .network._inference import predict_probabilities, resolve_shift
 from .network._keras_config import KerasConfig
+from .network._keras_optimizers import (
+    KerasOptimizer,
+    check_optimizer,
+    classes_of,
+    copy_optimizer,
+    from_plain,
+    instance_of,
+    own_rate,
+    to_plain,
+)
 from .network._model_changes import NOTHING_FROZEN, Frozen
 from .network._network import Network
 from .network._numpy_network import NumpyNetwork
@@ -44,8 +54,8 @@ from .training._data import (
     channel_statistics,
     check_weights,
     prepare,
-    resolve_batch_size,
 )
+from .training._few_images import PLANS, Choices, choose, fewest_held_out_of
 from .training._loop import History, TrainingOptions, TrainingState, train
 from .training._schedules import SCHEDULES
 from .training._state import (
@@ -60,6 +70,7 @@ from .utils._fingerprint import fingerprint, source_fingerprint
 from .utils._image_shape import check_image_shape
 from .utils._input_checks import prefix_errors, unchanged_on_failure
 from .utils._labels import as_numpy_labels, check_classes, check_targets
+from .utils._quiet_tensorflow import keras
 from .utils._scikeras_compat import ROUTED, MendedKerasClassifier
 from .utils._sklearn_compat import (
     CallbackSupportMixin,
@@ -112,11 +123,15 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
         ``filters``, ``kernel_size``, ``dense_units``, ``dropout``, ``batch_norm`` and
         ``ensemble_size`` at their defaults then: they describe the network of None. Layers must
         have a Keras config, by which copies are made.
-    epochs : int, default=22
+    epochs : int, "auto" or "short", default="auto"
         Largest number of epochs. The first takes all training images, later ones
-        ``hard_fraction`` of them.
+        ``hard_fraction`` of them. "auto": 22; for fewer than 4,096 images as many as show the
+        network 90,112 images in all, as 22 epochs of 4,096 do, or take 2,000 steps, whichever are
+        fewer. "short": 2; for fewer than 10,000 images as many as show it 20,000, or take 300
+        steps. The fitted attribute ``resolved_params_`` has the number.
     batch_size : int or "auto", default="auto"
-        Images per training step. "auto": 512, less for fewer than 16,384 images.
+        Images per training step. "auto": 512, less for fewer than 16,384 images, and at least 8;
+        where ``epochs`` takes more epochs for few images, 32 or a quarter of them.
     learning_rate : float, default=0.01
         Largest learning rate of Adam; that of Muon is ten times as high.
     schedule : str, callable or keras.optimizers.schedules.LearningRateSchedule, default="one_cycle"
@@ -125,10 +140,12 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
         of ``learning_rate``, given the share of the steps done, from 0 to 1. A schedule of Keras
         gives the rate itself, by the number of the step in this fit; ``learning_rate`` then counts
         for ``partial_fit`` alone.
-    optimizer : {"muon", "adam"}, default="muon"
+    optimizer : {"muon", "adam"}, keras.Optimizer or a class of them, default="muon"
         "muon": kernels of convolutions are updated by the orthogonalized running sum of their
         gradients (K. Jordan and others, "Muon", 2024), other weights by Adam. It learns more in
-        few epochs. "adam": all weights are updated by Adam.
+        few epochs. "adam": all weights are updated by Adam. An optimizer of Keras is copied and
+        stays as it is; its learning rate is the largest one, in place of ``learning_rate``, which
+        a class takes.
     beta_1 : float in [0, 1), default=0.9
         Decay rate of Adam's first moment, the running mean of the gradients.
     beta_2 : float in [0, 1), default=0.99
@@ -141,13 +158,16 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
         sampling). Images with persistently high loss are treated as mislabelled and
         down-weighted. 1: every epoch takes all images; use it for better-calibrated
         probabilities when labels are noisy.
-    augmentation : "affine", "robust", dict, callable or None, default="robust"
+    augmentation : str, dict, callable or None, default="auto"
         Random changes of the images in training. "affine": rotation, zoom, shear and shift.
         "robust": these, and corruption of 6 % of the images except in the last fifth of the
         steps, which makes the network robust to images from other sources: contrast, noise,
-        filters, inverted patches, lines, strong distortion, outlines only. None: no
-        augmentation, for images that mean another thing when turned or moved. A dict gives
-        the amounts, 0 for those left out:
+        filters, inverted patches, lines, strong distortion, outlines only. "strong": larger
+        amounts, for few images of characters. "objects": flips, crops and erased patches, for
+        things that are no characters. "auto": "strong" where ``epochs`` is "auto" or "short" and
+        the images are so few that more epochs are run, else "robust". None: no augmentation, for
+        images that mean another thing when turned or moved. A dict gives the amounts, 0 for those
+        left out:
 
         - ``"rotation"``: degrees, up to 180; ``"zoom"``: share of the size, below 1;
           ``"shear"``: pixels per pixel, up to 1; ``"shift"``: share of the side, up to 0.5.
@@ -160,6 +180,8 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
         - ``"corruption"``: share of the images that are corrupted, as in "robust";
         - ``"flip"``: share of the images that are mirrored from left to right, up to 1; for things
           that have no left and right, not for characters;
+        - ``"crop"``: share of the side, up to 0.5, by which images are shifted, in whole pixels,
+          so without the blur of ``"shift"``;
         - ``"erase"``: cutout: the largest side of a square that is filled with the image's mean
           colour, as a share of the image's side, up to 1.
 
@@ -180,15 +202,17 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
         the last digit.
     validation_fraction : float in (0, 1), default=0.03
         Share of the rows held out, stratified by class; classes of a few rows give none. Unused
-        without early stopping or with ``X_val``.
-    early_stopping : bool, default=True
+        without early stopping, with ``X_val``, or where ``early_stopping="auto"`` holds out none.
+    early_stopping : bool or "auto", default="auto"
         Whether to hold out validation data and keep the weights of the best epoch: the last one
         whose validation loss exceeds the lowest by at most one standard error of the difference.
         Training stops ``patience`` epochs after it. Logits are temperature-scaled before losses
-        are compared; ``history_`` has the losses without scaling.
-    patience : int, default=10
+        are compared; ``history_`` has the losses without scaling. "auto": True, but with
+        ``epochs`` "auto" nothing is held out from fewer than 4,096 images ("short": 10,000).
+    patience : int or "auto", default="auto"
         Epochs to wait for a better one. The loss is noisy while the learning rate is high, so
-        use more patience with many epochs of "one_cycle".
+        use more patience with many epochs of "one_cycle". "auto": 10, or 10 of 22 epochs where
+        ``epochs="auto"`` means more.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, ``{label: weight}``; "balanced" makes them
         inversely proportional to their sums of ``sample_weight``. Multiplied with
@@ -237,6 +261,9 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
         ``loss`` and ``accuracy`` over all training images, each as of its last step;
         ``learning_rate`` of the last step; and, with validation data, ``val_loss`` and
         ``val_accuracy``. One value per epoch.
+    resolved_params_ : dict
+        What the parameters that were "auto" or "short" meant in the last fit: ``epochs``,
+        ``batch_size``, ``augmentation``, ``early_stopping`` and ``patience``, as far as they were.
     n_iter_ : int
         Epochs run.
     best_epoch_ : int
@@ -281,21 +308,21 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
         "batch_norm": ["boolean"],
         "ensemble_size": [Interval(Integral, 1, None, closed="left")],
         "model": [callable, None],
-        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "epochs": [Interval(Integral, 1, None, closed="left"), StrOptions(set(PLANS))],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "schedule": [StrOptions(set(SCHEDULES)), callable],
-        "optimizer": [StrOptions(set(OPTIMIZERS))],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), keras.Optimizer, type],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="left")],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "hard_fraction": [Interval(Real, 0, 1, closed="right")],
-        "augmentation": [StrOptions(set(AUGMENTATIONS)), Mapping, callable, None],
+        "augmentation": [StrOptions({"auto", *AUGMENTATIONS}), Mapping, callable, None],
         "test_time_shift": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
         "precision": [StrOptions({"auto", "float32", "bfloat16", "float64"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "early_stopping": ["boolean"],
-        "patience": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
+        "patience": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "class_weight": [StrOptions({"balanced"}), Mapping, None],
         "warm_start": ["boolean"],
         "callbacks": [list, tuple, None],
@@ -316,21 +343,21 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
         batch_norm: bool = True,
         ensemble_size: int = 1,
         model: Callable[..., Any] | None = None,
-        epochs: int = 22,
+        epochs: int | str = "auto",
         batch_size: int | str = "auto",
         learning_rate: float = 0.01,
         schedule: str | Callable[[float], float] = "one_cycle",
-        optimizer: str = "muon",
+        optimizer: Any = "muon",
         beta_1: float = 0.9,
         beta_2: float = 0.99,
         label_smoothing: float = 0.0,
         hard_fraction: float = 0.25,
-        augmentation: str | Mapping[str, float] | Callable[..., Any] | None = "robust",
+        augmentation: str | Mapping[str, float] | Callable[..., Any] | None = "auto",
         test_time_shift: int | str = "auto",
         precision: str = "auto",
         validation_fraction: float = 0.03,
-        early_stopping: bool = True,
-        patience: int = 10,
+        early_stopping: bool | str = "auto",
+        patience: int | str = "auto",
         class_weight: Mapping[Any, float] | str | None = None,
         callbacks: Sequence[Any] | None = None,
         checkpoint_dir: str | os.PathLike[str] | None = None,
@@ -422,8 +449,6 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
             raise ValueError(f"{missing} is None; pass both X_val and y_val, or neither.")
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         call = {"estimator": self, "X": X, "y": y, "metadata": metadata}
-        task = self._init_callback_context(max_subtasks=self.epochs)
-        task.call_on_fit_task_begin(**call)
         goes_on = self.warm_start and hasattr(self, "model_")
         with (
             self._rollback_on_error(goes_on),
@@ -432,7 +457,12 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
             samples = self._check_data(X, y, sample_weight, new=not goes_on)
             held_out = None if X_val is None else self._check_validation(X_val, y_val)
             seed = self._draw_seed(checkpoint)
-            data = self._prepare(samples, held_out, seed, new=not goes_on)
+            n_images = len(samples.images)
+            adapts = goes_on and is_adaptation(n_images, self._n_learned, whole_fit=True)
+            data = self._prepare(samples, held_out, seed, new=not goes_on, adapts=adapts)
+            choices = self._choose(data, adapts=adapts)
+            task = self._init_callback_context(max_subtasks=choices.epochs)
+            task.call_on_fit_task_begin(**call)
             if goes_on:
                 self._check_config()
             else:
@@ -443,7 +473,9 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
                 checkpoint.identify(identity_of(self, seed, samples, held_out, network, start))
             self._record_training_data(X, samples)
             tasks = EpochTasks(task, call, self._fitted_attributes)
-            finished = self._train(data, seed, whole_fit=True, tasks=tasks, checkpoint=checkpoint)
+            finished = self._train(
+                data, seed, choices, whole_fit=True, tasks=tasks, checkpoint=checkpoint
+            )
             if finished:
                 self._n_learned = max(self._n_learned, len(data.training))
             if not self.warm_start:  # later training starts with fresh moments, as in a copy
@@ -512,7 +544,8 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
             else:
                 self._check_config()
             self._record_training_data(X, samples)
-            self._train(data, seed, whole_fit=False)
+            choices = self._choose(data, adapts=True)._replace(epochs=1)
+            self._train(data, seed, choices, whole_fit=False)
         return self
 
     def initialize(self, X: ArrayLike, y: ArrayLike) -> Self:
@@ -623,10 +656,14 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
             check_process("Training")
         self._validate_params()
         check_image_shape(self.image_shape)
-        if not callable(self.augmentation):
+        if not (callable(self.augmentation) or self.augmentation == "auto"):
             resolve_augmentation(self.augmentation)
         check_sizes(self.filters, self.kernel_size, self.dense_units)
         check_builder(self)
+        if not isinstance(self.optimizer, str):
+            signature = inspect.signature(CNNClassifier).parameters
+            defaults = {name: parameter.default for name, parameter in signature.items()}
+            check_optimizer(self.optimizer, self.get_params(deep=False), defaults)
 
     def _check_data(
         self,
@@ -674,15 +711,17 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
         return np.searchsorted(self.classes_, y)
 
     def _prepare(
-        self, samples: Samples, held_out: Samples | None, seed: int, *, new: bool
+        self, samples: Samples, held_out: Samples | None, seed: int, *, new: bool, adapts: bool
     ) -> TrainingData:
         """Weigh and split the data of a fit."""
+        fewest = 0 if adapts else fewest_held_out_of(self.epochs, self.early_stopping)
         data = prepare(
             samples,
             self.classes_,
             self.class_weight,
             validation=held_out,
             validation_fraction=self.validation_fraction if self.early_stopping else None,
+            fewest=fewest,
             seed=seed,
         )
         if new and len(np.unique(data.training.labels)) < 2:
@@ -691,6 +730,11 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
                 "CNNClassifier needs two classes or more. Give rows of another class a weight."
             )
         return data
+
+    def _choose(self, data: TrainingData, *, adapts: bool) -> Choices:
+        """Return what "auto" means for these data."""
+        n_training, has_validation = len(data.training), data.validation is not None
+        return choose(self, data.n_given, n_training, has_validation=has_validation, adapts=adapts)
 
     @contextlib.contextmanager
     def _rollback_on_error(self, goes_on: bool) -> Iterator[None]:
@@ -796,6 +840,7 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
         self,
         data: TrainingData,
         seed: int,
+        choices: Choices,
         *,
         whole_fit: bool,
         tasks: EpochTasks | None = None,
@@ -803,7 +848,7 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
     ) -> bool:
         """Train the network, and set the fitted attributes; return whether it was finished."""
         network = self._current_network()
-        options = self._training_options(network, data.training, seed, whole_fit=whole_fit)
+        options = self._training_options(network, data.training, seed, choices, whole_fit=whole_fit)
         callbacks = [copy_callback(callback) for callback in self.callbacks or ()]
         if tasks is not None:
             callbacks.append(tasks)
@@ -819,6 +864,7 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
                 reporter.close()
         for name, value in self._fitted_attributes(result.history, result.best_epoch).items():
             setattr(self, name, value)
+        self.resolved_params_ = choices.of(self)
         if result.interrupted:
             best = ", the best so far" if data.validation and options.patience else ""
             note = checkpoint.resume_note() if checkpoint else "With warm_start=True, fit goes on."
@@ -831,47 +877,46 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
         return not result.interrupted
 
     def _training_options(
-        self, network: Network, training: Images, seed: int, *, whole_fit: bool
+        self, network: Network, training: Images, seed: int, choices: Choices, *, whole_fit: bool
     ) -> TrainingOptions:
         """Return how to train: a whole fit or one pass, adapting a fitted network or not."""
         frozen = network.frozen()
-        rate = float(self.learning_rate)
-        batch_size = resolve_batch_size(self.batch_size, len(training))
+        rate, schedule = own_rate(self.optimizer, float(self.learning_rate), self.schedule)
         adapts = is_adaptation(len(training), self._n_learned, whole_fit=whole_fit)
         if adapts:
-            rate *= rate_share(network, training, batch_size)
+            rate *= rate_share(network, training, choices.batch_size)
             frozen = frozen._replace(statistics=(True,) * network.n_batch_norms())
         return TrainingOptions(
-            epochs=self.epochs if whole_fit else 1,
-            batch_size=batch_size,
+            epochs=choices.epochs,
+            batch_size=choices.batch_size,
             learning_rate=rate,
-            schedule=self.schedule if whole_fit else "constant",
+            schedule=schedule if whole_fit else "constant",
             label_smoothing=float(self.label_smoothing),
             hard_fraction=float(self.hard_fraction),
-            patience=self.patience if self.early_stopping else None,
+            patience=choices.patience if choices.early_stopping else None,
             recalibrate=whole_fit and not adapts,
             seed=seed,
-            step=self._step_options(frozen),
+            step=self._step_options(choices.augmentation, frozen),
         )
 
-    def _step_options(self, frozen: Frozen = NOTHING_FROZEN) -> StepOptions:
+    def _step_options(self, augmentation: Any, frozen: Frozen = NOTHING_FROZEN) -> StepOptions:
         """Return what the training step is traced for, besides the config."""
         users, amounts = None, None
-        if callable(self.augmentation):
-            users = self.augmentation
+        if callable(augmentation):
+            users = augmentation
         else:
-            amounts = resolve_augmentation(self.augmentation, self.image_shape_)
+            amounts = resolve_augmentation(augmentation, self.image_shape_)
+        rule: Optimizer | KerasOptimizer
+        if isinstance(self.optimizer, str):
+            # The scale of a kernel matters where no batch normalization follows it.
+            rescale = bool(self.batch_norm) and Builder.of(self) is None
+            rescale = rescale and not any(frozen.statistics)
+            rule = Optimizer(self.optimizer, float(self.beta_1), float(self.beta_2), rescale)
+        else:
+            rule = KerasOptimizer.of(instance_of(self.optimizer))
         return StepOptions(
             bfloat16=resolve_precision(self.precision)[1],
-            optimizer=Optimizer(
-                self.optimizer,
-                float(self.beta_1),
-                float(self.beta_2),
-                # The scale of a kernel matters where no batch normalization follows it.
-                rescale=bool(self.batch_norm)
-                and Builder.of(self) is None
-                and not any(frozen.statistics),
-            ),
+            optimizer=rule,
             augmentation=None if amounts is None else tuple(sorted(amounts.items())),
             users_augmentation=users,
             frozen=frozen.weights,
@@ -903,6 +948,11 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
         if "_unbuilt" in state:
             state |= state.pop("_unbuilt")
         is_fitted = "classes_" in state
+        classes: dict[str, Any] = {}
+        for name in ("optimizer", "schedule"):
+            classes |= classes_of(state.get(name))
+            state[name] = to_plain(state.get(name))
+        state |= {"_custom_classes": classes} if classes else {}
         state["callbacks"] = picklable_callbacks(state.get("callbacks"), is_fitted=is_fitted)
         written: dict[str, Any] = state | {"_written_by": __version__}
         return written
@@ -925,6 +975,10 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
             for name, parameter in parameters.items()
             if parameter.default is not parameter.empty
         } | {"optimizer": "adam"}  # the only one up to 0.5
+        classes = state.pop("_custom_classes", None) or {}
+        for name in ("optimizer", "schedule"):
+            if name in state:
+                state[name] = from_plain(state[name], classes)
         super().__setstate__(defaults | state)
         if "_weights" not in network:
             return
@@ -953,9 +1007,10 @@ class CNNClassifier(CallbackSupportMixin, MendedKerasClassifier):
     def __sklearn_clone__(self) -> Self:
         """Clone as scikit-learn does, but also callbacks that cannot be copied as a whole."""
         bare = object.__new__(type(self))
-        bare.__dict__.update(vars(self), callbacks=None)
+        bare.__dict__.update(vars(self), callbacks=None, optimizer="muon")
         twin: Self = super(CNNClassifier, bare).__sklearn_clone__()
         twin.callbacks = clone_callbacks(self.callbacks)
+        twin.optimizer = copy_optimizer(self.optimizer)
         return twin
 
     def __getattr__(self, name: str) -> Any:

@@ -8,6 +8,7 @@ from sklearn import get_config
 from sklearn.pipeline import Pipeline
 
 from .classifier import CNNClassifier
+from .network._user_model import ARCHITECTURE
 from .preprocessing._image_scaler import ImageScaler
 from .utils._wording import shown
 
@@ -15,7 +16,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fast": {
         "filters": (16, 32, 64),
         "dropout": 0.2,
-        "epochs": 2,
+        "epochs": "short",
         "batch_size": 256,
         "learning_rate": 0.012,
         "augmentation": "affine",
@@ -50,7 +51,8 @@ def make_pipeline(
         Parameters to start from. "balanced" has those of ``CNNClassifier()``. "fast" is
         a narrower network trained for two epochs, "accurate" a wider one trained for eight
         times as many, with adversarial perturbations; both use no validation data and no
-        corruptions.
+        corruptions. "fast" and "balanced" train for more epochs on few images. With ``model``,
+        parameters of the preset that describe this package's network are left out.
         ``mnist_estimator.pipeline.PRESETS`` has them as dicts.
     memory : str, joblib.Memory or None, default=None
         Where the pipeline caches the fitted transformer.
@@ -100,8 +102,11 @@ def make_pipeline(
             "value_range is a parameter of ImageScaler, and make_pipeline takes those of "
             "CNNClassifier. Set it with make_pipeline(...).set_params(scale__value_range=...)."
         )
+    parameters = deepcopy(PRESETS[preset])
+    if cnn_params.get("model") is not None:
+        parameters = {name: parameters[name] for name in parameters if name not in ARCHITECTURE}
     scaler = ImageScaler(image_shape=cnn_params.get("image_shape"))
-    classifier = CNNClassifier().set_params(**deepcopy(PRESETS[preset]) | cnn_params)
+    classifier = CNNClassifier().set_params(**parameters | cnn_params)
     return Pipeline(
         [("scale", scaler), ("cnn", classifier)],
         transform_input=["X_val"] if get_config()["enable_metadata_routing"] else None,

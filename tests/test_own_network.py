@@ -15,6 +15,8 @@ from sklearn.model_selection import GridSearchCV
 
 from mnist_estimator import CNNClassifier, load, make_pipeline, save
 from mnist_estimator.network import _functions
+from mnist_estimator.network._keras_config import KerasConfig
+from mnist_estimator.pipeline import PRESETS
 
 
 @pytest.fixture(scope="module")
@@ -317,3 +319,23 @@ def test_changed_arguments_are_refused_when_training_goes_on(scaled):
 def test_a_partial_is_a_builder(scaled):
     clf = make(partial(dense, units=6), epochs=1).fit(*scaled)
     assert clf.model_.layers[1].units == 6
+
+
+@pytest.mark.parametrize("preset", ["fast", "accurate"])
+def test_presets_leave_out_what_describes_the_other_network(preset, scaled):
+    pipe = make_pipeline(preset, model=dense, epochs=1, random_state=0).fit(*scaled)
+    assert pipe[-1].filters == CNNClassifier().filters
+    assert pipe[-1].augmentation == PRESETS[preset]["augmentation"]
+    pipe = make_pipeline(preset, model=dense, dropout=0.1)
+    with pytest.raises(ValueError, match="dropout have no effect"):
+        pipe.fit(*scaled)
+
+
+def test_loading_builds_the_network_once(scaled, tmp_path, monkeypatch):
+    save(make(dense, epochs=1).fit(*scaled), tmp_path / "own.pipeline")
+    built, build = [], KerasConfig.build
+    monkeypatch.setattr(
+        KerasConfig, "build", lambda *a, **options: built.append(1) or build(*a, **options)
+    )
+    load(tmp_path / "own.pipeline")
+    assert len(built) == 1

@@ -33,7 +33,6 @@ from mnist_estimator.network._functions import StepInputs, step_function
 from mnist_estimator.network._network import Network
 from mnist_estimator.network._optimizers import zero_moments
 from mnist_estimator.pipeline import PRESETS
-from mnist_estimator.training._data import resolve_batch_size
 from mnist_estimator.training._loop import FINAL_CLEAN_SHARE
 from mnist_estimator.training._sampling import epoch_sizes
 
@@ -46,11 +45,12 @@ def prepare_bare_loop(pipe: Pipeline, X: np.ndarray, y: np.ndarray) -> Callable[
     images = pipe[:-1].transform(X).astype(np.float32)
     targets = np.eye(len(clf.classes_), dtype=np.float32)[np.searchsorted(clf.classes_, y)]
     config = clf._network.config
-    step = step_function(config, clf._step_options())
-    batch_size = resolve_batch_size(clf.batch_size, len(X))
-    sizes = epoch_sizes(len(X), clf.epochs, clf.hard_fraction)
+    used = clf.get_params() | clf.resolved_params_
+    step = step_function(config, clf._step_options(used["augmentation"]))
+    batch_size = used["batch_size"]
+    sizes = epoch_sizes(len(X), used["epochs"], clf.hard_fraction)
     n_steps = sum(math.ceil(size / batch_size) for size in sizes)
-    corruption_rate = (resolve_augmentation(clf.augmentation) or {}).get("corruption", 0.0)
+    corruption_rate = (resolve_augmentation(used["augmentation"]) or {}).get("corruption", 0.0)
 
     def run() -> None:
         variables = Network.build(config).variables()

@@ -64,6 +64,7 @@ def _train(options: argparse.Namespace, console: PlainConsole) -> int:
     import_tensorflow()
     from ..evaluation._evaluate import evaluate
     from ..persistence._save_load import save
+    from ..training._few_images import fewest_held_out_of
 
     pipe = configured_pipeline(options, data)
     if options.checkpoint_dir is not None:
@@ -71,7 +72,9 @@ def _train(options: argparse.Namespace, console: PlainConsole) -> int:
     pipe.set_params(cnn__verbose=0 if options.quiet else 1)
     cnn = pipe.named_steps["cnn"]
     share = f"{cnn.validation_fraction:.0%} of them held out for validation"
-    held_out = f", {share}" if cnn.early_stopping and data.X_val is None else ""
+    fewest = fewest_held_out_of(cnn.epochs, cnn.early_stopping)
+    holds_out = cnn.early_stopping and data.X_val is None and len(data.X) >= fewest
+    held_out = f", {share}" if holds_out else ""
     console.print(f"Training on {len(data.X):,} images{held_out}.")
     started = time.perf_counter()
     interrupted = _fit(pipe, data, console)

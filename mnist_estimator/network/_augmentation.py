@@ -13,10 +13,11 @@ AFFINE = {"rotation": 15.0, "zoom": 0.15, "shear": 0.15, "shift": 0.08}
 AUGMENTATIONS: dict[str, dict[str, float]] = {
     "affine": AFFINE,
     "robust": AFFINE | {"corruption": 0.06},
+    "strong": {"rotation": 20.0, "zoom": 0.25, "shear": 0.35, "shift": 0.1, "thickness": 0.8},
+    "objects": {"flip": 0.5, "crop": 0.1, "erase": 0.4},
 }
-"""Presets of the ``augmentation`` parameter, with the amounts for ``random_affine``,
-``random_thickness`` and ``adversarial_perturbation``, and, as "corruption", the share of images
-for ``random_corruption``."""
+"""Named sets of the ``augmentation`` parameter: amounts for the functions ``random_…`` and, as
+"corruption", the share of images for ``random_corruption``."""
 
 LIMITS = {
     "rotation": 180.0,
@@ -27,6 +28,7 @@ LIMITS = {
     "adversarial": 1.0,
     "corruption": 1.0,
     "flip": 1.0,
+    "crop": 0.5,
     "erase": 1.0,
 }
 """The names of all amounts, with the largest value of each."""
@@ -77,7 +79,7 @@ def resolve_augmentation(
         return None
     allowed = (
         f"augmentation takes the amounts {list(LIMITS)}, numbers from 0 up (rotation up to 180 "
-        "degrees, shift up to 0.5 of the side, zoom below 1, the others up to 1)"
+        "degrees, shift and crop up to 0.5 of the side, zoom below 1, the others up to 1)"
     )
     amounts = _with_new_names(amounts)
     for name, amount in amounts.items():
@@ -234,6 +236,51 @@ def random_flip(images: tf.Tensor, seed: tf.Tensor, share: float) -> tf.Tensor:
     images = tf.convert_to_tensor(images)
     drawn = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed)
     return tf.where(drawn < share, tf.reverse(images, [2]), images)
+
+
+def random_crop(images: tf.Tensor, seed: tf.Tensor, amount: float) -> tf.Tensor:
+    """Shift every image by whole pixels at random, as if it were padded and cropped.
+
+    Unlike the shifts of :func:`random_affine`, which interpolate, these do not blur. Pixels from
+    outside the image take the nearest value inside.
+
+    Parameters
+    ----------
+    images : tensor of shape (n, height, width, channels), float32 or float64
+        Any range of values.
+    seed : tensor of shape (2,), int32
+        The same seed gives the same shifts.
+    amount : float in [0, 0.5]
+        Largest shift, as a share of the height or width, rounded to whole pixels.
+
+    Returns
+    -------
+    tensor of the same shape and dtype
+
+    Notes
+    -----
+    Random crops of padded images: K. He and others, "Deep residual learning for image
+    recognition" (2016), after C.-Y. Lee and others, "Deeply-supervised nets" (2015).
+    """
+    images = tf.convert_to_tensor(images)
+    n = tf.shape(images)[0]
+    shifts = []
+    for i, side in enumerate(images.shape[1:3]):
+        largest = round(amount * side)
+        own = tf.random.experimental.stateless_fold_in(seed, i)
+        drawn = tf.random.stateless_uniform((n,), own, -largest, largest + 1, tf.int32)
+        shifts.append(tf.cast(drawn, tf.float32))
+    zeros, ones = tf.zeros((n,)), tf.ones((n,))
+    changed = tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.stack([ones, zeros, shifts[1], zeros, ones, shifts[0], zeros, zeros], axis=1),
+        output_shape=tf.shape(images)[1:3],
+        fill_value=0.0,
+        interpolation="NEAREST",
+        fill_mode="NEAREST",
+    )
+    changed.set_shape(images.shape)
+    return changed
 
 
 def random_erase(images: tf.Tensor, seed: tf.Tensor, amount: float) -> tf.Tensor:

@@ -5,10 +5,12 @@ is made for a config, not for an estimator. Weights are passed as variables of t
 caller, and nothing of the caller is kept. So the functions are safe to share between threads.
 """
 
+import contextlib
 import functools
 import inspect
 import itertools
 import platform
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +22,16 @@ from ..utils._quiet_tensorflow import keras, tf
 from ._augmentation import (
     adversarial_perturbation,
     random_affine,
+    random_crop,
     random_erase,
     random_flip,
     random_thickness,
 )
 from ._build import Config, batch_norms_of, build
 from ._corruptions import random_corruption
+from ._keras_optimizers import KerasOptimizer
 from ._layers import AdjustableDropout
-from ._optimizers import Moments, Optimizer, zero_moments
+from ._optimizers import Moments, Optimizer
 from ._sublayers import all_layers, trained_ids
 
 CACHE_SIZE = 8
@@ -45,7 +49,7 @@ class StepOptions:
     ----------
     bfloat16 : bool
         Whether to multiply in bfloat16; weights stay as they are.
-    optimizer : Optimizer
+    optimizer : Optimizer or KerasOptimizer
         How the step updates the weights.
     augmentation : tuple of (str, float) pairs or None
         The amounts that ``resolve_augmentation`` returns; None leaves images unchanged.
@@ -59,7 +63,7 @@ class StepOptions:
     """
 
     bfloat16: bool
-    optimizer: Optimizer
+    optimizer: Optimizer | KerasOptimizer
     augmentation: Amounts | None
     frozen: tuple[bool, ...] = ()
     fixed_statistics: tuple[bool, ...] = ()
@@ -231,7 +235,8 @@ def step_function(config: Config, options: StepOptions) -> Step:
     -------
     callable
         ``step(variables, moments, inputs) -> (losses, correct)``; see :data:`Step`. Moments are
-        those of ``zero_moments``. In an ensemble, the loss is the mean over the members.
+        those of ``options.optimizer.zero_moments``. In an ensemble, the loss is the mean over the
+        members.
     """
     network = build(config, "train", bfloat16=options.bfloat16)
     loss_of = _loss_function(network, options.fixed_statistics)
@@ -240,6 +245,7 @@ def step_function(config: Config, options: StepOptions) -> Step:
         augment = _users_augmentation(options.users_augmentation)
     variables = variables_of(network)
     learns = [not is_frozen for is_frozen in options.frozen or [False] * len(variables.trained)]
+    update = options.optimizer.updater(_parts_of(network)[0], learns)
     dropouts = [layer for layer in all_layers(network) if isinstance(layer, AdjustableDropout)]
 
     @tf.function(autograph=False)
@@ -265,17 +271,16 @@ def step_function(config: Config, options: StepOptions) -> Step:
             total, correct, updates = loss_of(values, others, images, inputs.targets)
             mean = tf.reduce_mean(inputs.weights * total)
         gradients = tape.gradient(mean, learned)
-        options.optimizer.update(
-            list(itertools.compress(trained, learns)), list(itertools.compress(moments, learns)),
-            gradients, inputs.number, inputs.learning_rate,
-        )  # fmt: skip
+        update(trained, moments, gradients, inputs.number, inputs.learning_rate)
         for variable, value in zip(others, updates, strict=True):
             variable.assign(value)
         return total / len(network.outputs), correct
 
-    traced = step.get_concrete_function(
-        *variables, zero_moments(variables.trained), _input_specs(config)
-    )
+    moments = options.optimizer.zero_moments(variables.trained)
+    traced = step.get_concrete_function(*variables, moments, _input_specs(config))
+    # A Keras optimizer has variables that threads must not share.
+    captured = traced.captured_inputs
+    turn = threading.Lock() if captured else contextlib.nullcontext()
 
     def run(
         variables: Variables, moments: Sequence[Moments], inputs: StepInputs
@@ -284,10 +289,11 @@ def step_function(config: Config, options: StepOptions) -> Step:
         # is named, since for a graph without branches TensorFlow takes another one, which runs
         # one operation after the other.
         everything = itertools.chain(variables.trained, variables.others, *moments)
-        losses, correct = tf.raw_ops.StatefulPartitionedCall(
-            args=[*(variable.handle for variable in everything), *inputs],
-            Tout=[config.dtype, tf.bool], f=traced, executor_type="DEFAULT",
-        )  # fmt: skip
+        with turn:
+            losses, correct = tf.raw_ops.StatefulPartitionedCall(
+                args=[*(variable.handle for variable in everything), *inputs, *captured],
+                Tout=[config.dtype, tf.bool], f=traced, executor_type="DEFAULT",
+            )  # fmt: skip
         return losses, correct
 
     return run
@@ -313,7 +319,8 @@ def _augmentation(amounts: Amounts | None) -> tuple[Callable[[StepInputs], tf.Te
     affine = dict(amounts or ())
     corrupts = affine.pop("corruption", 0.0) > 0.0
     thickness, adversarial = affine.pop("thickness", 0.0), affine.pop("adversarial", 0.0)
-    flip, erase = affine.pop("flip", 0.0), affine.pop("erase", 0.0)
+    flip, crop, erase = (affine.pop(name, 0.0) for name in ("flip", "crop", "erase"))
+    is_affine = any(affine.values())
 
     def augment(inputs: StepInputs) -> tf.Tensor:
         images, seed, number = inputs.images, inputs.seed, inputs.number
@@ -323,9 +330,11 @@ def _augmentation(amounts: Amounts | None) -> tuple[Callable[[StepInputs], tf.Te
 
         if flip:
             images = random_flip(images, seed_of(1), flip)
+        if crop:
+            images = random_crop(images, seed_of(3), crop)
         if thickness:
             images = random_thickness(images, tf.stack([-1 - seed, number]), thickness)
-        if affine:
+        if is_affine:
             images = random_affine(images, tf.stack([seed, number]), **affine)
         if corrupts:
             rate = inputs.corruption_rate

@@ -17,7 +17,8 @@ from ._sublayers import all_layers
 
 PLAIN_MODULES = {
     "builtins", "keras", "keras.activations", "keras.constraints", "keras.initializers",
-    "keras.layers", "keras.models", "keras.random", "keras.regularizers",
+    "keras.layers", "keras.models", "keras.optimizers", "keras.optimizers.schedules",
+    "keras.random", "keras.regularizers",
 }  # fmt: skip
 PLAIN_PREFIXES = ("keras.src.models.", "keras.src.ops.", "keras.src.layers.")
 """Modules whose layers and functions a config may name without ``custom_objects``."""
@@ -104,7 +105,7 @@ class KerasConfig:
             raise ValueError(
                 f"model cannot be written as a Keras config: {error!s:.300} {REGISTER}"
             ) from error
-        custom_objects |= _registered_objects(description)
+        custom_objects |= registered_objects(description)
         images = np.random.default_rng(0).random((N_TRIALS, *image_shape), dtype=np.float32)
         outputs = _outputs(model, images)
         sums = outputs.sum(axis=1)
@@ -216,8 +217,8 @@ class KerasConfig:
             raise ValueError(f"The config of the network is not readable: {error!r:.300}") from None
         if not is_valid:
             raise ValueError("The config of the network is out of range.")
-        needed = set(_foreign_names(description))
-        known = _registered_objects(description) | dict(custom_objects)
+        needed = set(foreign_names(description))
+        known = registered_objects(description) | dict(custom_objects)
         if not needed <= set(known):
             raise ValueError(
                 f"The network has layers or functions that are not Keras's: "
@@ -230,9 +231,7 @@ class KerasConfig:
 
     def weight_shapes(self) -> Iterator[tuple[int, ...]]:
         """Yield the shape of each floating-point weight, in order."""
-        for variable in self.build().variables:
-            if variable.dtype.startswith("float"):
-                yield tuple(variable.shape)
+        yield from float_shapes(self.build())
 
     def batches(self, n_images: int, largest: int = MAX_BATCH) -> list[slice]:
         """Return slices of as many images as may go through the network at once."""
@@ -244,6 +243,13 @@ class KerasConfig:
         Keras numbers the names of layers, so a builder that is called again gives others.
         """
         return _for_tracing(self)
+
+
+def float_shapes(model: keras.Model) -> Iterator[tuple[int, ...]]:
+    """Yield the shape of each floating-point weight of a network, in order."""
+    for variable in model.variables:
+        if variable.dtype.startswith("float"):
+            yield tuple(variable.shape)
 
 
 @functools.lru_cache
@@ -337,7 +343,7 @@ def _custom_objects(model: keras.Model) -> dict[str, Any]:
     }
 
 
-def _registered_objects(description: Any) -> dict[str, Any]:
+def registered_objects(description: Any) -> dict[str, Any]:
     """Return what a Keras config names and users have registered, such as functions."""
     found = ((name, keras.saving.get_registered_object(name)) for name in _all_names(description))
     return {
@@ -359,7 +365,7 @@ def _all_names(node: Any) -> Iterator[str]:
             yield from _all_names(value)
 
 
-def _foreign_names(node: Any) -> Iterator[str]:
+def foreign_names(node: Any) -> Iterator[str]:
     """Yield the names in a Keras config of what is not Keras's own."""
     if isinstance(node, dict):
         if "class_name" in node:
@@ -376,7 +382,7 @@ def _foreign_names(node: Any) -> Iterator[str]:
         node = list(node.values())
     if isinstance(node, list):
         for value in node:
-            yield from _foreign_names(value)
+            yield from foreign_names(value)
 
 
 def _with_policy(description: Any, policy: str) -> Any:

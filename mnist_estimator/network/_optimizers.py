@@ -1,15 +1,22 @@
 """The optimizers: Muon for the kernels of convolutions, Adam for the other weights."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ..utils._quiet_tensorflow import tf
+from ..utils._quiet_tensorflow import keras, tf
 
 OPTIMIZERS = ("muon", "adam")
 
-Moments = tuple[tf.Variable, tf.Variable]
+Moments = tuple[tf.Variable, ...]
 """State of an optimizer for a weight, two variables of its shape: Adam's first and second moment;
-Muon's momentum buffer, and zeros that are not used."""
+Muon's momentum buffer, and zeros that are not used. Of Keras's optimizers, all their variables."""
+
+Update = Callable[
+    [Sequence[tf.Variable], Sequence[Moments], Sequence[tf.Tensor], tf.Tensor, tf.Tensor], None
+]
+"""Takes one step in place: weights, moments, a gradient for each weight that learns, number of the
+step, and learning rate."""
 
 MOMENTUM = 0.6
 """Muon's momentum: share of the buffer that stays from one step to the next."""
@@ -65,6 +72,31 @@ class Optimizer(NamedTuple):
     beta_1: float
     beta_2: float
     rescale: bool
+
+    def zero_moments(self, weights: Sequence[tf.Variable]) -> list[Moments]:
+        """Return the state before the first step; see :func:`zero_moments`."""
+        return zero_moments(weights)
+
+    def updater(self, twins: Sequence[keras.Variable], learns: Sequence[bool]) -> Update:
+        """Return what takes a step, for a traced function to call.
+
+        Parameters
+        ----------
+        twins : sequence of keras.Variable
+            Variables of the traced network, which correspond to the weights; not used here.
+        learns : sequence of bool
+            Which weights learn.
+        """
+
+        def update(
+            weights: Sequence[tf.Variable], moments: Sequence[Moments],
+            gradients: Sequence[tf.Tensor], number: tf.Tensor, learning_rate: tf.Tensor,
+        ) -> None:  # fmt: skip
+            learned = list(itertools.compress(weights, learns))
+            own = list(itertools.compress(moments, learns))
+            self.update(learned, own, gradients, number, learning_rate)
+
+        return update
 
     def update(
         self,

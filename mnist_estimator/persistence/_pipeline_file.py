@@ -70,9 +70,9 @@ RENAMED = {
 CACHED = ("mnist_estimator.persistence", "CachedClassifier")
 """The class that is saved as its estimator: it only adds a folder of pickles."""
 
-DROPPED = ("checkpoint_dir", "memory", "model", "_custom_objects")
+DROPPED = ("checkpoint_dir", "memory", "model", "_custom_objects", "_custom_classes")
 """Attributes saved as None: folders, in which ``fit`` would read and write; the function that
-builds a network, and its custom layers, which are code."""
+builds a network, its custom layers, and the classes of custom optimizers, which are code."""
 
 _NONE = {
     "__class__": "str", "__module__": "builtins", "__loader__": "JsonNode",

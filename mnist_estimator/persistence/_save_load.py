@@ -1,5 +1,6 @@
 """``save`` and ``load``: a fitted pipeline as one file that holds no code."""
 
+import inspect
 import json
 import os
 from collections.abc import Mapping
@@ -194,8 +195,8 @@ def _packed(pipe: BaseEstimator, facts: dict[str, Any]) -> bytes:
         raise TypeError(
             f"pipe holds objects of types that are not saved: {', '.join(foreign)}"
             f"{_places(pipe, foreign)}. Nothing was written. Only arrays, plain values, estimators "
-            "of scikit-learn and this package's are saved. Leave the others out; callbacks of a "
-            "fitted pipeline can go: pipe.set_params(cnn__callbacks=None)."
+            "of scikit-learn and this package's are saved. Leave the others out"
+            f"{_remedy(pipe, foreign)}."
         )
     return data
 
@@ -211,13 +212,42 @@ def _predictor(pipe: BaseEstimator) -> dict[str, bytes]:
 
 def _places(pipe: BaseEstimator, names: list[str]) -> str:
     """Return the parameters that hold objects of these types, for the error."""
-    found = [
+    found = _parameters_of(pipe, names)
+    return f" (in {', '.join(found)})" if found else ""
+
+
+def _parameters_of(pipe: BaseEstimator, names: list[str]) -> list[str]:
+    """Return the names of the parameters that hold objects of these types."""
+    return [
         parameter
         for parameter, value in pipe.get_params().items()
-        for item in (value if isinstance(value, list | tuple) else [value])
-        if _type_name(item) in names
+        if any(
+            _type_name(item) in names or _function_name(item) in names
+            for item in (value if isinstance(value, list | tuple) else [value])
+        )
     ]
-    return f" (in {', '.join(dict.fromkeys(found))})" if found else ""
+
+
+def _function_name(value: Any) -> str:
+    """Return the name by which skops knows a function inside another, or a lambda."""
+    return f"{value.__module__}.{value.__name__}" if hasattr(value, "__qualname__") else ""
+
+
+def _remedy(pipe: BaseEstimator, names: list[str]) -> str:
+    """Return how to set back parameters that a fitted pipeline no longer needs, for the error."""
+    parameters, defaults = pipe.get_params(), []
+    for name in _parameters_of(pipe, names):
+        owner, _, last = name.rpartition("__")
+        holder = parameters.get(owner) if owner else pipe
+        given = inspect.signature(type(holder)).parameters.get(last)
+        if type(holder).__name__ == "CNNClassifier" and given is not None:
+            defaults.append(f"{name}={given.default!r}")
+    if not defaults:
+        return ""
+    return (
+        f"; predictions of a fitted pipeline do without: pipe.set_params({', '.join(defaults)}), "
+        "which the loaded one is then fitted again with"
+    )
 
 
 def _type_name(value: Any) -> str:

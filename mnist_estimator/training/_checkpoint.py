@@ -342,7 +342,7 @@ def identity_of(
 
 def _text(value: Any) -> str:
     """Return a parameter as text that does not depend on the types of its containers."""
-    if isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
+    if isinstance(value, keras.Optimizer | keras.optimizers.schedules.LearningRateSchedule):
         return f"{type(value).__name__}({value.get_config()})"
     if callable(value):
         return f"{value.__module__}.{getattr(value, '__qualname__', type(value).__qualname__)}"

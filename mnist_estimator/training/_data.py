@@ -99,6 +99,8 @@ class TrainingData(NamedTuple):
 
     training: Images
     validation: Images | None
+    n_given: int
+    """Images to train on with those held out."""
 
 
 def prepare(
@@ -108,6 +110,7 @@ def prepare(
     *,
     validation: Samples | None = None,
     validation_fraction: float | None = None,
+    fewest: int = 0,
     seed: int = 0,
 ) -> TrainingData:
     """Weigh images and split them into training and validation data.
@@ -124,6 +127,8 @@ def prepare(
         Validation data given by the user.
     validation_fraction : float in (0, 1) or None, default=None
         Share of the images to hold out if ``validation`` is None; None holds out none.
+    fewest : int, default=0
+        Number of images with a weight below which none are held out.
     seed : int, default=0
         Seeds the choice of images to hold out.
 
@@ -148,14 +153,13 @@ def prepare(
                 "class_weight leaves no row of y_val with a weight above 0. Give validation data "
                 "of classes that count."
             )
-        return TrainingData(
-            training, Images.from_arrays(validation.images, validation.labels, weights)
-        )
-    if validation_fraction is not None:
+        images = Images.from_arrays(validation.images, validation.labels, weights)
+        return TrainingData(training, images, len(training))
+    if validation_fraction is not None and len(training) >= fewest:
         rest, held_out = split_validation(training.labels, validation_fraction, seed)
         if len(held_out):
-            return TrainingData(training.subset(rest), training.subset(held_out))
-    return TrainingData(training, None)
+            return TrainingData(training.subset(rest), training.subset(held_out), len(training))
+    return TrainingData(training, None, len(training))
 
 
 def resolve_batch_size(batch_size: int | str, n_samples: int) -> int:

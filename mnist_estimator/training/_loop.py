@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..network._functions import StepInputs, StepOptions, as_tensor
+from ..network._keras_optimizers import KerasOptimizer
 from ..network._network import Network
-from ..network._optimizers import Moments, zero_moments
+from ..network._optimizers import Moments, Optimizer, zero_moments
 from ..utils._quiet_tensorflow import keras, tf
 from ..utils._tensorflow_process import check_process
 from ._batch_norm import recalibrate_batch_norm
@@ -102,14 +103,16 @@ class TrainingState:
 
     Attributes
     ----------
-    moments : list of pairs of tf.Variable
-        The optimizer's state, one pair per trained variable.
+    moments : list of tuples of tf.Variable
+        The optimizer's state: one pair per trained variable, or all variables of one of Keras's.
     n_steps : int
         Steps taken so far.
     """
 
     moments: list[Moments]
     n_steps: int = 0
+    rule: str = ""
+    """Name of the Keras optimizer whose state it is; "" for the package's."""
 
     @classmethod
     def start(cls, network: Network) -> "TrainingState":
@@ -118,10 +121,19 @@ class TrainingState:
 
     @classmethod
     def from_arrays(
-        cls, moments: list[tuple[NDArray[Any], NDArray[Any]]], n_steps: int
+        cls, moments: list[tuple[NDArray[Any], ...]], n_steps: int, rule: str = ""
     ) -> "TrainingState":
-        """Return the state with these moments, pairs of arrays, one per trained variable."""
-        return cls([(tf.Variable(one), tf.Variable(other)) for one, other in moments], n_steps)
+        """Return the state with these moments, tuples of arrays."""
+        return cls([tuple(map(tf.Variable, arrays)) for arrays in moments], n_steps, rule)
+
+    def suit(self, network: Network, optimizer: Optimizer | KerasOptimizer) -> None:
+        """Start moments anew if they are those of another kind of optimizer."""
+        rule = optimizer.kind if isinstance(optimizer, KerasOptimizer) else ""
+        if not rule and not self.rule:
+            return
+        fresh = optimizer.zero_moments(network.variables().trained)
+        if rule != self.rule or _shapes(fresh) != _shapes(self.moments):
+            self.moments, self.rule = fresh, rule
 
     def variables(self, network: Network) -> list[tf.Variable]:
         """Return all variables that training changes: the network's and the moments."""
@@ -132,14 +144,19 @@ class TrainingState:
         """Return a function that restores this state and the network as they are now."""
         variables = self.variables(network)
         values = [variable.numpy() for variable in variables]
-        n_steps = self.n_steps
+        before = (self.n_steps, self.moments, self.rule)
 
         def restore() -> None:
-            self.n_steps = n_steps
+            self.n_steps, self.moments, self.rule = before
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
 
         return restore
+
+
+def _shapes(moments: Sequence[Moments]) -> list[list[tuple[int, ...]]]:
+    """Return the shapes of moments."""
+    return [[tuple(variable.shape) for variable in variables] for variables in moments]
 
 
 def train(
@@ -301,6 +318,7 @@ class _Loop:
         self.n_batches = [math.ceil(size / options.batch_size) for size in self.sizes]
         self.sampler = Sampler(len(images))
         self.step = network.train_step(options.step)
+        state.suit(network, options.step.optimizer)
         self.variables = network.variables()
         self.dropout = tf.constant(network.config.dropout, tf.float32)
         self.corruption_rate = dict(options.step.augmentation or ()).get("corruption", 0.0)

@@ -14,12 +14,12 @@ from packaging.version import InvalidVersion, Version
 
 from .._version import __version__
 from ..network._build import Config, build, config_from_pairs
-from ..network._keras_config import KerasConfig
+from ..network._keras_config import KerasConfig, float_shapes
 from ..network._model_changes import freeze_again
 from ..network._network import Network
 from ._loop import TrainingState
 
-NETWORK_STATE = ("_weights", "_moments", "_n_steps", "_frozen", "_custom_objects")
+NETWORK_STATE = ("_weights", "_moments", "_slots", "_n_steps", "_frozen", "_custom_objects")
 """What :func:`network_state` returns, besides ``_architecture``."""
 
 REMEDY = "Fit again, or take the original of this copy."
@@ -39,16 +39,21 @@ def network_state(network: Network, training: TrainingState) -> dict[str, Any]:
     dict
         ``_architecture``, pairs of names and sizes; ``_weights``, a list of arrays, including the
         states of the dropout's generators; if training may go on, ``_moments``, a list of pairs
-        of arrays, and ``_n_steps``; if layers are frozen, ``_frozen``, a list of names; for a
-        user's network, ``_custom_objects``, classes and functions by name.
+        of arrays, or ``_slots``, the name and the arrays of a Keras optimizer, and ``_n_steps``;
+        if layers are frozen, ``_frozen``, a list of names; for a user's network,
+        ``_custom_objects``, classes and functions by name.
     """
     state: dict[str, Any] = {
         "_architecture": network.config.to_pairs(),
         "_weights": [variable.numpy() for variable in network.model.variables],
     }
     if training.n_steps:
-        state["_moments"] = [(one.numpy(), other.numpy()) for one, other in training.moments]
+        moments = [tuple(np.asarray(v.numpy()) for v in group) for group in training.moments]
         state["_n_steps"] = training.n_steps
+        if training.rule:
+            state["_slots"] = {"optimizer": training.rule, "arrays": list(moments[0])}
+        else:
+            state["_moments"] = moments
     if isinstance(network.config, KerasConfig) and network.config.custom_objects:
         state["_custom_objects"] = dict(network.config.custom_objects)
     frozen = network.frozen_names()
@@ -58,7 +63,8 @@ def network_state(network: Network, training: TrainingState) -> dict[str, Any]:
 def restore_network(architecture: Any, state: Mapping[str, Any]) -> tuple[Network, TrainingState]:
     """Rebuild the network from what :func:`network_state` returned.
 
-    Nothing is built before all weights fit the sizes, so no more memory is used than they take.
+    This package's network is not built before all weights fit the sizes, so no more memory is used
+    than they take. Only a built network has the shapes of a user's.
 
     Parameters
     ----------
@@ -78,8 +84,10 @@ def restore_network(architecture: Any, state: Mapping[str, Any]) -> tuple[Networ
     ValueError
         If the sizes are not those of a network, or an array does not fit it.
     """
-    config, weights, seeds = check_network_state(architecture, state)
-    model = build(config)
+    config = _config(architecture, state)
+    model = build(config) if isinstance(config, KerasConfig) else None
+    weights, seeds = _checked_weights(config, state, model)
+    model = build(config) if model is None else model
     is_weight = [variable.dtype.startswith("float") for variable in model.variables]
     generators = [v for v, weight in zip(model.variables, is_weight, strict=True) if not weight]
     for found, variable in itertools.zip_longest(seeds, generators):
@@ -115,17 +123,30 @@ def check_network_state(
     ValueError
         If the sizes are not those of a network, or a weight does not fit it.
     """
+    config = _config(architecture, state)
+    return config, *_checked_weights(config, state)
+
+
+def _config(architecture: Any, state: Mapping[str, Any]) -> Config:
+    """Return the config of a network."""
     try:
-        config = config_from_pairs(architecture, state.get("_custom_objects") or {})
+        return config_from_pairs(architecture, state.get("_custom_objects") or {})
     except ValueError as error:
         raise ValueError(f"{error} {REMEDY}") from None
+
+
+def _checked_weights(
+    config: Config, state: Mapping[str, Any], model: Any = None
+) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+    """Return weights, and states of generators; refuse weights that do not fit the network."""
     arrays = _arrays(state["_weights"], "weights")
     # The states of the dropout's generators are integers, everything else is not.
     weights = [array for array in arrays if array.dtype.kind == "f"]
     seeds = [array for array in arrays if array.dtype.kind != "f"]
-    for found, shape in itertools.zip_longest(weights, config.weight_shapes()):
+    shapes = config.weight_shapes() if model is None else float_shapes(model)
+    for found, shape in itertools.zip_longest(weights, shapes):
         _check_fit("weight", found, shape, config.dtype)
-    return config, weights, seeds
+    return weights, seeds
 
 
 def check_version(written_by: Any) -> None:
@@ -162,6 +183,13 @@ def _restore_training(network: Network, state: Mapping[str, Any]) -> TrainingSta
         return TrainingState.start(network)
     if not isinstance(n_steps, int) or n_steps < 0:
         raise ValueError(f"The number of training steps is {n_steps!r}. {REMEDY}")
+    if "_slots" in state:
+        slots = state["_slots"]
+        if not (isinstance(slots, dict) and isinstance(slots.get("optimizer"), str)):
+            raise ValueError(f"The optimizer's state is not readable. {REMEDY}")
+        # Compared with the optimizer where training goes on.
+        arrays = tuple(_arrays(slots.get("arrays"), "optimizer"))
+        return TrainingState.from_arrays([arrays], n_steps, slots["optimizer"])
     pairs = [tuple(pair) for pair in state["_moments"]]
     shapes = [tuple(weight.shape) for weight in network.variables().trained]
     for pair, shape in itertools.zip_longest(pairs, shapes):

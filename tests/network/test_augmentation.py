@@ -12,6 +12,7 @@ from mnist_estimator.network._augmentation import (
     adversarial_perturbation,
     dilate,
     random_affine,
+    random_crop,
     random_erase,
     random_flip,
     random_thickness,
@@ -204,6 +205,32 @@ def test__flip__mirrors_a_share_of_the_images():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test__crop__shifts_by_whole_pixels(dtype):
+    images = np.random.default_rng(0).random((100, 20, 30, 2)).astype(dtype)
+    after = random_crop(tf.constant(images), SEED, 0.1).numpy()
+    assert after.dtype == dtype
+    padded, found = np.pad(images, ((0, 0), (2, 2), (3, 3), (0, 0)), mode="edge"), set()
+    for image, shifted in zip(padded, after, strict=True):
+        matches = [
+            (y, x)
+            for y in range(5)
+            for x in range(7)
+            if np.array_equal(image[y : y + 20, x : x + 30], shifted)
+        ]
+        assert len(matches) == 1
+        found.update(matches)
+    assert {y for y, _ in found} == set(range(5))
+    assert {x for _, x in found} == set(range(7))
+    assert_array_equal(random_crop(tf.constant(images), SEED, 0.1), after)
+    assert_array_equal(random_crop(tf.constant(images), SEED, 0.01), images)
+
+
+def test__objects__neither_turn_nor_stretch():
+    amounts = resolve_augmentation("objects")
+    assert {name for name, amount in amounts.items() if amount} == {"flip", "crop", "erase"}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test__erase__fills_a_square_with_the_mean(dtype):
     images = np.random.default_rng(0).random((200, 20, 30, 2)).astype(dtype)
     after = random_erase(tf.constant(images), SEED, 0.5).numpy()
@@ -252,9 +279,9 @@ def brighter(images, seed):
         lambda: brighter,
         lambda: keras.layers.RandomFlip("horizontal"),
         lambda: keras.Sequential([keras.layers.RandomFlip(), keras.layers.GaussianNoise(0.1)]),
-        lambda: {"flip": 0.5, "erase": 0.5},
+        lambda: "objects",
     ],
-    ids=["function", "layer", "layers", "amounts"],
+    ids=["function", "layer", "layers", "name"],
 )
 def test__users_augmentation__changes_training_and_repeats_with_the_seed(make, few):
     augmentation = make()

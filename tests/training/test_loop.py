@@ -28,7 +28,7 @@ def network_and_data():
         generator.normal(size=(24, 8, 8, 1)), np.arange(24) % 3, np.ones(24)
     )
     network = Network.build(NetworkConfig((8, 8, 1), 3, filters=(4,), kernel_size=3))
-    return network, TrainingData(images, images)
+    return network, TrainingData(images, images, len(images))
 
 
 def test_training_counts_its_steps_and_tells_of_each_epoch():
