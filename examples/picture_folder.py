@@ -47,8 +47,8 @@ for number, (image, label) in enumerate(zip(X.reshape(-1, 28, 28), y, strict=Tru
 # -------
 #
 # All get the same size, in their own proportions. A damaged file is an error, or left out with
-# ``on_bad_file="skip"``. With ``cache``, the images go to a file that is mapped, and may be larger than
-# memory.
+# ``on_bad_file="skip"``. With ``cache``, the images go to a file that is mapped, and may be
+# larger than memory.
 
 # %%
 cache = Path(temporary.name, "images.npy")
