@@ -99,6 +99,8 @@ sphinx_gallery_conf = {
 }
 
 # The site
+BROAD = ["coming_from", *(f"auto_examples/{name}" for name in run_examples.ORDER)]
+"""Pages whose code needs the width of the contents."""
 html_theme = "pydata_sphinx_theme"
 html_title = f"mnist_estimator {version}"
 html_static_path = ["_static"]
@@ -111,11 +113,7 @@ html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 7,
     "show_prev_next": True,
-    "secondary_sidebar_items": {
-        "**": ["page-toc"],
-        "coming_from": [],  # where code is broad
-        "auto_examples/**": [],
-    },
+    "secondary_sidebar_items": {"**": ["page-toc"]} | {page: [] for page in BROAD},
     "footer_start": ["copyright"],
     "footer_end": [],
 }

@@ -25,15 +25,14 @@ ORDER = [
     "compare_wrappers",
 ]
 SIZES = {
-    "mnist_workflow": 5000,
+    "mnist_workflow": 2500,
     "other_pipelines": 500,
     "photo": 10_000,
     "grid_search": 500,
     "optuna_search": 500,
-    "own_network": 1000,
     "out_of_core": 4000,
 }
-"""Training images: so few that all run within three minutes. Other examples are not run."""
+"""Training images of examples with figures: so few that all run within three minutes."""
 PATTERN = rf"/({'|'.join(SIZES)})\.py$"
 
 
