@@ -178,7 +178,7 @@ def to_plain(value: Any) -> Any:
     """
     if isinstance(value, keras.Optimizer | keras.optimizers.schedules.LearningRateSchedule):
         return {OBJECT: keras.saving.serialize_keras_object(value)}
-    if getattr(keras.optimizers, getattr(value, "__name__", ""), None) is value:
+    if isinstance(value, type) and getattr(keras.optimizers, value.__name__, None) is value:
         return {CLASS: value.__name__}
     return value
 
