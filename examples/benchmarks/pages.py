@@ -37,7 +37,9 @@ SOURCES = ("strokes", "mnist")
 WITH_SEPARATORS = ("separators and gaps",)
 TURNED = ("turned pages",)
 START, END = "<!-- table of pages.py -->", "<!-- end of the table -->"
-COLUMNS = ["kind", "pictures", "right", "digits found", "digit errors", "seconds"]
+COLUMNS = [
+    "kind", "pictures", "right", "digits found", "digit errors", "letters taken", "seconds",
+]  # fmt: skip
 
 
 def drawn(kinds: list[str], n_pictures: int, first: int) -> Iterator[tuple[str, str, Any, str]]:
@@ -75,6 +77,20 @@ def edit_distance(text: str, truth: str) -> int:
     return before[-1]
 
 
+def common_length(text: str, truth: str) -> int:
+    """Return how many digits of two texts are the same, in order and line by line."""
+    total = 0
+    for line, wanted in zip(text.split("\n"), truth.split("\n"), strict=False):
+        before = [0] * (len(wanted) + 1)
+        for character in line:
+            now = [0]
+            for j, other in enumerate(wanted, start=1):
+                now.append(max(now[-1], before[j], before[j - 1] + (character == other)))
+            before = now
+        total += before[-1]
+    return total
+
+
 def measure(
     model: Any, pictures: Iterable[tuple[str, str, Any, str]], keep: bool
 ) -> Iterator[dict[str, Any]]:
@@ -101,6 +117,9 @@ def measure(
             "found": [*map(len, text_digits.split("\n"))] == [*map(len, truth_digits.split("\n"))],
             "errors": edit_distance(text_digits, truth_digits),
             "digits": len(truth_digits.replace("\n", "")),
+            "kept": common_length(text_digits, truth_digits),
+            "answers": len(text_digits.replace("\n", "")),
+            "letters": sum(c.isalpha() for c in truth),
             "seconds": seconds,
         }
 
@@ -109,7 +128,8 @@ def by_kind(answers: pd.DataFrame) -> pd.DataFrame:
     """Return the table: a row a kind."""
     rows = []
     for kind, group in answers.groupby("kind", sort=False):
-        digits = int(group["digits"].sum())
+        digits, letters = int(group["digits"].sum()), int(group["letters"].sum())
+        taken = int((group["answers"] - group["kept"]).sum())
         rows.append(
             {
                 "kind": kind,
@@ -117,6 +137,7 @@ def by_kind(answers: pd.DataFrame) -> pd.DataFrame:
                 "right": f"{group['right'].mean():.1%}",
                 "digits found": f"{group['found'].mean():.1%}",
                 "digit errors": f"{group['errors'].sum() / digits:.2%}" if digits else "",
+                "letters taken": f"{taken / letters:.1%}" if letters else "",
                 "seconds": f"{group['seconds'].mean():.2f}",
             }
         )
@@ -197,7 +218,7 @@ def write(table: pd.DataFrame, kinds: list[str]) -> None:
     table = table.astype(str)
     if path.exists():
         old = pd.read_csv(path, comment="#", dtype=str, keep_default_na=False)
-        table = pd.concat([old[~old["kind"].isin(table["kind"])], table])
+        table = pd.concat([old[~old["kind"].isin(table["kind"])], table])[COLUMNS].fillna("")
     table = table.set_index("kind").reindex([k for k in kinds if k in set(table["kind"])])
     note = describe(date.today().isoformat())
     path.write_text(f"# {note}\n{table.to_csv()}", encoding="utf-8")

@@ -8,10 +8,10 @@ from scipy import ndimage
 
 from . import forms
 from .hands import hand
+from .letters import WRITTEN_WORDS, tail
 from .paper import photograph, tilt
+from .strokes import Writer
 
-LETTERS = "ACEFHJKMNPRTUVWXYabdefhkmnrtwy"
-"""Letters that are like no digit."""
 WORDS = ("Room", "Name", "Date", "tank", "Kamera", "Turm", "heat", "name", "Number", "Page", "Amt")
 COLOURS = (
     (20, 20, 20), (200, 30, 30), (30, 140, 50), (30, 60, 200), (240, 220, 20), (30, 200, 220),
@@ -293,22 +293,47 @@ def words(drawing):
     generator = drawing.generator
     height = generator.uniform(36, 56)
     text = drawing.digits(3)
-    word = printed_word(str(generator.choice(WORDS)), height, generator)
+    word = str(generator.choice(WORDS))
+    printed = printed_word(word, height, generator)
     ink = drawing.sheet([text], height, margin=1.0)
-    page = np.pad(ink, ((0, 0), (word.shape[1] + 10, 0)))
-    forms.put(page, word, page.shape[0] / 2 + height / 2 - word.shape[0], 0.6 * height)
-    return drawing.photo(page), [text]
+    page = np.pad(ink, ((0, 0), (printed.shape[1] + 10, 0)))
+    forms.put(page, printed, page.shape[0] / 2 + height / 2 - printed.shape[0], 0.6 * height)
+    return drawing.photo(page), [f"{word} {text}"]
+
+
+def written_words(drawing):
+    """Write a word before or after a number, in one line and with the same pen."""
+    generator = drawing.generator
+    height = float(generator.uniform(36, 60))
+    pen = height / 10
+    word, text = str(generator.choice(WRITTEN_WORDS)), drawing.digits(4)
+    writer = Writer(int(generator.integers(2**31)))
+    ink = np.zeros((round(2.6 * height), round(14 * height)), dtype=np.float32)
+    left, base = 0.6 * height, 1.7 * height
+    parts = [word, text] if generator.random() < 0.6 else [text, word]
+    for part in parts:
+        for sign in part:
+            below = 0.0
+            if sign.isdigit():
+                glyph = drawing.glyphs(sign, height, pen)[0]
+            else:
+                glyph, below = writer.write_letter(sign, height, pen), tail(sign) * height
+            forms.put(ink, glyph, base + below - glyph.shape[0], left)
+            left += glyph.shape[1] + generator.uniform(0.1, 0.25) * height
+        left += generator.uniform(0.7, 1.1) * height
+    return drawing.photo(ink[:, : round(left)]), [" ".join(parts)]
 
 
 def no_digit(drawing):
     """Two lines of printed words."""
     generator = drawing.generator
     page = np.zeros((220, 760), dtype=np.float32)
+    lines = []
     for row in range(2):
-        text = " ".join(generator.choice(WORDS, 2))
-        word = printed_word(text, 44, generator)
+        lines.append(" ".join(generator.choice(WORDS, 2)))
+        word = printed_word(lines[-1], 44, generator)
         forms.put(page, word[:, :700], 90 * row + 80 - word.shape[0] / 2, 30)
-    return drawing.photo(page), []
+    return drawing.photo(page), lines
 
 
 def separators(drawing):
@@ -381,6 +406,7 @@ KINDS = {
     "words among digits": words,
     "words only": no_digit,
     "separators and gaps": separators,
+    "handwritten words": written_words,
 }
 """Each takes a :class:`Drawing`, and returns a picture and its lines of text."""
 

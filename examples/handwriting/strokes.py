@@ -4,6 +4,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.interpolate import make_interp_spline
 
+from .letters import LETTERS
+
 # Each shape is a list of strokes, each stroke a list of points (x, y) that a smooth curve goes
 # through; x from left to right and y from top to bottom, both from 0 to 1. A stroke whose first
 # value is "sharp" has corners at its points.
@@ -256,6 +258,14 @@ class Writer:
         shape = SHAPES[digit][self.shapes[digit]]
         if generator.random() < 0.2:  # nobody writes the same way each time
             shape = SHAPES[digit][generator.integers(len(SHAPES[digit]))]
+        return self._drawn(shape, height, pen)
+
+    def write_letter(self, letter, height, pen):
+        """Write one letter, a capital about so high, and return its ink as of a digit."""
+        return self._drawn(LETTERS[letter], height, pen)
+
+    def _drawn(self, shape, height, pen):
+        generator = self.generator
         slant = self.slant + generator.normal(0, 0.04)
         width = self.width * generator.uniform(0.9, 1.1)
         room = 2 * pen + height

@@ -304,6 +304,8 @@ of a PDF is rendered with 200 pixels an inch."""
         help="mark digits of less confidence as doubtful, such as 0.9")  # fmt: skip
     add("--placeholder", metavar="TEXT", default="?",
         help="what stands in the text for rejected and doubtful digits (default: ?)")  # fmt: skip
+    add("--keep-letters", action="store_true",
+        help="classify letters and other signs, too, which are left out otherwise")  # fmt: skip
     add("--rotation", type=_rotation, metavar="DEGREES", default=0,
         help="turn pages clockwise by 0, 90, 180 or 270 degrees to make them upright; auto finds "
         "out by how much, in up to four times the time (default: 0)")  # fmt: skip

@@ -40,8 +40,8 @@ def run_recognize(options: argparse.Namespace) -> int:
     ----------
     options : argparse.Namespace
         ``model``, ``pictures``, ``format``, ``output``, ``annotate``, ``min_confidence``,
-        ``placeholder``, ``rotation``, ``polarity``, ``region``, ``skip_bad`` and ``quiet``, as
-        the command line has them.
+        ``placeholder``, ``keep_letters``, ``rotation``, ``polarity``, ``region``, ``skip_bad`` and
+        ``quiet``, as the command line has them.
 
     Returns
     -------
@@ -114,6 +114,7 @@ def _recognizer(
             options.polarity,
             options.min_confidence,
             options.placeholder,
+            not options.keep_letters,
         ),
     )
 
@@ -125,10 +126,17 @@ def _recognizer(
         if not found.rotation_is_sure:
             notes.append(rotation_warning(found).replace("Pass rotation:", "Pass --rotation:"))
         if not len(found) and not notes:
-            notes.append("no digits found.")
+            notes.append("no digits found." + _letters_left_out(found))
         return found, list(dict.fromkeys(notes))
 
     return recognize
+
+
+def _letters_left_out(found: "Recognition") -> str:
+    if not found.n_letters:
+        return ""
+    signs = counted(found.n_letters, "sign")
+    return f" {signs} left out as no digits by their shape; --keep-letters keeps them."
 
 
 def _check_folder(folder: Path, inputs: list[Path]) -> None:

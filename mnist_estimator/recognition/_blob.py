@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,10 @@ class Blob:
         inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
         edge: NDArray[np.intp] = np.argwhere(self.mask & ~inner) + np.array([self.top, self.left])
         return edge
+
+    def cut_from(self, page: NDArray[Any]) -> NDArray[Any]:
+        """Return the part of a page where it lies."""
+        return page[self.top : self.bottom, self.left : self.right]
 
     def union(self, other: "Blob") -> "Blob":
         """Return this and another blob as one."""

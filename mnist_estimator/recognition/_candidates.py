@@ -1,6 +1,7 @@
-"""Candidates for the digits of a page, of which a classifier chooses."""
+"""Candidates for the digits of a page, and the choice of those that are."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -8,106 +9,107 @@ from numpy.typing import NDArray
 
 from ..preprocessing._digit_image import SIDE, as_bytes
 from ._binarization import Ink
-from ._blob import Blob
+from ._digit_shape import digit_log_odds
 from ._groups import Separator
 from ._segmentation import render_blob, segment_digits
+from ._touching import choose_pieces
+
+LEAST = 1e-6
+"""Confidences count as this at least."""
 
 
-class Choice(NamedTuple):
-    """A way to cut a blob of ink, as a range of candidates."""
+class Place(NamedTuple):
+    """Where a candidate is on the page."""
 
     blob: int
-    """Position of the blob on the page, in reading order. Its choices follow one another."""
+    """Position of its blob of ink, in reading order. Its candidates follow one another."""
     line: int
     """Line of text, from 0 at the top."""
-    start: int
-    stop: int
-    """The candidates from `start` up to `stop`, from left to right."""
+    first: int
+    last: int
+    """The seams of the blob that it lies between."""
     prior: float
-    """Added to the lowest confidence of its candidates."""
+    """Log-odds that it is one digit, by its width."""
 
 
 class Candidates(NamedTuple):
-    """What may be the digits of a page: the parts of all ways to cut each blob of ink."""
+    """What may be the digits of a page: all pieces of each blob of ink."""
 
     images: NDArray[np.uint8]
     """Of shape (n, 28, 28): in MNIST's format."""
     boxes: NDArray[np.int64]
     """Of shape (n, 4): first row and column on the page, and those after the last."""
-    choices: list[Choice]
+    places: list[Place]
     """In reading order."""
+    shape_odds: NDArray[np.float64]
+    """Of shape (n,): the log-odds that a candidate is a digit, by its shape."""
     separators: Sequence[Separator] = ()
     """Marks between digits."""
 
     def choose(
-        self, confidences: NDArray[np.floating] | None
+        self, confidences: NDArray[np.floating] | None = None, *, by_shape: bool = True
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Choose how each blob is cut.
+        """Choose the pieces of each blob.
 
         Parameters
         ----------
-        confidences : ndarray of shape (n,), or None
-            Of a classifier in each candidate. None where each blob has one choice.
+        confidences : ndarray of shape (n,), default=None
+            Of a classifier in each candidate.
+        by_shape : bool, default=True
+            Whether their shapes count, as they do where there are no confidences.
 
         Returns
         -------
         chosen : ndarray of shape (n_digits,), int64
-            Positions of the chosen candidates, in reading order. Of several ways to cut a blob
-            the one whose least confident part has the highest confidence is chosen.
+            Positions of the chosen candidates, in reading order: of each blob the most probable
+            sequence of pieces.
         lines : ndarray of shape (n_digits,), int64
             The line of text of each.
         """
-        best: dict[int, tuple[float, Choice]] = {}
-        for choice in self.choices:
-            lowest = 0.0
-            if confidences is not None:
-                lowest = float(confidences[choice.start : choice.stop].min())
-            score = lowest + choice.prior
-            if choice.blob not in best or score > best[choice.blob][0]:
-                best[choice.blob] = score, choice
-        chosen = [choice for _, choice in best.values()]
-        positions = [
-            (i, choice.line) for choice in chosen for i in range(choice.start, choice.stop)
-        ]
-        numbers, lines = np.array(positions, dtype=np.int64).reshape(-1, 2).T
-        return numbers, lines
+        scores = np.array([place.prior for place in self.places])
+        if confidences is not None:
+            scores = scores + np.log(np.maximum(confidences, LEAST))
+        if by_shape or confidences is None:
+            scores = scores - np.logaddexp(0.0, -self.shape_odds)
+        chosen: list[int] = []
+        for _, group in groupby(range(len(self.places)), lambda i: self.places[i].blob):
+            own = list(group)
+            spans = [self.places[i][2:4] for i in own]
+            chosen += [own[i] for i in choose_pieces(spans, scores[own])]
+        lines = [self.places[i].line for i in chosen]
+        return np.array(chosen, dtype=np.int64), np.array(lines, dtype=np.int64)
 
 
-def find_candidates(ink: Ink, *, with_classifier: bool) -> Candidates:
+def find_candidates(ink: Ink) -> Candidates:
     """Find what may be digits in the ink of a page.
 
     Parameters
     ----------
     ink : Ink
         Without ruled lines.
-    with_classifier : bool
-        Whether a classifier will choose between ways to cut digits that touch. Otherwise there
-        is one choice for each blob.
 
     Returns
     -------
     Candidates
     """
-    parts: list[Blob] = []
-    choices: list[Choice] = []
-    separators: list[Separator] = []
-    n_blobs = 0
-    for row, line in enumerate(segment_digits(ink, with_classifier=with_classifier)):
+    parts, places, separators, n_blobs = [], [], [], 0
+    for row, line in enumerate(segment_digits(ink)):
         for mark in line.marks:
             box = np.array([mark.blob.top, mark.blob.left, mark.blob.bottom, mark.blob.right])
-            place = np.rint(box * ink.scale).astype(int).tolist()
-            separators.append(Separator(mark.character, tuple(place), row))
-        for cuts in line.cuts:
-            for cut in cuts:
-                start = len(parts)
-                parts += cut.parts
-                choices.append(Choice(n_blobs, row, start, len(parts), cut.prior))
+            corners = np.rint(box * ink.scale).astype(int).tolist()
+            separators.append(Separator(mark.character, tuple(corners), row))
+        for pieces in line.pieces:
+            for piece in pieces:
+                parts.append(piece.part)
+                places.append(Place(n_blobs, row, piece.first, piece.last, piece.prior))
             n_blobs += 1
     boxes = np.array([(part.top, part.left, part.bottom, part.right) for part in parts])
-    images = [as_bytes(render_blob(part, ink)) for part in parts]
+    images = np.array([as_bytes(render_blob(part, ink)) for part in parts], dtype=np.uint8)
+    images = images.reshape(-1, SIDE, SIDE)
     return Candidates(
-        np.array(images, dtype=np.uint8).reshape(-1, SIDE, SIDE),
+        images,
         np.rint(boxes.reshape(-1, 4) * ink.scale).astype(np.int64),
-        choices,
+        places,
+        digit_log_odds(images),
         separators,
     )

@@ -106,8 +106,8 @@ def find_digits(image: Any, *, page: int | None = None, verbose: bool = False) -
     with progress(verbose) as say:
         ink = find_page_ink(open_page(image, page).pixels, say=say)
         say("Finding the digits")
-        candidates = find_candidates(ink, with_classifier=False)
-        chosen, lines = candidates.choose(None)
+        candidates = find_candidates(ink)
+        chosen, lines = candidates.choose()
         return DetectedDigits(candidates.images[chosen], candidates.boxes[chosen], lines)
 
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ._annotation import LINE_COLORS, draw, to_svg
+from ._annotation import draw, to_svg
 from ._groups import Separator, find_groups
+from ._plot import plot
+from ._records import to_dict, to_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,6 +100,8 @@ class Recognition:
     placeholder : str or None, default="?"
         Stands in `text` for digits that are rejected or doubtful. None: their most probable
         label does.
+    n_letters : int, default=0
+        How many signs were left out because they are letters, or other signs than digits.
 
     Attributes
     ----------
@@ -140,6 +144,7 @@ class Recognition:
     rotation_is_sure: bool = True
     min_confidence: float | None = None
     placeholder: str | None = PLACEHOLDER
+    n_letters: int = 0
 
     def __post_init__(self) -> None:
         if self.groups is None:
@@ -256,20 +261,7 @@ class Recognition:
             ``confidence`` (NaN without ``predict_proba``), ``rejected``, ``doubtful``, and the
             box: ``top``, ``left``, ``bottom``, ``right``.
         """
-        import pandas as pd
-
-        n = len(self)
-        return pd.DataFrame(
-            {
-                "line": self.lines,
-                "group": self.groups,
-                "label": self.labels,
-                "confidence": np.full(n, np.nan) if self.confidences is None else self.confidences,
-                "rejected": np.zeros(n, dtype=bool) if self.rejected is None else self.rejected,
-                "doubtful": self.doubtful,
-                **dict(zip(("top", "left", "bottom", "right"), self.boxes.T, strict=True)),
-            }
-        )
+        return to_frame(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what was recognized as values that JSON has, without the images.
@@ -283,44 +275,7 @@ class Recognition:
             ``confidence``, ``rejected``, ``doubtful`` and ``box`` (top, left, bottom, right); a
             separator ``character`` and ``box``.
         """
-        lines: list[dict[str, Any]] = [{"groups": []} for _ in range(self._n_lines())]
-        groups: dict[int, dict[str, Any]] = {}
-
-        def group_of(line: int, group: int) -> dict[str, Any]:
-            if group not in groups:
-                groups[group] = {"digits": [], "separators": []}
-                lines[line]["groups"].append(groups[group])
-            return groups[group]
-
-        places = {(digit.group, digit.line) for digit in self}
-        places |= {(mark.group, mark.line) for mark in self.separators}
-        for group, line in sorted(places):
-            group_of(line, group)
-        for digit in self:
-            groups[digit.group]["digits"].append(
-                {
-                    "label": digit.label,
-                    "confidence": digit.confidence,
-                    "rejected": digit.is_rejected,
-                    "doubtful": digit.is_doubtful,
-                    "box": list(digit.box),
-                }
-            )
-        for mark in self.separators:
-            groups[mark.group]["separators"].append(
-                {"character": mark.character, "box": list(mark.box)}
-            )
-        height, width = self.picture.shape[:2]
-        return {
-            "text": self.text,
-            "page": self.page,
-            "n_pages": self.n_pages,
-            "height": height,
-            "width": width,
-            "rotation": self.rotation,
-            "rotation_is_sure": self.rotation_is_sure,
-            "lines": lines,
-        }
+        return to_dict(self)
 
     def to_image(self, *, doubtful: float | None = None) -> "Image":
         """Return the picture with boxes and labels, in its own size.
@@ -366,31 +321,8 @@ class Recognition:
         self
             With `ax_`, `figure_`, `boxes_` and `labels_`.
         """
-        import matplotlib.pyplot as plt
-        from matplotlib.patches import Rectangle
-
-        if ax is None:
-            height, width = self.picture.shape[:2]
-            _, ax = plt.subplots(
-                figsize=(8, float(np.clip(8 * height / width, 2, 12))), layout="constrained"
-            )
-        ax.imshow(self.picture, cmap="gray", vmin=0, vmax=1 if self.picture.ndim == 2 else None)
-        ax.set_axis_off()
-        self.boxes_, self.labels_ = [], []
-        limit = self._limit(doubtful)
-        for i, (top, left, bottom, right) in enumerate(self.boxes):
-            confidence = 1.0 if self.confidences is None else float(self.confidences[i])
-            color = LINE_COLORS[self.lines[i] % 2]
-            is_uncertain = confidence < limit and not self._is_rejected(i)
-            label = PLACEHOLDER if self._is_rejected(i) else str(self.labels[i])
-            text = label + (f" {confidence:.0%}" if is_uncertain else "")
-            line = ":" if self._is_rejected(i) else "--" if is_uncertain else "-"
-            style: dict[str, Any] = {"fill": False, "edgecolor": color, "linestyle": line}
-            style |= dict(box_kw or {})
-            # Pixels are drawn around whole numbers.
-            place = (left - 0.5, top - 0.5)
-            self.boxes_.append(ax.add_patch(Rectangle(place, right - left, bottom - top, **style)))
-            words: dict[str, Any] = {"color": color, "fontsize": 8, "va": "bottom"}
-            self.labels_.append(ax.text(*place, text, **words | dict(text_kw or {})))
-        self.ax_, self.figure_ = ax, ax.figure
+        self.ax_, self.boxes_, self.labels_ = plot(
+            self, ax, self._limit(doubtful), dict(box_kw or {}), dict(text_kw or {})
+        )
+        self.figure_ = self.ax_.figure
         return self

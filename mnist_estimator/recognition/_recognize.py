@@ -12,7 +12,7 @@ from ..utils._wording import counted, shown
 from ._candidates import Candidates, find_candidates
 from ._classification import Classified, check_classifier, classify
 from ._find_digits import find_page_ink
-from ._groups import find_groups
+from ._letters import find_layout, has_digit_classes
 from ._open_image import Page, open_page
 from ._progress import Say, progress, say_nothing
 from ._recognition import PLACEHOLDER, Recognition
@@ -29,6 +29,7 @@ class Options(NamedTuple):
     polarity: str = "auto"
     min_confidence: float | None = None
     placeholder: str | None = PLACEHOLDER
+    drop_letters: bool = True
 
 
 def recognize(
@@ -41,6 +42,7 @@ def recognize(
     polarity: str = "auto",
     min_confidence: float | None = None,
     placeholder: str | None = PLACEHOLDER,
+    drop_letters: bool = True,
     verbose: bool = False,
 ) -> Recognition:
     """Find and classify the digits in a photo or scan.
@@ -73,6 +75,9 @@ def recognize(
     placeholder : str or None, default="?"
         Stands in the text for digits that are doubtful or that the classifier rejects. None:
         their most probable label does.
+    drop_letters : bool, default=True
+        Whether to leave out letters and other signs, which a classifier of digits takes for
+        digits. It is of no effect unless the classes of the classifier are the ten digits.
     verbose : bool, default=False
         Whether to show progress, in a terminal (on stderr) or notebook.
 
@@ -96,9 +101,12 @@ def recognize(
 
     Notes
     -----
-    Where digits may touch, the classifier decides on the cut: of several ways the one
-    with the highest confidence is used, that of its least confident part. It is called once,
-    with all candidates.
+    Where digits may touch, there are more cuts than needed, and the pieces between them are
+    chosen by the classifier's confidence and by their shape: of each blob of ink the most probable
+    sequence. The classifier is called once, with all candidates.
+
+    A sign is a letter by its shape (a small network for that, which knows nothing of the
+    classifier) and by those beside it: a word is left out as a whole, though its "o" is like a 0.
 
     Examples
     --------
@@ -115,7 +123,14 @@ def recognize(
     check_classifier(estimator)
     options = check_options(
         estimator,
-        Options(region, rotation, polarity, min_confidence, placeholder),  # type: ignore[arg-type]
+        Options(
+            region,  # type: ignore[arg-type]
+            rotation,
+            polarity,
+            min_confidence,
+            placeholder,
+            drop_letters,
+        ),
     )
     with progress(verbose) as say:
         found = recognize_page(estimator, open_page(image, page, polarity), options, say)
@@ -134,7 +149,7 @@ def check_options(estimator: Any, options: Options) -> Options:
     ValueError
         If one is out of range.
     """
-    region, rotation, polarity, min_confidence, placeholder = options
+    region, rotation, polarity, min_confidence, placeholder, drop_letters = options
     if not isinstance(polarity, str) or polarity not in POLARITIES:
         raise _invalid("polarity", ", ".join(map(repr, POLARITIES)), polarity, str)
     if isinstance(rotation, bool) or rotation not in (*ROTATIONS, "auto"):
@@ -154,9 +169,13 @@ def check_options(estimator: Any, options: Options) -> Options:
         min_confidence = float(min_confidence)
     if placeholder is not None and not isinstance(placeholder, str):
         raise _invalid("placeholder", "None or a str, such as '?'", placeholder, str)
+    if not isinstance(drop_letters, bool | np.bool_):
+        raise _invalid("drop_letters", "True or False", drop_letters, bool)
     if not isinstance(rotation, str):
         rotation = int(rotation)
-    return Options(_check_region(region), rotation, polarity, min_confidence, placeholder)
+    return Options(
+        _check_region(region), rotation, polarity, min_confidence, placeholder, bool(drop_letters)
+    )
 
 
 def _invalid(name: str, allowed: str, value: Any, kind: Any) -> Exception:
@@ -222,18 +241,18 @@ def recognize_page(
     ink = find_page_ink(picture, options.polarity, say)
     say("Finding the digits")
     rotations = ROTATIONS if options.rotation == "auto" else (int(options.rotation),)
-    with_classifier = hasattr(estimator, "predict_proba")
-    pages = [
-        find_candidates(turn_ink(ink, rotation), with_classifier=with_classifier)
-        for rotation in rotations
-    ]
+    pages = [find_candidates(turn_ink(ink, rotation)) for rotation in rotations]
     images = np.concatenate([candidates.images for candidates in pages])
-    n_blobs = len({choice.blob for choice in pages[0].choices})
+    n_blobs = len({place.blob for place in pages[0].places})
     say(f"Classifying {counted(n_blobs, 'digit')}")
-    number, is_sure, answers, lines, chosen = _choose(pages, classify(estimator, images))
+    classes = getattr(estimator, "classes_", None)
+    is_of_digits = has_digit_classes(classes)
+    found = classify(estimator, images)
+    number, is_sure, answers, lines, chosen = _choose(pages, found, by_shape=is_of_digits)
     candidates, rotation = pages[number], rotations[number]
-    boxes = candidates.boxes[chosen]
-    groups, separators = find_groups(boxes, lines, candidates.separators)
+    drops = options.drop_letters and is_of_digits
+    kept, lines, groups, separators = find_layout(candidates, chosen, lines, drop_letters=drops)
+    answers, n_signs, chosen = answers.take(kept), len(chosen), chosen[kept]
     shape, offset = picture.shape, np.array([top, left, top, left])
 
     def on_picture(boxes: Any) -> Any:
@@ -245,7 +264,7 @@ def recognize_page(
         labels=answers.labels,
         probabilities=answers.probabilities,
         confidences=answers.confidences,
-        boxes=on_picture(boxes),
+        boxes=on_picture(candidates.boxes[chosen]),
         lines=lines,
         images=candidates.images[chosen],
         picture=page.pixels,
@@ -255,11 +274,12 @@ def recognize_page(
         groups=groups,
         separators=[mark._replace(box=tuple(on_picture(mark.box)[0].tolist()))
                     for mark in separators],
-        classes=getattr(estimator, "classes_", None),
+        classes=classes,
         rotation=rotation,
         rotation_is_sure=is_sure,
         min_confidence=options.min_confidence,
         placeholder=options.placeholder,
+        n_letters=n_signs - len(kept),
     )  # fmt: skip
 
 
@@ -277,8 +297,10 @@ def _cut_out(page: Page, region: tuple[int, int, int, int] | None) -> tuple[Any,
     return page.pixels[top:bottom, left:right], (top, left)
 
 
-def _choose(pages: list[Candidates], answers: Classified) -> tuple[int, bool, Classified, Any, Any]:
-    """Choose the cuts of each page, and the page that is upright.
+def _choose(
+    pages: list[Candidates], answers: Classified, *, by_shape: bool
+) -> tuple[int, bool, Classified, Any, Any]:
+    """Choose the digits of each page, and the page that is upright.
 
     Returns
     -------
@@ -296,7 +318,7 @@ def _choose(pages: list[Candidates], answers: Classified) -> tuple[int, bool, Cl
         positions = np.arange(start, start + len(candidates.images))
         start += len(candidates.images)
         own = answers.take(positions)
-        chosen, lines = candidates.choose(own.confidences)
+        chosen, lines = candidates.choose(own.confidences, by_shape=by_shape)
         found.append((own.take(chosen), lines, chosen))
     if len(pages) == 1:
         return 0, True, *found[0]

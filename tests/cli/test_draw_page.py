@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import io
 import json
 import os
 import random
@@ -14,6 +15,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mnist_estimator import load_mnist, make_pipeline
 from mnist_estimator.cli._parser import main
@@ -24,6 +26,7 @@ from mnist_estimator.cli.draw._page import (
     parse_drawing,
     read_drawing,
 )  # fmt: skip
+from mnist_estimator.cli.draw._picture import PICTURE_PATH, PICTURE_TYPE
 from mnist_estimator.cli.draw._server import BadRequest
 from mnist_estimator.persistence._save_load import save
 
@@ -86,10 +89,10 @@ def pgm(ink):
     return b"P5 %d %d 255\n" % (ink.shape[1], ink.shape[0]) + ink.tobytes()
 
 
-def ask(server, body, kind=REQUEST_TYPE):
+def ask(server, body, kind=REQUEST_TYPE, path=REQUEST_PATH):
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
     try:
-        connection.request("POST", REQUEST_PATH, body, {"Content-Type": kind})
+        connection.request("POST", path, body, {"Content-Type": kind})
         response = connection.getresponse()
         return response.status, response.read()
     finally:
@@ -178,6 +181,99 @@ def test_the_page_asks_nothing_of_others(server):
     assert "://" not in page
     assert "{{" not in page
     assert page.count('nonce="nonce"') == 3
+
+
+# Pictures
+
+
+def png(pixels, **options):
+    """Return a picture as a file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", **options)
+    return file.getvalue()
+
+
+def ask_picture(server, body):
+    code, answer = ask(server, body, PICTURE_TYPE, PICTURE_PATH)
+    return code, json.loads(answer) if code == 200 else answer.decode()
+
+
+@pytest.fixture(scope="module")
+def page_of_digits():
+    """A page with two lines of MNIST's test digits, and what they are."""
+    X, y = load_mnist("test", return_X_y=True)
+    page = np.full((200, 300, 3), 255, np.uint8)
+    for i, (top, left) in enumerate([(20, 20), (20, 120), (110, 60)]):
+        digit = np.kron(X[i].reshape(28, 28), np.ones((3, 3), np.uint8))
+        page[top : top + 84, left : left + 84] -= digit[..., np.newaxis]
+    return page, [str(label) for label in y[:3]]
+
+
+def test_digits_of_a_picture_and_the_annotated_picture(server, page_of_digits):
+    page, labels = page_of_digits
+    code, answer = ask_picture(server, png(page))
+    assert (code, answer["notes"]) == (200, [])
+    assert [digit["label"] for digit in answer["digits"]] == labels
+    assert answer["text"].replace(" ", "") == f"{labels[0]}{labels[1]}\n{labels[2]}"
+    kind, _, content = answer["picture"].partition(",")
+    assert kind == "data:image/jpeg;base64"
+    shown = Image.open(io.BytesIO(base64.b64decode(content)))
+    assert shown.size == (300, 200)
+    assert np.abs(np.asarray(shown).astype(int) - page).max() > 100  # the boxes
+
+
+def test_a_large_picture_is_shown_smaller(server):
+    code, answer = ask_picture(server, png(np.full((300, 4000), 255, np.uint8)))
+    assert (code, answer["text"], answer["digits"]) == (200, "", [])
+    content = base64.b64decode(answer["picture"].partition(",")[2])
+    assert Image.open(io.BytesIO(content)).size == (1600, 120)
+
+
+def test_further_pages_are_noted(server, page_of_digits):
+    file = io.BytesIO()
+    pages = [Image.fromarray(page_of_digits[0])] * 2
+    pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
+    assert ask_picture(server, file.getvalue())[1]["notes"] == [
+        "It has 2 pages; this is the first."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "must be a picture in a format"),
+        (b"seven", "must be a picture in a format"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "must be a picture in a format"),
+        (png(np.random.default_rng(0).integers(0, 256, (90, 90), np.uint8))[:3000],
+         "cut off or damaged"),
+        (png(np.zeros((7100, 7100), np.uint8)), "at most 50,000,000 pixels"),
+    ],
+)  # fmt: skip
+def test_what_is_no_picture_is_refused_in_words(body, words, server):
+    code, answer = ask_picture(server, body)
+    assert code == 400
+    assert answer.startswith("The picture must")
+    assert words in answer
+
+
+def test_damaged_pictures_are_answered_or_refused(server, page_of_digits, capfd):
+    generator = random.Random(0)
+    whole = png(page_of_digits[0][:60, :80])
+    for _ in range(60):
+        body = bytearray(whole)
+        for _ in range(generator.randrange(1, 6)):
+            body[generator.randrange(len(body))] = generator.randrange(256)
+        assert ask_picture(server, bytes(body[: generator.randrange(1, len(body) + 1)]))[0] in (
+            200, 400,
+        )  # fmt: skip
+    assert capfd.readouterr().err == ""
+
+
+def test_a_picture_and_a_drawing_have_paths_of_their_own(server, page_of_digits):
+    body = png(page_of_digits[0])
+    assert ask(server, body, REQUEST_TYPE, PICTURE_PATH)[0] == 415
+    assert ask(server, body, "image/png", PICTURE_PATH)[0] == 415
+    assert ask(server, body, PICTURE_TYPE, REQUEST_PATH)[0] == 415
 
 
 # The command
@@ -516,3 +612,69 @@ def test_a_program_that_is_gone_is_told_and_found_again(open_page, reader):
     with serving(drawing_server(reader, port=gone.server_port)):
         assert page.until(lambda: not trouble.is_displayed())
         assert page.lines() == ["17"]
+
+
+@pytest.fixture
+def picture_file(page_of_digits, tmp_path):
+    """A file with a page of digits."""
+    path = tmp_path / "page.png"
+    path.write_bytes(png(page_of_digits[0]))
+    return path
+
+
+def test_a_chosen_picture_is_shown_and_its_digits_are_listed(
+    open_page, page_of_digits, picture_file
+):
+    page, labels = open_page(), page_of_digits[1]
+    page.draw(STROKES["1"], 350, 60, 60, 220)
+    assert page.lines() == ["1"]
+    page.find("file").send_keys(str(picture_file))
+    assert page.until(lambda: page.find("photo").is_displayed())
+    assert page.lines() == [labels[0] + labels[1], labels[2]]
+    assert "".join(page.find("whole").text.split()) == "".join(labels)
+    assert "".join(labels[:2]) in page.find("photo").get_attribute("alt").replace(" ", "")
+    assert not page.find("hint").is_displayed()
+    page.find("clear").click()
+    assert not page.find("photo").is_displayed()
+    assert page.lines() == []
+    page.control("z")  # the drawing from before is still there
+    assert page.lines() == ["1"]
+    assert page.errors() == []
+
+
+@pytest.mark.parametrize("event", ["drop", "paste"])
+def test_a_dropped_or_pasted_picture_goes_when_one_draws(event, open_page, page_of_digits):
+    page, labels = open_page(), page_of_digits[1]
+    content = base64.b64encode(png(page_of_digits[0])).decode()
+    kind, name = {
+        "drop": ("DragEvent", "dataTransfer"),
+        "paste": ("ClipboardEvent", "clipboardData"),
+    }[event]
+    page.driver.execute_script(
+        "const bytes = Uint8Array.from(atob(arguments[0]), c => c.charCodeAt(0));"
+        "const data = new DataTransfer();"
+        "data.items.add(new File([bytes], 'page.png', { type: 'image/png' }));"
+        f"document.dispatchEvent(new {kind}('{event}', {{ {name}: data, bubbles: true }}));",
+        content,
+    )
+    assert page.until(lambda: page.find("photo").is_displayed())
+    assert page.lines() == [labels[0] + labels[1], labels[2]]
+    page.draw(STROKES["7"], 80, 60, 120, 220)
+    assert page.lines() == ["7"]
+    assert not page.find("photo").is_displayed()
+    assert not page.find("whole").is_displayed()
+    assert page.errors() == []
+
+
+def test_what_is_no_picture_is_told_in_words(open_page, tmp_path):
+    page = open_page()
+    path = tmp_path / "seven.png"
+    path.write_text("seven")
+    page.find("file").send_keys(str(path))
+    assert page.until(lambda: "must be a picture in a format" in page.find("trouble").text)
+    path.write_bytes(bytes(32_000_001))
+    page.find("file").send_keys(str(path))
+    assert page.until(lambda: "at most 32 MB" in page.find("trouble").text)
+    page.draw(STROKES["1"], 350, 60, 60, 220)
+    assert page.lines() == ["1"]
+    assert not page.find("trouble").is_displayed()

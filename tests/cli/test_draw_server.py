@@ -10,9 +10,10 @@ import time
 import pytest
 
 from mnist_estimator.cli.draw import _server
-from mnist_estimator.cli.draw._server import BadRequest, LoopbackServer
+from mnist_estimator.cli.draw._server import BadRequest, Endpoint, LoopbackServer
 
 KIND = "image/x-portable-graymap"
+MOST_BYTES = 1_000_000
 
 
 def answer(body):
@@ -23,13 +24,16 @@ def answer(body):
     return {"length": len(body)}
 
 
+ENDPOINTS = {
+    "/read": Endpoint(KIND, MOST_BYTES, answer),
+    "/double": Endpoint("text/x-numbers", 10, lambda body: 2 * len(body)),
+}
+
+
 @pytest.fixture
 def server():
     """A server that tells the length of what it is asked."""
-    made = LoopbackServer(
-        0, page=lambda nonce: f"<p>é {nonce}", request_path="/read", request_type=KIND,
-        answer=answer,
-    )  # fmt: skip
+    made = LoopbackServer(0, page=lambda nonce: f"<p>é {nonce}", endpoints=ENDPOINTS)
     thread = threading.Thread(target=made.serve_forever, args=(0.01,))
     thread.start()
     with made:
@@ -178,7 +182,7 @@ def test_there_is_nothing_else(path, ask):
         (("Content-Length: ٣",), 400),
         (("Content-Length:",), 400),
         (("Content-Length: 3", "Content-Length: 3"), 400),
-        ((f"Content-Length: {_server.MOST_BYTES + 1}",), 413),
+        ((f"Content-Length: {MOST_BYTES + 1}",), 413),
         ((f"Content-Length: {'9' * 5000}",), 413),
         (("Content-Length: 4",), 408),
     ],
@@ -194,8 +198,16 @@ def test_other_types_are_refused(kind, ask):
     assert ask(Content_Type=kind)[0] == 415
 
 
+def test_each_path_has_its_own_type_size_and_answer(ask):
+    kind = {"Content_Type": "text/x-numbers"}
+    assert json.loads(ask(path="/double", body=b"123", **kind)[2]) == 6
+    assert ask(path="/double", body=b"123")[0] == 415
+    assert ask(path="/double", body=bytes(11), **kind)[0] == 413
+    assert ask(path="/read", **kind)[0] == 415
+
+
 def test_the_largest_question_is_answered_and_one_byte_more_refused(ask):
-    most = _server.MOST_BYTES
+    most = MOST_BYTES
     assert json.loads(ask(body=bytes(most))[2]) == {"length": most}
     code, _, body = ask(body=bytes(most + 1))  # the answer comes, though nobody reads these bytes
     assert code == 413
@@ -297,7 +309,7 @@ def test_many_questions_at_once(ask):
 def test_a_port_in_use_is_told(server):
     port = server.server_port
     with pytest.raises(OSError, match=f"Port {port} cannot be opened .*--port 0 takes any"):
-        LoopbackServer(port, page=str, request_path="/read", request_type=KIND, answer=answer)
+        LoopbackServer(port, page=str, endpoints=ENDPOINTS)
 
 
 def test_only_loopback_is_listened_on(server):

@@ -14,8 +14,8 @@ from sklearn.base import clone
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
-from mnist_estimator import ImageScaler, find_digits, load_mnist, recognize
-from mnist_estimator.recognition import _segmentation
+from mnist_estimator import ImageScaler, find_digits, recognize
+from mnist_estimator.recognition import _broken_strokes, _segmentation
 
 pytest.importorskip("skimage")  # with which the example draws paper
 Image = pytest.importorskip("PIL.Image")
@@ -40,18 +40,6 @@ CONDITIONS = {
     "noisy and blurred": {"noise": 0.05, "blur": 1.2, "light": 0.4, "grain": 0.03},
     "lines go down": {"slope": 0.06},
 }
-
-
-@pytest.fixture(scope="module")
-def mnist():
-    X, y = load_mnist("train", return_X_y=True)
-    return X[:1000], y[:1000]
-
-
-@pytest.fixture(scope="module")
-def reader(mnist):
-    """Return a classifier that knows the images of MNIST that the pages are made of."""
-    return KNeighborsClassifier(1).fit(*mnist)
 
 
 def glyph(row, height):
@@ -424,7 +412,7 @@ def nearest_first(blobs, usual):
     """Join as segmentation does, by looking at all pairs again after each union."""
     blobs = [blob for blob in blobs if max(blob.height, blob.width) >= 0.1 * usual]
     while True:
-        best, least = None, _segmentation.NEAR * usual
+        best, least = None, _broken_strokes.NEAR * usual
         for i, first in enumerate(blobs):
             for j in range(i + 1, len(blobs)):
                 distance = between(first, blobs[j])
@@ -447,10 +435,10 @@ def may_be_one(first, second, usual):
     apart_y = max(first.top, second.top) - min(first.bottom, second.bottom)
     apart_x = max(first.left, second.left) - min(first.right, second.right)
     lower, narrower = min(first.height, second.height), min(first.width, second.width)
-    small = max(lower, narrower) < _segmentation.PART * usual or -apart_x >= 0.5 * narrower
-    fits = bottom - top <= _segmentation.TALLEST * usual
-    fits &= right - left <= _segmentation.WIDEST * usual
-    return small and fits and max(apart_y, apart_x) <= _segmentation.NEAR * usual
+    small = max(lower, narrower) < _broken_strokes.PART * usual or -apart_x >= 0.5 * narrower
+    fits = bottom - top <= _broken_strokes.TALLEST * usual
+    fits &= right - left <= _broken_strokes.WIDEST * usual
+    return small and fits and max(apart_y, apart_x) <= _broken_strokes.NEAR * usual
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -459,7 +447,7 @@ def test_parts_are_joined_as_by_trying_all_pairs(seed):
     mask = ndimage.binary_dilation(generator.random((70, 100)) < 0.012, iterations=2)
     blobs = _segmentation._connected(mask & (generator.random(mask.shape) < 0.97))
     assert len(blobs) > 8
-    joined = _segmentation._joined(blobs, 30.0)
+    joined = _broken_strokes.join_parts(blobs, 30.0)
     expected = nearest_first(blobs, 30.0)
     assert len(joined) < 0.9 * len(blobs)
     for blob, by_hand in zip(joined, expected, strict=True):

@@ -146,7 +146,7 @@ def separators_in(text, source="strokes"):
     for seed in range(60):
         picture, lines = draw("separators and gaps", source, seed)
         if text in lines[0]:
-            found = find_candidates(find_page_ink(picture), with_classifier=False)
+            found = find_candidates(find_page_ink(picture))
             marks = sorted(found.separators, key=lambda mark: mark.box[1])
             return "".join(mark.character for mark in marks), lines[0], len(found.images)
     raise AssertionError(f"No picture holds {text!r}.")
@@ -168,7 +168,7 @@ def test_a_leaning_line_is_a_slash_if_it_is_longer_than_its_neighbours(top, bott
     for row in range(top, bottom):
         left = round(138 - 20 * (row - top) / (bottom - top))
         page[row, left : left + 5] = 0
-    found = find_candidates(find_page_ink(page), with_classifier=False)
+    found = find_candidates(find_page_ink(page))
     assert [mark.character for mark in found.separators] == ["/"] * is_slash
     assert len(found.images) == 5 - is_slash
 

@@ -7,18 +7,12 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from mnist_estimator import find_digits, load_mnist, recognize
+from mnist_estimator import find_digits, recognize
 
 
 class Terminal(io.StringIO):
     def isatty(self):
         return True
-
-
-@pytest.fixture(scope="module")
-def mnist():
-    X, y = load_mnist("train", return_X_y=True)
-    return X[:300], y[:300]
 
 
 @pytest.fixture

@@ -11,20 +11,15 @@ from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.neighbors import KNeighborsClassifier
 
-from mnist_estimator import RejectingClassifier, RotationWarning, load_mnist, recognize
+from mnist_estimator import RejectingClassifier, RotationWarning, recognize
 from mnist_estimator.recognition import Recognition
 from mnist_estimator.recognition._groups import Separator, find_groups
 from mnist_estimator.recognition._rotation import ROTATIONS, choose_rotation, turn, turn_boxes_back
 
 
 @pytest.fixture(scope="module")
-def mnist():
-    X, y = load_mnist("train", return_X_y=True)
-    return X[:1000], y[:1000]
-
-
-@pytest.fixture(scope="module")
 def reader(mnist):
+    """A classifier that is not always sure, which rotation="auto" needs."""
     return KNeighborsClassifier(3).fit(*mnist)
 
 

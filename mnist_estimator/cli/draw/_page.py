@@ -1,19 +1,21 @@
 """The page to draw on: its requests and the responses."""
 
-import base64
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...utils._protocols import FittedClassifier
 from ...utils._templates import load_template
-from ._server import BadRequest, LoopbackServer
+from ._picture import MOST_PICTURE_BYTES, PICTURE_PATH, PICTURE_TYPE, classify_picture, describe
+from ._server import BadRequest, Endpoint, LoopbackServer
 
 REQUEST_PATH, REQUEST_TYPE = "/read", "image/x-portable-graymap"
+MOST_BYTES = 1_000_000
+"""Largest drawing, as a file."""
 _HEADER = re.compile(rb"P5\s(\d{1,4})\s(\d{1,4})\s255\s")
 
 
@@ -44,12 +46,19 @@ def drawing_server(pipe: FittedClassifier, *, port: int = 0, name: str = "") -> 
     return LoopbackServer(
         port,
         page=lambda nonce: _template().render(
-            nonce=nonce, classes=classes, name=name, path=REQUEST_PATH, type=REQUEST_TYPE
+            nonce=nonce, classes=classes, name=name, path=REQUEST_PATH, type=REQUEST_TYPE,
+            picture_path=PICTURE_PATH, picture_type=PICTURE_TYPE,
+            most_picture_bytes=MOST_PICTURE_BYTES,
         ),
-        request_path=REQUEST_PATH,
-        request_type=REQUEST_TYPE,
-        answer=lambda body: read_drawing(pipe, parse_drawing(body)),
-    )
+        endpoints={
+            REQUEST_PATH: Endpoint(
+                REQUEST_TYPE, MOST_BYTES, lambda body: read_drawing(pipe, parse_drawing(body))
+            ),
+            PICTURE_PATH: Endpoint(
+                PICTURE_TYPE, MOST_PICTURE_BYTES, lambda body: classify_picture(pipe, body)
+            ),
+        },
+    )  # fmt: skip
 
 
 def parse_drawing(body: bytes) -> NDArray[np.uint8]:
@@ -103,20 +112,7 @@ def read_drawing(pipe: FittedClassifier, ink: NDArray[np.uint8]) -> dict[str, An
 
     if ink.min() == ink.max():  # blank, or filled
         return {"digits": []}
-    found = recognize(pipe, 255 - ink)  # dark on light
-    columns = found.labels, found.boxes, found.lines, cast(Any, found.probabilities), found.images
-    return {
-        "digits": [
-            {
-                "label": str(label),
-                "box": box.tolist(),
-                "line": int(line),
-                "probabilities": [round(float(share), 6) for share in proba],
-                "image": base64.b64encode(image.tobytes()).decode(),
-            }
-            for label, box, line, proba, image in zip(*columns, strict=True)
-        ]
-    }
+    return {"digits": describe(recognize(pipe, 255 - ink, drop_letters=False))}  # dark on light
 
 
 def _example() -> NDArray[np.uint8]:

@@ -9,18 +9,16 @@ import socketserver
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, NamedTuple
 
 ADDRESS = "127.0.0.1"
 NAMES = ("localhost", ADDRESS, "[::1]")
 """Host headers that are accepted. Others may come from a remote page whose name resolves to this
 machine (DNS rebinding)."""
 
-MOST_BYTES = 1_000_000
-"""Largest request body."""
 MOST_CONNECTIONS = 32
 """Connections at a time; further ones are closed."""
 PATIENCE = 10.0
@@ -28,19 +26,28 @@ PATIENCE = 10.0
 LINGER = 1.0
 """Time for which the rest of a request is read after the response, in seconds."""
 
-Answer = Callable[[bytes], Any]
-
 
 class BadRequest(ValueError):
     """The body of a request is invalid."""
+
+
+class Endpoint(NamedTuple):
+    """What is answered to ``POST`` at one path."""
+
+    kind: str
+    """Media type of the requests."""
+    most_bytes: int
+    """Largest request body."""
+    answer: Callable[[bytes], Any]
+    """Takes the body of a request, returns a JSON-serializable object. May raise ``BadRequest``."""
 
 
 class LoopbackServer(ThreadingHTTPServer):
     """Serve one page and respond to its requests, each connection in a thread.
 
     It listens on 127.0.0.1 only, and answers requests to loopback names only, so that no
-    page from elsewhere reaches it through the browser. ``GET /`` is the page; ``POST`` of
-    at most a megabyte to ``request_path`` gives JSON. All else is refused with a 4xx.
+    page from elsewhere reaches it through the browser. ``GET /`` is the page; ``POST`` to an
+    endpoint gives JSON. All else is refused with a 4xx.
 
     Parameters
     ----------
@@ -48,10 +55,8 @@ class LoopbackServer(ThreadingHTTPServer):
         Where to listen; 0 takes any that is free.
     page : callable
         Takes a nonce, which the page's own script and style must carry, and returns HTML.
-    request_path, request_type : str
-        Path and media type of the requests.
-    answer : callable
-        Takes the body of a request, returns a JSON-serializable object. May raise ``BadRequest``.
+    endpoints : mapping of str to Endpoint
+        By their paths.
 
     Raises
     ------
@@ -68,12 +73,9 @@ class LoopbackServer(ThreadingHTTPServer):
         port: int,
         *,
         page: Callable[[str], str],
-        request_path: str,
-        request_type: str,
-        answer: Answer,
+        endpoints: Mapping[str, Endpoint],
     ) -> None:
-        self.page, self.answer = page, answer
-        self.request_path, self.request_type = request_path, request_type
+        self.page, self.endpoints = page, endpoints
         self._free = threading.Semaphore(MOST_CONNECTIONS)
         try:
             super().__init__((ADDRESS, port), _Handler)
@@ -165,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
         if hosts[0].strip().lower() not in self.server.hosts:
             return self._refuse(403, f"The page is at {self.server.url} only.")
         path = self.path.partition("?")[0]
-        if path not in ("/", self.server.request_path):
+        if path != "/" and path not in self.server.endpoints:
             return self._refuse(404, f"There is nothing but the page, {self.server.url}")
         allowed = ("GET", "HEAD") if path == "/" else ("POST",)
         if self.command not in allowed:
@@ -186,23 +188,24 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def do_POST(self) -> None:
-        question = self._read_body()
+        endpoint = self.server.endpoints[self.path.partition("?")[0]]
+        question = self._read_body(endpoint)
         if question is None:
             return
         self._clock.cancel()  # the request is complete
         try:
-            answer = json.dumps(self.server.answer(question), allow_nan=False)
+            answer = json.dumps(endpoint.answer(question), allow_nan=False)
         except BadRequest as error:
             self._refuse(400, str(error))
         except Exception:
-            self._refuse(500, "The drawing could not be classified; see the terminal.")
+            self._refuse(500, "This could not be classified; see the terminal.")
             raise
         else:
             self._send(200, "application/json", answer)
 
-    def _read_body(self) -> bytes | None:
+    def _read_body(self, endpoint: Endpoint) -> bytes | None:
         """Return the body of a request, or refuse it."""
-        kind, length = self.server.request_type, self.headers.get_all("Content-Length", [])
+        kind, length = endpoint.kind, self.headers.get_all("Content-Length", [])
         problem: tuple[int, str] | None = None
         if any(
             origin.lower().removeprefix("http://") not in self.server.hosts
@@ -210,19 +213,19 @@ class _Handler(BaseHTTPRequestHandler):
         ):
             problem = 403, "Only the page itself may ask."
         elif self.headers.get_all("Transfer-Encoding") or not length:
-            problem = 411, "A drawing needs a Content-Length, and no Transfer-Encoding."
+            problem = 411, "A request needs a Content-Length, and no Transfer-Encoding."
         elif len(length) > 1 or not (length[0].isascii() and length[0].isdigit()):
             problem = 400, "Content-Length must be one whole number."
-        elif len(length[0]) > 18 or int(length[0]) > MOST_BYTES:
-            problem = 413, f"A drawing has at most {MOST_BYTES:,} bytes."
+        elif len(length[0]) > 18 or int(length[0]) > endpoint.most_bytes:
+            problem = 413, f"A request here has at most {endpoint.most_bytes:,} bytes."
         elif self.headers.get("Content-Type", "").partition(";")[0].strip().lower() != kind:
-            problem = 415, f"A drawing is of the type {kind}."
+            problem = 415, f"A request here has the type {kind}."
         if problem is None:
             with contextlib.suppress(TimeoutError):
                 body = self.rfile.read(int(length[0]))
                 if len(body) == int(length[0]):
                     return body
-            problem = 408, "The drawing was cut short, or came too slowly."
+            problem = 408, "The request was cut short, or came too slowly."
         self._refuse(*problem)
         return None
 
