@@ -178,8 +178,9 @@ def to_plain(value: Any) -> Any:
     """
     if isinstance(value, keras.Optimizer | keras.optimizers.schedules.LearningRateSchedule):
         return {OBJECT: keras.saving.serialize_keras_object(value)}
-    if isinstance(value, type) and getattr(keras.optimizers, value.__name__, None) is value:
-        return {CLASS: value.__name__}
+    name = value.__name__ if isinstance(value, type) else ""
+    if name and getattr(keras.optimizers, name, None) is value:
+        return {CLASS: name}
     return value
 
 

@@ -74,7 +74,7 @@ def find_layout(
     lines: NDArray[np.integer],
     *,
     drop_letters: bool,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], list[Separator]]:
+) -> tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.integer], list[Separator]]:
     """Find the groups of a page's digits, and leave out letters.
 
     Parameters
