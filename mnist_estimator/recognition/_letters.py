@@ -74,7 +74,7 @@ def find_layout(
     lines: NDArray[np.integer],
     *,
     drop_letters: bool,
-) -> tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.integer], list[Separator]]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], list[Separator]]:
     """Find the groups of a page's digits, and leave out letters.
 
     Parameters
@@ -98,7 +98,8 @@ def find_layout(
     if drop_letters:
         letters = find_letters(candidates.shape_odds[chosen], lines, groups)
     if not letters.any():
-        return np.arange(len(chosen)), lines, groups, separators
+        every = np.arange(len(chosen))
+        return every, lines.astype(np.int64), groups.astype(np.int64), separators
     kept, separators = np.flatnonzero(~letters), _beside_digits(separators, letters, groups)
     lines, line_numbers = _renumbered(lines[kept], [mark.line for mark in separators])
     groups, group_numbers = _renumbered(groups[kept], [mark.group for mark in separators])
