@@ -14,6 +14,8 @@ ORDER = [
     "grid_search",
     "optuna_search",
     "own_network",
+    "frozen_base",
+    "picture_folder",
     "out_of_core",
     "resume_training",
     "resume_search",

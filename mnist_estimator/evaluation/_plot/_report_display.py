@@ -21,7 +21,7 @@ _MOST_COUNTS = 20
 
 
 class EvaluationReportDisplay:
-    """A report in one figure, made by :meth:`EvaluationReport.plot`.
+    """A report in one figure, made by :meth:`~mnist_estimator.EvaluationReport.plot`.
 
     Parameters
     ----------
