@@ -105,6 +105,8 @@ def make_pipeline(
     parameters = deepcopy(PRESETS[preset])
     if cnn_params.get("model") is not None:
         parameters = {name: parameters[name] for name in parameters if name not in ARCHITECTURE}
+    if not isinstance(cnn_params.get("optimizer"), str | type | None):  # it has its own rate
+        parameters.pop("learning_rate", None)
     scaler = ImageScaler(image_shape=cnn_params.get("image_shape"))
     classifier = CNNClassifier().set_params(**parameters | cnn_params)
     return Pipeline(

@@ -125,14 +125,18 @@ def unchanged_on_failure(estimator: "BaseEstimator") -> Iterator[None]:
     Parameters
     ----------
     estimator : estimator
-        Its attributes are kept by reference, not copied.
+        Its attributes are kept by reference, not copied. What scikit-learn needs to tear
+        its callbacks down after the failure stays.
     """
     before = vars(estimator).copy()
     try:
         yield
     except BaseException:
+        from ._sklearn_compat import CALLBACK_STATE
+
+        kept = {name: vars(estimator)[name] for name in CALLBACK_STATE if name in vars(estimator)}
         vars(estimator).clear()
-        vars(estimator).update(before)
+        vars(estimator).update(before | kept)
         raise
 
 

@@ -167,10 +167,9 @@ class NotebookOutput:
         force : bool, default=False
             Whether to show it even right after something else.
         """
-        from IPython import display
+        from IPython.display import display
 
-        show_data: Any = display.display
-
+        show_data: Any = display
         now = time.perf_counter()
         if not force and now - self.shown_at < _INTERVAL:
             return

@@ -78,7 +78,12 @@ def forget_callbacks(estimator: Any) -> None:
         del estimator._skl_callbacks
 
 
+CALLBACK_STATE = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
+"""Attributes by which scikit-learn tears callbacks down. Replace when there is a public way."""
+
+
 __all__ = [
+    "CALLBACK_STATE",
     "BaseSearchCV",
     "CallbackSupportMixin",
     "HasMethods",

@@ -130,7 +130,7 @@ def test__outline__of_a_block__is_its_edge():
 def test__augmentation__robust__is_affine_and_corrupts():
     robust = resolve_augmentation("robust")
     assert 0 < robust.pop("corruption") < 1
-    rest = dict.fromkeys(["thickness", "adversarial", "flip", "erase"], 0.0)
+    rest = dict.fromkeys(["thickness", "adversarial", "flip", "erase", "crop"], 0.0)
     assert robust == AUGMENTATIONS["affine"] | rest
     assert resolve_augmentation("affine")["corruption"] == 0
     assert resolve_augmentation("robust", (7, 28, 1)) is None

@@ -74,7 +74,9 @@ def test_any_language_can_take_the_network_out(model, good, digits):
     assert state["image_shape"] == [8, 8, 1]
 
 
-@pytest.mark.parametrize("path", sorted(DATA.glob("digits-*.pipeline")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted(DATA.glob("digits-0.[3-6].*.pipeline")), ids=lambda path: path.name
+)
 def test_files_of_older_versions_are_made_into_predictors(path):
     pipe = load(path)
     X = np.random.default_rng(0).uniform(0, 16, (50, pipe.n_features_in_))

@@ -394,7 +394,7 @@ CHANGES = [
     ({"learning_rate": 0.02}, "learning_rate was 0.01 and is 0.02 now. To go on with that fit"),
     ({"epochs": 5, "filters": (8, 8)}, "epochs was 4 and is 5 now; filters was (8, 16) and is (8"),
     ({"random_state": 1}, "the seed drawn from random_state was 209652396 and is 1791095845 now."),
-    ({"augmentation": {"shift": 0.1}}, "augmentation was 'robust' and is {'shift': 0.1} now."),
+    ({"augmentation": {"shift": 0.1}}, "augmentation was 'auto' and is {'shift': 0.1} now."),
     ({"precision": "float64"}, " and is 'float64' now."),
     ({"class_weight": {1: 2}}, "class_weight was None and is {1: 2} now."),
 ]

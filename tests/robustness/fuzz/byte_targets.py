@@ -15,8 +15,8 @@ from contract import attempt
 from PIL import Image
 
 from mnist_estimator import find_digits, load, load_mnist, make_pipeline
-from mnist_estimator.cli.draw._page import REQUEST_PATH, REQUEST_TYPE, parse_drawing
-from mnist_estimator.cli.draw._server import LoopbackServer, _Handler
+from mnist_estimator.cli.draw._page import MOST_BYTES, REQUEST_PATH, REQUEST_TYPE, parse_drawing
+from mnist_estimator.cli.draw._server import Endpoint, LoopbackServer, _Handler
 from mnist_estimator.cli.inputs._base import ImageSpec, InputSpec
 from mnist_estimator.cli.inputs._open import open_images
 from mnist_estimator.persistence import _archive, _pipeline_file
@@ -130,9 +130,14 @@ class _Connection:
 @cache
 def _server():
     return LoopbackServer(
-        0, page=lambda nonce: "page", request_path=REQUEST_PATH, request_type=REQUEST_TYPE,
-        answer=lambda body: {"pixels": parse_drawing(body).size},
-    )  # fmt: skip
+        0,
+        page=lambda nonce: "page",
+        endpoints={
+            REQUEST_PATH: Endpoint(
+                REQUEST_TYPE, MOST_BYTES, lambda body: {"pixels": parse_drawing(body).size}
+            )
+        },
+    )
 
 
 def request(data):
