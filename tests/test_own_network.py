@@ -149,6 +149,7 @@ def test_a_pretrained_base_keeps_its_weights(scaled, tmp_path):
         assert_array_equal(weight, expected)
 
 
+@pytest.mark.slow
 def test_arguments_of_the_builder_are_parameters(scaled):
     clf = make(dense, model__units=5)
     assert clf.get_params()["model__units"] == 5

@@ -100,6 +100,7 @@ def test_results_agree_with_each_other_and_with_the_pipeline(run):
     assert f"{100 * accuracy:.2f} %" in out
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_learned(tmp_path, process):
     arguments = ["--preset", "fast", "--train-size", "1000", "--epochs", "1000"]
     process = process(*arguments, "--output", tmp_path)

@@ -455,6 +455,7 @@ def test_parts_are_joined_as_by_trying_all_pairs(seed):
         assert_array_equal(blob.mask, by_hand.mask)
 
 
+@pytest.mark.slow
 def test_a_page_of_print_is_taken_apart_and_a_halftone_is_refused():
     found = find_digits(printed.printed_text((1100, 1700), points=9))
     assert found.lines.max() + 1 == 13  # as many as are drawn

@@ -266,6 +266,7 @@ def test_a_shallow_copy_shares_parameters_and_no_network(quick, frame):
     assert_array_equal(clf.partial_fit(X, y).predict_proba(X), further)
 
 
+@pytest.mark.slow
 def test_double_precision_is_kept(quick, frame):
     X, y = frame
     clf = quick(epochs=1, precision="float64").fit(X, y)

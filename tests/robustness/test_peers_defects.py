@@ -379,6 +379,7 @@ def test_fit_leaves_every_global_setting(outcome):
     assert outcome("settings")["changed"] == []
 
 
+@pytest.mark.slow
 def test_global_settings_do_not_reach_the_network(outcome, own_digest):
     """Of any Keras model: a global dtype policy or data format makes it another one."""
     assert outcome("settings")["ours"] == own_digest
@@ -406,6 +407,7 @@ def fit_in_a_worker(clf, X, y):
     return clf.fit(X, y).model_.get_weights(), threads_told()
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_bits_in_any_process(outcome, own_digest):
     """Of Keras's wrapper: no seed."""
     assert outcome("after ours")["ours"] == own_digest
@@ -471,6 +473,7 @@ def test_memory_does_not_grow_with_every_fit(outcome):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no fork")
+@pytest.mark.slow
 def test_fork_before_any_fit(outcome):
     """Of many: a forked process hangs. It does not where TensorFlow has yet to run."""
     child = outcome("fork before")

@@ -227,6 +227,7 @@ def test_a_process_that_starts_afresh_predicts(way, not_forked, files):
 
 
 @posix
+@pytest.mark.slow
 def test_tensorflow_says_nothing_in_processes_that_start_afresh(not_forked):
     assert not_forked[1] == ""
 

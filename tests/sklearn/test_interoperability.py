@@ -587,6 +587,7 @@ def test_oversampling_with_imbalanced_learn(quick, halves):
 # Searches and curves
 
 
+@pytest.mark.slow
 def test_grid_search_in_two_processes_with_several_scores(quick_pipeline, thirds):
     X, y = thirds
     search = GridSearchCV(

@@ -90,6 +90,7 @@ def answers(tmp_path_factory):
     return json.loads(line.removeprefix("answers:"))
 
 
+@pytest.mark.slow
 def test_autolog_keeps_parameters_and_scores(answers):
     assert answers["params"]["cnn__epochs"] == "3"
     assert answers["params"]["cnn__filters"] == "(8,)"

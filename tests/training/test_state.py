@@ -62,6 +62,7 @@ def test_weights_of_another_network_are_told(fitted):
         from_state(state | {"_architecture": tuple(architecture.items())})
 
 
+@pytest.mark.slow
 def test_the_optimizer_is_in_the_state_where_training_goes_on(small, digits):
     X, y = digits
     large = {"filters": (32, 64), "epochs": 1}

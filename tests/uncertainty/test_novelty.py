@@ -86,6 +86,7 @@ def test_contamination_is_the_share_of_outliers_among_those_known(fitted, digits
     assert (similar.max(axis=1) - 1 < detector.offset_).mean() == pytest.approx(0.1, abs=0.005)
 
 
+@pytest.mark.slow
 def test_noise_and_inverted_digits_are_outliers(small, digits, detector):
     X = digits[0]
     noise = np.random.default_rng(0).integers(0, 17, (200, 64)).astype(float)

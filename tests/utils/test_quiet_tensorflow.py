@@ -75,6 +75,7 @@ def test_the_environment_stays_as_it_was():
     assert stderr_of(SETTINGS) == ""
 
 
+@pytest.mark.slow
 def test_what_is_no_greeting_is_passed_on():
     assert stderr_of(PASSED_ON).splitlines() == [
         "from Python",
