@@ -48,8 +48,9 @@ KINDS = [
     "curved lines",
 ]
 
-# Pictures without a digit so wide that only a classifier knows it for one.
-SEEDS = {("form cells, apart", "mnist"): 1, ("small digits", "mnist"): 2}
+# Pictures without a digit so wide that only a classifier knows it for one. (That with seed 0 of the
+# kind "plain" is cut in two even with one: docs/pictures.md says how often that happens.)
+SEEDS = {("plain", "mnist"): 1, ("form cells, apart", "mnist"): 1, ("small digits", "mnist"): 2}
 
 
 @pytest.mark.parametrize("kind", KINDS)
