@@ -19,6 +19,7 @@ With --save DIR, pictures that are not right are written there, with what was an
 
 import argparse
 import csv
+import sys
 import time
 import warnings
 from collections.abc import Iterable, Iterator
@@ -28,7 +29,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from reporting import describe, to_markdown, wrap
+from reporting import describe, replace_between, to_markdown
 from rich.console import Console
 from rich.progress import track
 
@@ -164,38 +165,48 @@ def model_of(path: Path | None) -> Any:
     return make_pipeline(random_state=0).fit(*load_mnist("train", return_X_y=True))
 
 
-def parse_arguments() -> argparse.Namespace:
-    """Return the options of the command line."""
+def parser_of(description: str | None, n_pictures: int) -> argparse.ArgumentParser:
+    """Return a parser of the options that say which pictures are recognized, and by which model."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        description=description, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--kinds", nargs="+", default=[], help="beginnings of names of kinds")
-    parser.add_argument("--pictures", type=int, default=60, help="of each kind; default: 60")
+    parser.add_argument(
+        "--pictures", type=int, default=n_pictures, help="of each kind; default: %(default)s"
+    )
     parser.add_argument(
         "--seed", type=int, default=1000, help="of the first picture; default: 1000"
     )
     parser.add_argument("--model", type=Path, help="a saved pipeline")
     parser.add_argument("--folder", type=Path, help="with pictures and a TRUTH.tsv")
-    parser.add_argument("--save", type=Path, help="folder for the pictures that are not right")
-    return parser.parse_args()
+    return parser
+
+
+def all_kinds() -> list[str]:
+    """Return the names of the kinds that can be drawn."""
+    sys.path.insert(0, str(ROOT / "examples"))
+    from handwriting.kinds import KINDS
+
+    return list(KINDS)
+
+
+def pictures_of(
+    options: argparse.Namespace,
+) -> tuple[Iterable[tuple[str, str, Any, str]], int | None]:
+    """Return the pictures that the options ask for, and how many they are if that is known."""
+    if options.folder is not None:
+        return of_folder(options.folder), None
+    chosen = [k for k in all_kinds() if not options.kinds or k.startswith(tuple(options.kinds))]
+    return drawn(chosen, options.pictures, options.seed), len(chosen) * options.pictures
 
 
 def main() -> None:
     """Run as a program."""
-    import sys
-
-    sys.path.insert(0, str(ROOT / "examples"))
-    from handwriting.kinds import KINDS
-
-    options = parse_arguments()
+    parser = parser_of(__doc__, n_pictures=60)
+    parser.add_argument("--save", type=Path, help="folder for the pictures that are not right")
+    options = parser.parse_args()
     console = Console()
-    if options.folder is not None:
-        pictures: Iterable[tuple[str, str, Any, str]] = of_folder(options.folder)
-        total = None
-    else:
-        chosen = [k for k in KINDS if not options.kinds or k.startswith(tuple(options.kinds))]
-        pictures = drawn(chosen, options.pictures, options.seed)
-        total = len(chosen) * options.pictures
+    pictures, total = pictures_of(options)
     model = model_of(options.model)
     answers = pd.DataFrame(
         track(measure(model, pictures, options.save is not None), total=total, console=console)
@@ -209,7 +220,7 @@ def main() -> None:
     if options.save is not None:
         save_wrong(answers, options.save)
     if options.folder is None and options.pictures >= 60:
-        write(table, list(KINDS))
+        write(table, all_kinds())
 
 
 def write(table: pd.DataFrame, kinds: list[str]) -> None:
@@ -222,10 +233,8 @@ def write(table: pd.DataFrame, kinds: list[str]) -> None:
     table = table.set_index("kind").reindex([k for k in kinds if k in set(table["kind"])])
     note = describe(date.today().isoformat())
     path.write_text(f"# {note}\n{table.to_csv()}", encoding="utf-8")
-    page = ROOT / "docs" / "pictures.md"
-    before, _, rest = page.read_text(encoding="utf-8").partition(START)
-    text = f"{START}\n\n{to_markdown(table)}\n\nMeasured on: {note}.\n\n{END}"
-    page.write_text(wrap(before + text + rest.partition(END)[2]), encoding="utf-8")
+    text = f"{to_markdown(table)}\n\nMeasured on: {note}."
+    replace_between(ROOT / "docs" / "pictures.md", START, END, text)
 
 
 if __name__ == "__main__":

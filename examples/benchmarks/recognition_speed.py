@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pages import model_of
-from reporting import describe, to_markdown, wrap
+from reporting import describe, replace_between, to_markdown
 
 ROOT = Path(__file__).resolve().parents[2]
 START, END = "<!-- table of recognition_speed.py -->", "<!-- end of the table of speed -->"
@@ -103,10 +103,8 @@ def write(table: pd.DataFrame) -> None:
     note = describe(date.today().isoformat())
     path = ROOT / "examples" / "benchmarks" / "recognition_speed.csv"
     path.write_text(f"# {note}\n{table.to_csv()}", encoding="utf-8")
-    page = ROOT / "docs" / "pictures.md"
-    before, _, rest = page.read_text(encoding="utf-8").partition(START)
-    text = f"{START}\n\n{to_markdown(table)}\n\nMeasured on: {note}.\n\n{END}"
-    page.write_text(wrap(before + text + rest.partition(END)[2]), encoding="utf-8")
+    text = f"{to_markdown(table)}\n\nMeasured on: {note}."
+    replace_between(ROOT / "docs" / "pictures.md", START, END, text)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,9 @@ text (--psm 6). With all kinds, the tables go to examples/benchmarks/recognizers
 docs/pictures.md. Without --model, the default pipeline learns the 60,000 training images first.
 """
 
-import argparse
 import io
 import shutil
 import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -29,9 +27,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pages import TURNED, drawn, edit_distance, model_of, of_folder, plain_digits
+from pages import TURNED, edit_distance, model_of, parser_of, pictures_of, plain_digits
 from PIL import Image
-from reporting import describe, to_markdown, wrap
+from reporting import describe, replace_between, to_markdown
 from rich.console import Console
 from rich.progress import track
 
@@ -166,34 +164,10 @@ def tables(answers: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return right.map("{:.0%}".format), total
 
 
-def parse_arguments() -> argparse.Namespace:
-    """Return the options of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--kinds", nargs="+", default=[], help="beginnings of names of kinds")
-    parser.add_argument("--pictures", type=int, default=20, help="of each kind; default: 20")
-    parser.add_argument(
-        "--seed", type=int, default=1000, help="of the first picture; default: 1000"
-    )
-    parser.add_argument("--model", type=Path, help="a saved pipeline")
-    parser.add_argument("--folder", type=Path, help="with pictures and a TRUTH.tsv")
-    return parser.parse_args()
-
-
 def main() -> None:
     """Run as a program."""
-    sys.path.insert(0, str(ROOT / "examples"))
-    from handwriting.kinds import KINDS
-
-    options = parse_arguments()
-    chosen = [k for k in KINDS if not options.kinds or k.startswith(tuple(options.kinds))]
-    if options.folder is not None:
-        pictures: Iterable[tuple[str, str, Any, str]] = list(of_folder(options.folder))
-        total = None
-    else:
-        pictures = drawn(chosen, options.pictures, options.seed)
-        total = len(chosen) * options.pictures
+    options = parser_of(__doc__, n_pictures=20).parse_args()
+    pictures, total = pictures_of(options)
     found = recognizers(model_of(options.model))
     shown = track(pictures, total=total, console=Console(stderr=True))
     right, summary = tables(compare(found, shown))
@@ -207,13 +181,11 @@ def write(right: pd.DataFrame, summary: pd.DataFrame, n_pictures: int) -> None:
     note = describe(date.today().isoformat())
     path = ROOT / "examples" / "benchmarks" / "recognizers.csv"
     path.write_text(f"# {note}\n{right.to_csv()}\n{summary.to_csv()}", encoding="utf-8")
-    page = ROOT / "docs" / "pictures.md"
-    before, _, rest = page.read_text(encoding="utf-8").partition(START)
     text = (
-        f"{START}\n\n{to_markdown(summary)}\n\nPictures right, of {n_pictures} of each kind:\n\n"
-        f"{to_markdown(right)}\n\nMeasured on: {note}.\n\n{END}"
+        f"{to_markdown(summary)}\n\nPictures right, of {n_pictures} of each kind:\n\n"
+        f"{to_markdown(right)}\n\nMeasured on: {note}."
     )
-    page.write_text(wrap(before + text + rest.partition(END)[2]), encoding="utf-8")
+    replace_between(ROOT / "docs" / "pictures.md", START, END, text)
 
 
 if __name__ == "__main__":

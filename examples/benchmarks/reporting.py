@@ -102,6 +102,13 @@ def memory() -> tuple[float, float]:
     return highest, highest
 
 
+def replace_between(page: Path, start: str, end: str, text: str) -> None:
+    """Replace what is between two marks of a page of Markdown, which stay."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(start)
+    after = rest.partition(end)[2]
+    page.write_text(wrap(f"{before}{start}\n\n{text}\n\n{end}{after}"), encoding="utf-8")
+
+
 def wrap(page: str, width: int = 120) -> str:
     """Break the long lines of text of a page of Markdown; headings, tables and pictures stay."""
     lines = []
