@@ -21,13 +21,13 @@ def run_info(options: argparse.Namespace) -> int:
     int
         Exit code: 0.
     """
-    from ..cards._model_info import read_info
+    from ..evaluation._model_info import read_info
 
     info = read_info(find_model(options.model))
     if options.json:
         text = json.dumps(info.to_dict(), indent=2)
     elif options.card:
-        from ..cards._model_card import card_of
+        from ..evaluation._model_card import card_of
 
         text = card_of(info).rstrip("\n")
     else:

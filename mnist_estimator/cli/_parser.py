@@ -99,6 +99,8 @@ def _check_train(parser: argparse.ArgumentParser, options: argparse.Namespace) -
     """Refuse options that have no effect together."""
     if options.data is not None and options.source is not None:
         parser.error("--source says where MNIST comes from; give it or DATA, not both")
+    if options.data is not None and options.drawn is not None:
+        parser.error("--drawn adds drawn digits to MNIST; give it or DATA, not both")
     if options.data is None:
         for name in ("image_shape", "classes", "key", "labels", "label_column", "test"):
             if getattr(options, name) is not None:
@@ -240,6 +242,10 @@ def _add_train_options(parser: Any) -> None:
     add("--source", metavar="SOURCE",
         help='where MNIST comes from: "bundled" with the package, "keras", "openml", or the path '
         "of an mnist.npz or of a folder of IDX files (default: bundled)")  # fmt: skip
+    add("--drawn", type=_count, metavar="N",
+        help="add N drawn digits of American, European and East Asian forms to MNIST's training "
+        "images, such as 10000: for pictures by writers of other countries (default: none)"
+    )  # fmt: skip
     add("--train-size", type=_train_size, metavar="N",
         help="train on N images only, chosen at random with the classes in proportion "
         "(default: all)")  # fmt: skip

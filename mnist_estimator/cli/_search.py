@@ -34,7 +34,8 @@ def run_search(options: argparse.Namespace) -> int:
     make_folder(options.output, "--output")
     if options.data == "mnist":
         options.data = None
-    vars(options).update(source=None, validation=None, test=None, train_size=None, epochs=None)
+    for name in ("source", "drawn", "validation", "test", "train_size", "epochs"):
+        setattr(options, name, None)
     data = load_training_data(options, console)
     import_tensorflow()
     import pandas as pd

@@ -30,7 +30,7 @@ def run_train(options: argparse.Namespace) -> int:
     Parameters
     ----------
     options : argparse.Namespace
-        ``data``, ``preset``, ``epochs``, ``settings``, ``seed``, ``output``, ``source``,
+        ``data``, ``preset``, ``epochs``, ``settings``, ``seed``, ``output``, ``source``, ``drawn``,
         ``train_size``, ``validation``, ``test``, ``checkpoint_dir``, ``quiet`` and those that say
         what is in ``data``, as the command line has them.
 

@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..utils._wording import counted
 from ._terminal import PlainConsole
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def load_training_data(options: argparse.Namespace, console: PlainConsole) -> Tr
     Parameters
     ----------
     options : argparse.Namespace
-        ``data``, ``source``, ``validation``, ``test``, ``train_size``, ``seed`` and those that say
-        what is in ``data``, as the command line has them.
+        ``data``, ``source``, ``drawn``, ``validation``, ``test``, ``train_size``, ``seed`` and
+        those that say what is in ``data``, as the command line has them.
     console : PlainConsole
         Where to print.
 
@@ -61,17 +62,27 @@ def load_training_data(options: argparse.Namespace, console: PlainConsole) -> Tr
             f"{data.name}: {len(data.X):,} training and {len(data.X_test):,} test images of "
             f"{pixels} pixels, {len(set(data.y.tolist()))} classes."
         )
-    if options.train_size is None or options.train_size == len(data.X):
+    if options.train_size is not None:
+        data = _subset(data, options.train_size, options.seed)
+    if options.drawn is not None:
+        data = _with_drawn_digits(data, options.drawn, options.seed)
+        console.print(f"Added to the training images: {counted(options.drawn, 'drawn digit')}.")
+    return data
+
+
+def _subset(data: TrainingData, n_images: int, seed: int) -> TrainingData:
+    """Choose so many training images, with the classes in proportion."""
+    if n_images == len(data.X):
         return data
-    if options.train_size > len(data.X):
+    if n_images > len(data.X):
         raise ValueError(
             f"--train-size must be at most the number of training images, {len(data.X):,}; got "
-            f"{options.train_size:,}."
+            f"{n_images:,}."
         )
     from sklearn.model_selection import train_test_split
 
     X, _, y, _ = train_test_split(
-        data.X, data.y, train_size=options.train_size, stratify=data.y, random_state=options.seed
+        data.X, data.y, train_size=n_images, stratify=data.y, random_state=seed
     )
     return data._replace(X=X, y=y)
 
@@ -87,6 +98,16 @@ def _mnist(options: argparse.Namespace) -> TrainingData:
         given = _read(options.validation, (28, 28, 1), options, None)
         X_val, y_val = given.images.reshape(-1, 784), given.labels
     return TrainingData("MNIST", X, y, X_val, y_val, X_test, y_test, None, [])
+
+
+def _with_drawn_digits(data: TrainingData, n_drawn: int, seed: int) -> TrainingData:
+    """Add drawn digits to the training images."""
+    import numpy as np
+
+    from ..datasets._make_digits import make_digits
+
+    X, y = make_digits(n_drawn, random_state=seed)
+    return data._replace(X=np.concatenate([data.X, X]), y=np.concatenate([data.y, y]))
 
 
 def _users(options: argparse.Namespace) -> TrainingData:

@@ -1,4 +1,4 @@
-"""MNIST, as the package brings it or from files and other sources."""
+"""MNIST, as the package brings it or from other sources; folders of pictures; drawn digits."""
 
 import lazy_loader
 

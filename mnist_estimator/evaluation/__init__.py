@@ -1,4 +1,4 @@
-"""How good a fitted classifier is: report, calibration, label errors, occlusion, plots."""
+"""How good a fitted classifier is: report, calibration, label errors, occlusion, plots, card."""
 
 import lazy_loader
 

@@ -3,6 +3,9 @@ from ._calibration import coverage_table as coverage_table
 from ._calibration import expected_calibration_error as expected_calibration_error
 from ._evaluate import evaluate as evaluate
 from ._label_errors import find_label_errors as find_label_errors
+from ._model_card import model_card as model_card
+from ._model_info import ModelInfo as ModelInfo
+from ._model_info import read_info as read_info
 from ._occlusion import occlusion_map as occlusion_map
 from ._plot._curves import CoverageAccuracyDisplay as CoverageAccuracyDisplay
 from ._plot._curves import ReliabilityDisplay as ReliabilityDisplay

@@ -533,7 +533,8 @@ def test_all_public_estimators_and_functions_are_in_the_matrix():
         "DetectedDigits", "EvaluationReport", "ModelInfo", "Recognition", "RotationWarning",
         "ValueRangeWarning",
     }  # fmt: skip
-    sources = {"load_image_folder", "load_mnist", "find_digits"}  # they take no estimator
+    # They take no estimator.
+    sources = {"load_image_folder", "load_mnist", "make_digits", "find_digits"}
     tested = {*ESTIMATORS, *FUNCTIONS, "load", "read_info", "OcclusionDisplay"}
     assert public - values - sources <= tested
     assert all(set(row[0]) <= set(ESTIMATORS) for row in EXPECTED_ERRORS)

@@ -63,7 +63,7 @@ class ModelInfo:
         The user's own, as given to :func:`~mnist_estimator.save`.
     """
 
-    __module__ = "mnist_estimator.cards"  # pickles name it
+    __module__ = "mnist_estimator.evaluation"  # pickles name it
 
     path: str
     kind: str

@@ -12,7 +12,7 @@ from ..utils._wording import shown
 from ._model_info import ModelInfo, info_of, printable, read_info
 
 if TYPE_CHECKING:
-    from ..evaluation._report import EvaluationReport
+    from ._report import EvaluationReport
 
 TEMPLATES = Path(__file__).parent / "templates"
 N_CONFUSIONS = 5
@@ -60,7 +60,7 @@ def model_card(pipe_or_path: Any, report: "EvaluationReport | None" = None) -> s
     ['## Model description', '## Intended use and limits', '## Training']
     """
     if report is not None:
-        from ..evaluation._report import EvaluationReport
+        from ._report import EvaluationReport
 
         if not isinstance(report, EvaluationReport):
             raise TypeError(

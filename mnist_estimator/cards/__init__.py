@@ -1,5 +1,0 @@
-"""What is known of a model: read from its file, and as a model card."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
