@@ -66,13 +66,17 @@ class Glyphs:
             None if the font has no such character.
         """
         height = self.generator.uniform(18, 70)
-        parts = [self._with_pen(c, height) if strokes else self._in_font(c, height) for c in text]
+        parts = [self.part(character, height, strokes=strokes) for character in text]
         if any(part is None for part in parts):
             return None
         ink = self._distorted(beside(parts, self.generator.uniform(-0.12, 0.0) * height))
         ink = ndimage.gaussian_filter(ink, self.generator.uniform(0.4, 1.0))
         ink = np.clip((ink - 0.15) / 0.7, 0.0, 1.0)
         return as_bytes(fit_box(ink)) if ink.any() else None
+
+    def part(self, character, height, *, strokes):
+        """Return a character as ink from 0 to 1, or None if the font does not have it."""
+        return self._with_pen(character, height) if strokes else self._in_font(character, height)
 
     def _in_font(self, character, height):
         """Return a character of a font, as ink, its capitals about so high."""

@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 
 from ..preprocessing._digit_image import SIDE, as_bytes
 from ._binarization import Ink
-from ._digit_shape import digit_log_odds
+from ._digit_shape import Shapes, shapes_of
 from ._groups import Separator
 from ._segmentation import render_blob, segment_digits
 from ._touching import choose_pieces
 
 LEAST = 1e-6
 """Confidences count as this at least."""
+LETTER = 4.0
+"""Log-odds against a letter, as most pages have digits only."""
 
 
 class Place(NamedTuple):
@@ -41,8 +43,8 @@ class Candidates(NamedTuple):
     """Of shape (n, 4): first row and column on the page, and those after the last."""
     places: list[Place]
     """In reading order."""
-    shape_odds: NDArray[np.float64]
-    """Of shape (n,): the log-odds that a candidate is a digit, by its shape."""
+    shapes: Shapes
+    """What the candidates are, by their shapes."""
     separators: Sequence[Separator] = ()
     """Marks between digits."""
 
@@ -67,10 +69,12 @@ class Candidates(NamedTuple):
             The line of text of each.
         """
         scores = np.array([place.prior for place in self.places])
+        digit = np.zeros(len(scores))
         if confidences is not None:
-            scores = scores + np.log(np.maximum(confidences, LEAST))
+            digit = np.log(np.maximum(confidences, LEAST))
         if by_shape or confidences is None:
-            scores = scores - np.logaddexp(0.0, -self.shape_odds)
+            digit = np.logaddexp(digit + self.shapes.digit, self.shapes.letter - LETTER)
+        scores = scores + digit
         chosen: list[int] = []
         for _, group in groupby(range(len(self.places)), lambda i: self.places[i].blob):
             own = list(group)
@@ -110,6 +114,6 @@ def find_candidates(ink: Ink) -> Candidates:
         images,
         np.rint(boxes.reshape(-1, 4) * ink.scale).astype(np.int64),
         places,
-        digit_log_odds(images),
+        shapes_of(images),
         separators,
     )

@@ -9,17 +9,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.neighbors import KNeighborsClassifier
 
 from mnist_estimator import load_mnist, recognize
-from mnist_estimator.recognition._digit_shape import (
-    BATCH,
-    SUREST,
-    digit_log_odds,
-    shape_features,
-)
+from mnist_estimator.preprocessing._digit_image import as_bytes, fit_box
+from mnist_estimator.recognition._digit_shape import SUREST, shapes_of
 from mnist_estimator.recognition._groups import Separator
 from mnist_estimator.recognition._letters import (
     BETWEEN,
+    COSTS,
     FIRST,
-    WITHIN,
+    GAPS,
     _beside_digits,
     find_letters,
     has_digit_classes,
@@ -33,11 +30,18 @@ sys.path.pop(0)
 DIGIT, LIKE_BOTH, LETTER = 6.0, 1.0, -6.0
 
 
-def letters_of(*groups):
+def boxes_of(gaps):
+    """Return the boxes of signs of a line, 20 pixels high, with these gaps between them."""
+    left = np.concatenate([[0], np.cumsum(10 + np.asarray(gaps, dtype=int))])
+    return np.stack([0 * left, left, 0 * left + 20, left + 10], axis=1)
+
+
+def letters_of(*groups, gap=30):
     """Return the letters of a line, given the log-odds of the signs in each of its groups."""
     numbers = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
     odds = np.concatenate(groups)
-    return find_letters(odds, np.zeros(len(odds), int), numbers).tolist()
+    boxes = boxes_of(np.where(np.diff(numbers) > 0, gap, 1))
+    return find_letters(odds, np.zeros(len(odds), int), numbers, boxes).tolist()
 
 
 def test_a_word_is_left_out_as_a_whole():
@@ -57,13 +61,23 @@ def test_a_digit_alone_is_kept_unless_it_is_clearly_a_letter(odds):
     assert letters_of([LETTER]) == [True]
 
 
+def test_a_word_ends_at_a_gap_rather_than_before_it():
+    odds = np.array([LETTER, LETTER, LETTER, -1.0, DIGIT, DIGIT])
+    places = np.zeros(6, int), np.zeros(6, int)
+    found = find_letters(odds, *places, boxes_of([2, 2, 16, 2, 2]))
+    assert found.tolist() == [True] * 3 + [False] * 3
+    found = find_letters(odds, *places, boxes_of([2, 2, 2, 2, 2]))
+    assert found.tolist() == [True] * 4 + [False] * 2
+
+
 def test_one_strange_digit_of_a_number_is_kept():
     assert not any(letters_of([DIGIT, -3.0, DIGIT, DIGIT]))
 
 
 def test_lines_are_independent():
     odds = np.array([LETTER, LETTER, LIKE_BOTH, LIKE_BOTH])
-    found = find_letters(odds, np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]))
+    numbers = np.array([0, 0, 1, 1])
+    found = find_letters(odds, numbers, numbers, boxes_of([1, 1, 1]))
     assert found.tolist() == [True, True, False, False]
 
 
@@ -73,15 +87,20 @@ def test_the_most_probable_sequence_is_found():
     for _ in range(50):
         n = int(generator.integers(1, 7))
         odds, groups = generator.normal(0, 6, n), np.sort(generator.integers(0, 3, n))
+        gaps = generator.integers(0, 12, n - 1)
         best, least = None, np.inf
         for number in range(2**n):
             states = np.array([number >> i & 1 for i in range(n)])
             changes = states[1:] != states[:-1]
             cost = FIRST * states[0] + odds[states == 1].sum()
-            cost += np.where(groups[1:] == groups[:-1], WITHIN, BETWEEN)[changes].sum()
+            wider = gaps / 20 - (np.median(gaps) / 20 if n > 1 else 0)
+            within = np.interp(wider, GAPS, COSTS)
+            between = np.minimum(within, BETWEEN)
+            cost += np.where(groups[1:] == groups[:-1], within, between)[changes].sum()
             if cost < least:
                 best, least = states, cost
-        assert_array_equal(find_letters(odds, np.zeros(n, int), groups), best == 1)
+        found = find_letters(odds, np.zeros(n, int), groups, boxes_of(gaps))
+        assert_array_equal(found, best == 1)
 
 
 def test_separators_between_letters_go_and_others_are_counted_among_digits():
@@ -102,21 +121,33 @@ def test_only_classes_of_digits_have_letters_beside_them():
 
 def test_shapes_of_mnist_are_digits():
     X, _ = load_mnist("test", return_X_y=True)
-    odds = digit_log_odds(X.reshape(-1, 28, 28)[:2000])
-    assert np.mean(odds > -3.0) > 0.995
-    assert np.median(odds) > 5.0
+    shapes = shapes_of(X.reshape(-1, 28, 28)[:2000])
+    assert np.mean(shapes.digit_odds > -3.0) > 0.99
+    assert np.median(shapes.digit_odds) > 5.0
+    assert np.mean(shapes.sign_odds > -1.0) > 0.98
+
+
+def test_halves_and_pairs_of_digits_are_no_signs():
+    X, y = load_mnist("test", return_X_y=True)
+    images = X.reshape(-1, 28, 28)[:400]
+    wide = [np.hstack([a[:, 4:24], b[:, 4:24]]) for a, b in zip(images, images[::-1], strict=True)]
+    pairs = np.array([as_bytes(fit_box(pair / 255.0)) for pair in wide])
+    zeros = images[y[:400] == 0]
+    halves = np.array([as_bytes(fit_box(zero[:, :14] / 255.0)) for zero in zeros])
+    for parts in (pairs, halves):
+        assert np.mean(shapes_of(parts).sign_odds < 0.0) > 0.7
 
 
 def test_a_shape_is_what_it_is_in_any_batch():
     X, _ = load_mnist("test", return_X_y=True)
-    images = X.reshape(-1, 28, 28)[: BATCH + 3]
-    odds = digit_log_odds(images)
-    assert_allclose(digit_log_odds(images[-3:]), odds[-3:], atol=1e-4)
-    assert odds.shape == (BATCH + 3,)
-    assert np.abs(odds).max() <= SUREST
-    assert digit_log_odds(images[:0]).shape == (0,)
-    assert shape_features(images[:2]).shape == (2, 588)
-    assert np.isfinite(digit_log_odds(np.zeros((1, 28, 28), np.uint8))).all()
+    images = X.reshape(-1, 28, 28)[:1100]
+    shapes = shapes_of(images)
+    assert_allclose(shapes_of(images[-3:]).digit_odds, shapes.digit_odds[-3:], atol=1e-3)
+    for odds in (shapes.digit_odds, shapes.sign_odds):
+        assert odds.shape == (1100,)
+        assert np.abs(odds).max() <= SUREST
+    assert shapes_of(images[:0]).sign_odds.shape == (0,)
+    assert np.isfinite(shapes_of(np.zeros((1, 28, 28), np.uint8)).digit_odds).all()
 
 
 def page_with(word, mnist, rows):
