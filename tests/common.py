@@ -13,6 +13,26 @@ SMALL = {
 }
 """One architecture for all tests, so that it is traced once."""
 
+
+def slow_but(fast, values):
+    """Return parameters by their names for pytest, slow but for some.
+
+    Parameters
+    ----------
+    fast : set of str
+        Names of those that are not slow.
+    values : dict
+        By name.
+    """
+    import pytest
+
+    assert fast < set(values), fast - set(values)
+    return [
+        pytest.param(value, id=name, marks=() if name in fast else pytest.mark.slow)
+        for name, value in values.items()
+    ]
+
+
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 """What tells TensorFlow how many threads to have, here or by this package."""
 

@@ -265,6 +265,7 @@ def test_seeded_fits_repeat_to_the_bit_and_other_seeds_differ(small, fitted, dig
     assert not np.array_equal(other.predict_proba(X), fitted.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_global_generators_are_left_alone(small, digits):
     X, y = digits
     before = global_seed_generator().state.numpy()  # made now, from Python's generator

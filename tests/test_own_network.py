@@ -8,6 +8,7 @@ from functools import partial
 import keras
 import numpy as np
 import pytest
+from common import slow_but
 from numpy.testing import assert_allclose, assert_array_equal
 from own_networks import NETWORKS, dense, residual, separable, weights_of
 from sklearn.base import clone
@@ -28,7 +29,7 @@ def scaled():
     return X[:400] / 16, y[:400]
 
 
-@pytest.fixture(scope="module", params=NETWORKS.values(), ids=NETWORKS)
+@pytest.fixture(scope="module", params=slow_but({"dense", "separable"}, NETWORKS))
 def model(request):
     """Go through the networks."""
     return request.param
@@ -204,6 +205,7 @@ def subclassed(meta):
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float64"])
+@pytest.mark.slow
 def test_other_precisions(model, scaled, precision):
     clf = make(model, epochs=1, precision=precision)
     if model is separable and precision == "float64":

@@ -839,6 +839,7 @@ def test_stdout_holds_nothing_but_csv_and_names_may_be_any_bytes(model, digits, 
     assert table["label"].tolist() == pipe.predict(digits[0]).tolist()
 
 
+@pytest.mark.slow
 def test_nobody_reads_the_output(start, model, digits, tmp_path):
     np.save(tmp_path / "x.npy", np.concatenate([digits[0]] * 100))
     os.mkfifo(tmp_path / "output")

@@ -162,6 +162,7 @@ def test_random_bytes_are_refused(server):
         assert ask(server, b"P5 30 30 255\n" + body)[0] in (200, 400)
 
 
+@pytest.mark.slow
 def test_labels_may_be_strings(small_pipeline):
     X, y = load_mnist("test", return_X_y=True)
     pipe = small_pipeline(epochs=1).fit(X[:300], np.where(y[:300] > 4, "<high>", "low"))

@@ -47,6 +47,7 @@ def test_planted_errors_are_found(data, base):
     assert (found["suggested_probability"] > found["label_probability"]).all()
 
 
+@pytest.mark.slow
 def test_planted_errors_are_found_by_a_network(digits, quick):
     X, y = digits
     noisy, rows = plant(y, 0.04)

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import onnxruntime
 import pytest
+from common import slow_but
 from numpy.testing import assert_allclose, assert_array_equal
 from own_networks import NETWORKS, dense
 from sklearn.datasets import load_digits
@@ -14,7 +15,7 @@ from mnist_estimator import load_predictor, make_pipeline, save, to_onnx
 pytest.importorskip("tf2onnx", reason="needs the extra onnx")
 
 
-@pytest.fixture(scope="module", params=NETWORKS.values(), ids=NETWORKS)
+@pytest.fixture(scope="module", params=slow_but({"dense", "residual"}, NETWORKS))
 def pipe(request):
     """Return a pipeline fitted on images of 16×16 pixels, which has test-time augmentation."""
     X, y = load_digits(return_X_y=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from common import slow_but
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -253,9 +254,11 @@ SIZES = {
 
 
 class TestNetworks:
-    @pytest.mark.parametrize("name", SIZES)
-    def test_of_all_sizes(self, name, tmp_path):
-        shape, params = SIZES[name]
+    @pytest.mark.parametrize(
+        "sizes", slow_but({"even kernels", "more stages than pixels", "ensemble"}, SIZES)
+    )
+    def test_of_all_sizes(self, sizes, tmp_path):
+        shape, params = sizes
         X, y = patterns(60, shape)
         pipe = lean(**params | {"test_time_shift": 1}).fit(X, y)
         assert_same(to_onnx(pipe, tmp_path / "digits.onnx"), pipe, X)

@@ -138,6 +138,7 @@ def test__augmentation__robust__is_affine_and_corrupts():
         resolve_augmentation({"corruption": 1.5})
 
 
+@pytest.mark.slow
 def test__fit__corrupted__classifies_negatives_that_plain_training_does_not():
     """The images of a step are corrupted: no other augmentation inverts them."""
     X, y = load_mnist("train", return_X_y=True)

@@ -153,6 +153,7 @@ def test_searches_presets_and_checkpoints_take_it(scaled, tmp_path):
     assert same_bits(kept, whole)
 
 
+@pytest.mark.slow
 def test_frozen_layers_stay(scaled):
     clf = make(keras.optimizers.AdamW(0.01, weight_decay=0.1), warm_start=True).fit(*scaled)
     first = next(layer for layer in clf.model_.layers if layer.name.startswith("conv"))

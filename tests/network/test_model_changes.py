@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from common import slow_but
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
 
@@ -41,7 +42,9 @@ FROZEN = [("norm1_1",), ("conv1_1",), ("conv1_1", "norm1_1", "conv2_1", "norm2_1
 
 
 @pytest.mark.parametrize("way", ["fit", "partial_fit", "partial_fit from nothing"])
-@pytest.mark.parametrize("names", FROZEN, ids="-".join)
+@pytest.mark.parametrize(
+    "names", slow_but({"norm1_1", "logits"}, {"-".join(names): names for names in FROZEN})
+)
 def test_frozen_layers_stay_to_the_bit_and_the_others_learn(small, digits, names, way):
     clf = small(epochs=1, warm_start=True)
     if way == "partial_fit from nothing":
@@ -68,6 +71,7 @@ def test_a_frozen_weight_of_a_layer_stays(small, digits):
     assert "norm1_1/beta" in changed(before, clf)
 
 
+@pytest.mark.slow
 def test_a_frozen_member_of_an_ensemble_stays(quick, digits):
     clf = quick(ensemble_size=2, epochs=1, warm_start=True).fit(*digits)
     freeze_layers(clf, "member1")
@@ -137,6 +141,7 @@ def test_names_of_frozen_layers_that_are_none_are_refused(fitted, names):
         copy.copy(fitted).__setstate__(state)
 
 
+@pytest.mark.slow
 def test_a_fit_cut_off_goes_on_with_its_layers_frozen(quick, digits, tmp_path, monkeypatch):
     first = quick(epochs=1, warm_start=True).fit(*digits)
     freeze_layers(first, "conv1_1", "norm1_1")

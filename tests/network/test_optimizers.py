@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from common import slow_but
 from numpy.testing import assert_allclose, assert_array_equal
 
 from mnist_estimator.network._optimizers import (
@@ -88,7 +89,7 @@ def test_orthogonalize_leaves_zeros():
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adam"])
-@pytest.mark.parametrize("batch_norm", [True, False])
+@pytest.mark.parametrize("batch_norm", slow_but({"True"}, {"True": True, "False": False}))
 def test_both_learn_digits_with_and_without_batch_norm(small, digits, optimizer, batch_norm):
     X, y = digits
     clf = small(optimizer=optimizer, batch_norm=batch_norm, epochs=30).fit(X[:400], y[:400])

@@ -180,6 +180,7 @@ def test_the_default_network_takes_little_more_than_twice_its_weights(tmp_path):
     assert 2 * weights < size < 2.4 * weights
 
 
+@pytest.mark.slow
 def test_the_optimizer_is_saved_where_training_goes_on(quick_pipeline, digits, tmp_path):
     X, y = digits
     large = {"epochs": 1, "filters": (32, 64)}

@@ -115,6 +115,7 @@ def test_any_size_read_by_who_knows_mnist(mnist, factor):
     assert np.mean(pipe[1].predict(pipe[0].transform(sized)) == y[:150]) >= 0.97
 
 
+@pytest.mark.slow
 def test_digits_of_scikit_learn_read_by_who_knows_mnist():
     X, y = load_mnist("train", return_X_y=True)
     digits, labels = load_digits(return_X_y=True)

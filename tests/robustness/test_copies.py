@@ -279,6 +279,7 @@ def test_double_precision_is_kept(quick, frame):
 
 
 @few_ways
+@pytest.mark.slow
 def test_the_generator_given_is_copied_with_its_state(duplicate, quick, frame):
     X, y = frame
     clf = quick(epochs=1, random_state=np.random.RandomState(3)).fit(X, y)
@@ -394,6 +395,7 @@ def test_callbacks_are_copied_with_the_parameters(duplicate, quick, frame):
 
 
 @few_ways
+@pytest.mark.slow
 def test_labels_keep_their_type_in_a_copy(duplicate, quick, two_classes):
     X, y = two_classes
     for labels in (y == 1, y.astype(np.int8) - 5, np.array(["a", "b"], dtype=object)[y]):

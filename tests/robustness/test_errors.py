@@ -112,6 +112,7 @@ def test_parameter_of_the_classifier(parameters, words):
         ({"augmentation": {"rotation": 180, "shear": 1, "shift": 0.5}}, (8, 8)),
     ],
 )
+@pytest.mark.slow
 def test_unusual_sizes_that_fit_are_trained(parameters, shape):
     images = np.random.default_rng(0).random((40, *shape), dtype=np.float32)
     clf = CNNClassifier(**{"filters": (2,), "epochs": 1, "random_state": 0} | parameters)

@@ -208,6 +208,7 @@ def test_a_forked_process_has_no_keras_model(forked):
 
 
 @posix
+@pytest.mark.slow
 def test_a_process_forked_after_others_ran_tensorflow_predicts(files, tmp_path):
     said, _ = run_script(STARTED_BY_OTHERS, tmp_path, files)
     assert_allclose(said["pool"], files[2], atol=1e-5)

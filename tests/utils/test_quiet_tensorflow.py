@@ -55,6 +55,7 @@ def stderr_of(code, level=None):
     return process.stderr.decode()
 
 
+@pytest.mark.slow
 def test_a_first_fit_says_nothing():
     assert stderr_of(FIT) == ""
 
