@@ -23,6 +23,10 @@ FAINTEST = 0.1
 
 WINDOW = 10
 """Maximum width of ink, in stroke widths."""
+MUCH_INK = 0.35
+"""Share of a picture from which on ink counts as noise of the paper, unless it is left out."""
+CLEARLY = 8.0
+"""Minimum distance of ink from paper, in standard deviations of the noise."""
 DARKEST = 0.02
 """Minimum brightness of paper, as a share of white."""
 MIN_RELATIVE_INK = 0.35
@@ -98,14 +102,14 @@ def find_ink(grey: NDArray[np.float32], polarity: str = "auto") -> Ink:
 def _darker_than(paper: NDArray[np.floating], work: NDArray[np.floating], scale: float) -> Ink:
     """Return the pixels that are significantly darker than the paper."""
     amount = (paper - work) / np.maximum(paper, DARKEST)
-    level = float(np.median(amount))
-    blank = amount
-    if level > FAINTEST:  # the half of a picture that is cropped at its ink may be ink
+    level, noise = _level_and_noise(amount)
+    if max(level, 5.0 * noise) > FAINTEST:  # half of a picture that is cropped at its ink is ink
         threshold = otsu_threshold(np.clip(amount, 0.0, 1.0))
-        if level > threshold:
-            blank = amount[amount < threshold]
-            level = float(np.median(blank))
-    noise = 1.4826 * float(np.median(np.abs(blank - level)))
+        is_ink = amount > threshold
+        if MUCH_INK < is_ink.mean() < 1.0:
+            blank = _level_and_noise(amount[~is_ink])
+            if float(np.median(amount[is_ink])) > blank[0] + CLEARLY * blank[1]:
+                level, noise = blank
     amount = np.clip((amount - level) / max(1.0 - level, DARKEST), 0.0, 1.0).astype(np.float32)
     seen = amount[amount > max(5.0 * noise, FAINTEST)]
     if not seen.size:
@@ -119,6 +123,12 @@ def _darker_than(paper: NDArray[np.floating], work: NDArray[np.floating], scale:
         np.where(amount > MIN_RELATIVE_INK * nearby, amount, 0.0), low, high
     )
     return Ink(amount, mask, noise, stroke_width(mask), scale)
+
+
+def _level_and_noise(amount: NDArray[np.floating]) -> tuple[float, float]:
+    """Return the median, and the standard deviation of normal noise around it."""
+    level = float(np.median(amount))
+    return level, 1.4826 * float(np.median(np.abs(amount - level)))
 
 
 def usual_size(mask: NDArray[np.bool_]) -> float:

@@ -26,7 +26,9 @@ CROSS = 0.85
 """Minimum share of the ink of a plus sign in its two bars."""
 LEANING = 0.25
 """Minimum width of a slash, relative to its height."""
-LONGER = 0.01
+SAME_LEAN = 0.12
+"""A slash leans by so much more than each 1 of its line, relative to the height."""
+LONGER = 0.03
 """How much further a slash goes up and down than its neighbours, relative to their height."""
 
 
@@ -93,11 +95,18 @@ def take_signs(line: list[Blob], stroke: float) -> tuple[list[Blob], list[Mark]]
         return line, []
     rest, marks = [], []
     height = float(np.median([blob.height for blob in line]))
+    leans = [_lean_of_line(blob, stroke) for blob in line]
+    ones = [lean for number, lean in enumerate(leans) if lean is not None
+            and not _is_slash(line, number, lean)]  # fmt: skip
     for number, blob in enumerate(line):
         beside = line[max(0, number - 2) : number] + line[number + 1 : number + 3]
         if blob.height < 0.75 * height and _is_plus(blob, beside, stroke):
             marks.append(Mark("+", blob))
-        elif _is_slash(blob, beside, stroke) and 0 < number < len(line) - 1:
+        elif (
+            (lean := leans[number]) is not None
+            and _is_slash(line, number, lean)
+            and all(lean > one + SAME_LEAN for one in ones)
+        ):
             marks.append(Mark("/", blob))
         else:
             rest.append(blob)
@@ -163,16 +172,24 @@ def _is_plus(blob: Blob, beside: list[Blob], stroke: float) -> bool:
     return bool(inner and full and blob.mask[bars].sum() >= CROSS * blob.mask.sum())
 
 
-def _is_slash(blob: Blob, beside: list[Blob], stroke: float) -> bool:
-    """Tell whether a blob is a straight line that leans and is longer than its neighbours."""
-    if blob.width < LEANING * blob.height or blob.width > 1.1 * blob.height:
-        return False
-    top, bottom = min(digit.top for digit in beside), max(digit.bottom for digit in beside)
-    room = LONGER * (bottom - top)
-    if blob.top > top - room or blob.bottom < bottom + room:
-        return False
+def _lean_of_line(blob: Blob, stroke: float) -> float | None:
+    """Return how far a straight line leans to the right, by its height; None for other blobs."""
+    if blob.width > 1.1 * blob.height:
+        return None
     rows, columns = np.nonzero(blob.mask)
     line: NDArray[np.floating] = np.polynomial.Polynomial.fit(rows, columns, 1)(rows)
-    leans = float(line[rows.argmin()] - line[rows.argmax()])
-    wide = float(np.abs(columns - line).max()) * np.cos(np.arctan2(abs(leans), blob.height))
-    return leans >= 0.7 * LEANING * blob.height and wide <= 0.75 * stroke + 1.5
+    lean = float(line[rows.argmin()] - line[rows.argmax()])
+    wide = float(np.abs(columns - line).max()) * np.cos(np.arctan2(abs(lean), blob.height))
+    return lean / blob.height if wide <= 0.75 * stroke + 1.5 else None
+
+
+def _is_slash(line: list[Blob], number: int, lean: float) -> bool:
+    """Tell whether a straight line is between digits, leans, and is longer than its neighbours."""
+    blob = line[number]
+    if not 0 < number < len(line) - 1 or blob.width < LEANING * blob.height:
+        return False
+    beside = line[max(0, number - 2) : number] + line[number + 1 : number + 3]
+    top, bottom = min(digit.top for digit in beside), max(digit.bottom for digit in beside)
+    room = LONGER * (bottom - top)
+    is_longer = blob.top <= top - room and blob.bottom >= bottom + room
+    return is_longer and lean >= 0.7 * LEANING
