@@ -249,3 +249,15 @@ def test_mapped_images_belong_to_their_labels(script, tmp_path, monkeypatch):
     assert isinstance(X, np.memmap)
     means = np.asarray(X).mean(axis=(1, 2))
     np.testing.assert_array_equal(np.floor((means - 55) / 14.1), y)
+
+
+def test_styles(script, tmp_path):
+    styles = script("styles")
+    page = tmp_path / "a.md"
+    page.write_text(f"before\n\n{styles.START}\n\nold\n\n{styles.END}\n\nafter\n", encoding="utf-8")
+    styles.main(["--drawn", "0", "50", "--seeds", "2", "--page", str(page)])
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("before")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert text.count("±") == 2 * 4
