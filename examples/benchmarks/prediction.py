@@ -343,7 +343,7 @@ def _limit(rows: pd.DataFrame) -> list[str]:
             for name in names
         ],
         columns=["one image, GFLOP/s", "of the limit", "many images, GFLOP/s", "of the limit",
-                 "speed-up over ONNX Runtime", "other labels"],
+                 "speed ÷ ONNX Runtime's", "other labels"],
         index=pd.Index([TITLES[name] for name in names], name=""),
     )  # fmt: skip
     products = ", ".join(f"{name} {rate:,.0f}" for name, rate in rates.items())

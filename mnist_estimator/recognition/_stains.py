@@ -11,7 +11,7 @@ STAIN, LONG = 3.5, 0.3
 times the picture, is not ink."""
 HAIR = 0.35
 """Relative to the median thickness: thinner blobs are not drawn with the pen of the others."""
-LONELY, BESIDE = 1.0, 6.0
+LONELY, BESIDE = 0.7, 6.0
 """Distances to the nearest blob, and to the nearest in the same line, in heights, from which
 another pen is enough to drop a blob."""
 MANY = 3
